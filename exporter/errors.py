@@ -1,0 +1,229 @@
+"""What can go wrong, as a tree that is grouped by what the caller does about it.
+
+::
+
+    AdbpgError                   everything that this package raises on purpose
+    ├── ConfigurationError       tell the user every problem, start nothing
+    └── QueryError               one query of one job failed: count its reason, go on
+        ├── ApiError             the API answered, and said no
+        │   ├── Throttled            throttled
+        │   ├── AuthRejected         auth
+        │   ├── ClockSkewed          clock_skew
+        │   ├── PermissionDenied     permission
+        │   ├── NotFound             not_found
+        │   ├── BadRequest           bad_request
+        │   ├── ApiFailed            api_fail
+        │   └── ServerFailed         server
+        ├── AnswerError          something answered, but not as the API does
+        │   ├── BadAnswer            bad_answer
+        │   ├── AnswerTooLarge       too_large
+        │   └── Redirected           redirect
+        ├── NoAnswer             nothing answered
+        │   ├── TimedOut             timeout
+        │   ├── ConnectionFailed     connection
+        │   ├── NameNotResolved      dns
+        │   └── TlsFailed            tls
+        └── NotAsked             the query never left this process
+            ├── NoCredentials        credentials
+            └── InternalError        internal
+
+Each leaf below ``QueryError`` has a ``reason``. It is the value of the label ``reason`` of
+``adbpg_exporter_api_errors_total``, so a new leaf is a new label value by construction.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+class AdbpgError(Exception):
+    """Everything that this package raises on purpose."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Problem:
+    """One mistake in a configuration: where it is and what was expected there.
+
+    Attributes:
+        file: the file's path as the user gave it.
+        line: 1-based; 0 when the mistake has no place in the file (it is missing, unreadable).
+        column: 1-based; 0 likewise.
+        path: the key's path such as ``targets[0].jobs[1].id``; empty for the file as a whole.
+        message: what was expected, and what to do. Never holds a value that may be secret.
+    """
+
+    file: str
+    line: int
+    column: int
+    path: str
+    message: str
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
+        return ": ".join(part for part in (place, self.path, self.message) if part)
+
+
+class ConfigurationError(AdbpgError):
+    """The configuration cannot be used. Holds every problem found, in the file's order."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(sorted(problems))
+        super().__init__("\n".join(map(str, self.problems)))
+
+
+class QueryError(AdbpgError):
+    """One query failed. The text is for the log; it holds no secret.
+
+    Attributes:
+        reason: why, out of a closed set.
+    """
+
+    reason: ClassVar[str]
+
+
+class ApiError(QueryError):
+    """The API answered, and said no.
+
+    Attributes:
+        code: the API's ``Code`` such as ``Throttling.User``; empty when it gave none.
+        http_status: of the answer.
+        retry_after: seconds that the API asks to wait, where it says so.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str = "",
+        http_status: int = 0,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.http_status = http_status
+        self.retry_after = retry_after
+
+
+class Throttled(ApiError):
+    """Too many calls: ask this host less often."""
+
+    reason = "throttled"
+
+
+class AuthRejected(ApiError):
+    """The access key is unknown, disabled or wrong, or its temporary token has ended."""
+
+    reason = "auth"
+
+
+class ClockSkewed(ApiError):
+    """This machine's clock and the API's differ by more than the API allows."""
+
+    reason = "clock_skew"
+
+
+class PermissionDenied(ApiError):
+    """The access key is good, but may not do this."""
+
+    reason = "permission"
+
+
+class NotFound(ApiError):
+    """The API does not know this job, collection, namespace or instance."""
+
+    reason = "not_found"
+
+
+class BadRequest(ApiError):
+    """The API found a parameter missing or wrong."""
+
+    reason = "bad_request"
+
+
+class ApiFailed(ApiError):
+    """HTTP 200 with the status ``fail``, or the catch-all ``Service.Exception``."""
+
+    reason = "api_fail"
+
+
+class ServerFailed(ApiError):
+    """The API failed inside."""
+
+    reason = "server"
+
+
+class AnswerError(QueryError):
+    """Something answered, but not as the API does."""
+
+
+class BadAnswer(AnswerError):
+    """No JSON object, no job in it, or another job than the one asked about."""
+
+    reason = "bad_answer"
+
+
+class AnswerTooLarge(AnswerError):
+    """The body is over ``api.max_response_bytes``."""
+
+    reason = "too_large"
+
+
+class Redirected(AnswerError):
+    """A 3xx. It is never followed: the request carries the namespace password."""
+
+    reason = "redirect"
+
+
+class NoAnswer(QueryError):
+    """Nothing answered."""
+
+
+class TimedOut(NoAnswer):
+    """No whole answer within ``api.request_timeout``."""
+
+    reason = "timeout"
+
+
+class ConnectionFailed(NoAnswer):
+    """Refused, reset or closed before the whole answer was there."""
+
+    reason = "connection"
+
+
+class NameNotResolved(NoAnswer):
+    """The host's name has no address, or the resolver is silent."""
+
+    reason = "dns"
+
+
+class TlsFailed(NoAnswer):
+    """No trusted TLS connection: name, date, issuer or version."""
+
+    reason = "tls"
+
+
+class NotAsked(QueryError):
+    """The query never left this process."""
+
+
+class NoCredentials(NotAsked):
+    """No usable access key, or a secret's file cannot be read."""
+
+    reason = "credentials"
+
+
+class InternalError(NotAsked):
+    """A fault of our own. The log has the place."""
+
+    reason = "internal"
+
+
+def _leaves(cls: type[QueryError]) -> Iterator[type[QueryError]]:
+    subclasses = cls.__subclasses__()
+    if not subclasses:
+        yield cls
+    for subclass in subclasses:
+        yield from _leaves(subclass)
+
+
+REASONS: tuple[str, ...] = tuple(leaf.reason for leaf in _leaves(QueryError))

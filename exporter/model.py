@@ -1,0 +1,231 @@
+"""The records that flow through the exporter. All are frozen; none can carry a secret downstream.
+
+Times are Unix seconds (UTC) as the wall clock tells them, unless a name says otherwise.
+"""
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta, timezone, tzinfo
+from typing import Literal
+
+from exporter.secret import AnySecret
+
+UPSERT_COLLECTION_DATA = "upsert_collection_data"
+DEFAULT_NAMESPACE = "public"  # the vendor's page: "Default value: public"
+BEIJING = timezone(timedelta(hours=8))
+
+
+class JobStatus(enum.StrEnum):
+    """The status of a job, spelt as the vendor's page spells it, and one for all others."""
+
+    START = "Start"
+    RUNNING = "Running"
+    CANCELLING = "Cancelling"
+    CANCELLED = "Cancelled"
+    SUCCESS = "Success"
+    FAILED = "Failed"
+    UNKNOWN = "Unknown"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the job will never change again, so that asking is of no use."""
+        return self in _FINAL
+
+    @property
+    def is_active(self) -> bool:
+        """Whether the job is known to be under way."""
+        return self in _ACTIVE
+
+
+_FINAL = frozenset({JobStatus.SUCCESS, JobStatus.FAILED, JobStatus.CANCELLED})
+_ACTIVE = frozenset({JobStatus.START, JobStatus.RUNNING, JobStatus.CANCELLING})
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A namespace of one instance or workspace: where jobs are asked about, and as whom.
+
+    Attributes:
+        name: what job files call it; unique.
+        region_id: such as ``cn-hangzhou``.
+        namespace_password: of the namespace; leaves the process in ``gpdb.client`` only.
+        db_instance_id: empty when workspace_id is given.
+        workspace_id: empty when db_instance_id is given.
+        namespace: empty when not configured: the API then takes ``public``.
+        endpoint: scheme and host such as ``https://gpdb.aliyuncs.com``; empty to derive it
+            from the region.
+        network: which of the region's hosts to derive.
+        time_zone: in which the API's zoneless times are read.
+    """
+
+    name: str
+    region_id: str
+    namespace_password: AnySecret
+    db_instance_id: str = ""
+    workspace_id: str = ""
+    namespace: str = ""
+    endpoint: str = ""
+    network: Literal["public", "vpc"] = "public"
+    time_zone: tzinfo = BEIJING
+
+
+@dataclass(frozen=True, slots=True)
+class JobRef:
+    """One upload job to watch: its identity and exactly its labels.
+
+    Attributes:
+        target: the name of its target.
+        region_id: of its target.
+        job_id: as UpsertCollectionDataAsync gave it.
+        collection: the collection's name.
+        collection_namespace: the namespace's name; ``public`` where the target gives none.
+        db_instance_id: empty for a target that is a workspace.
+        workspace_id: empty for a target that is an instance.
+        expected_entries: how many entries the upload holds, where the user told us.
+        labels: the configured job labels as (name, value), in the configuration's order.
+        source: which kind of source named it.
+        kind: the row of ``gpdb.kinds.KINDS`` that knows how to ask about it.
+    """
+
+    target: str
+    region_id: str
+    job_id: str
+    collection: str
+    collection_namespace: str = DEFAULT_NAMESPACE
+    db_instance_id: str = ""
+    workspace_id: str = ""
+    expected_entries: int | None = None
+    labels: tuple[tuple[str, str], ...] = ()
+    source: Literal["config", "file"] = "config"
+    kind: str = UPSERT_COLLECTION_DATA
+
+    @property
+    def identity(self) -> tuple[str, str, str, str, str]:
+        """What makes it this job and no other: the values of the identity labels, in order."""
+        return (
+            self.job_id,
+            self.collection,
+            self.collection_namespace,
+            self.db_instance_id,
+            self.workspace_id,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class WatchList:
+    """What is to be watched right now.
+
+    Attributes:
+        targets: by name.
+        jobs: without duplicates, in a stable order, at most ``scrape.max_jobs``.
+        file_errors: for each job file, by path: whether its last reading failed.
+    """
+
+    targets: Mapping[str, Target]
+    jobs: tuple[JobRef, ...]
+    file_errors: Mapping[str, bool] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class JobState:
+    """One answer of the API about one job, decoded. Each fact is kept apart, as it came.
+
+    Attributes:
+        status: the job's status; UNKNOWN for a missing or undocumented one.
+        completed: the API's ``Completed``; None where it is missing or no boolean.
+        progress: entries uploaded so far; None where it is missing or no count.
+        created: the API's ``CreateTime``; None where it is missing or no time.
+        updated: the API's ``UpdateTime``; None likewise.
+        error_text: the API's ``Error``, at most 200 characters; empty for none. Anything can be
+            in it: it is for logs and terminals, escaped, and never a label.
+        invalid_fields: the names of the fields that could not be read.
+    """
+
+    status: JobStatus
+    completed: bool | None = None
+    progress: float | None = None
+    created: float | None = None
+    updated: float | None = None
+    error_text: str = ""
+    invalid_fields: tuple[str, ...] = ()
+
+    @property
+    def inconsistent(self) -> bool:
+        """Whether Status, Completed and Error contradict each other."""
+        if self.status.is_final and self.completed is False:
+            return True
+        if self.status.is_active and self.completed is True:
+            return True
+        return self.status is JobStatus.SUCCESS and bool(self.error_text)
+
+
+class ScrapeResult(enum.StrEnum):
+    """How one job fared in one scrape."""
+
+    FRESH = "fresh"  # asked, and answered
+    CACHED = "cached"  # not due: the last answer stands
+    FINAL = "final"  # will never change: not asked again
+    FAILED = "failed"  # the last query failed
+    LATE = "late"  # due, but there is no answer yet
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What one scrape has to say about one job.
+
+    Attributes:
+        ref: the job.
+        result: how it fared in this scrape.
+        state: its last answer; None when there is none, or it is over ``scrape.max_age`` old.
+        up: whether the last query worked; None before the first one ended.
+        reason: why the last query failed; empty when it worked.
+        queried_at: when the last query ended.
+        answered_at: when the API last answered for it.
+        progress_changed_at: when we last saw its progress change; the first sight counts.
+        entries_per_second: between the last two answers; None before the second.
+        deadline_at: when it should have ended; None without expected_entries or CreateTime.
+    """
+
+    ref: JobRef
+    result: ScrapeResult
+    state: JobState | None = None
+    up: bool | None = None
+    reason: str = ""
+    queried_at: float | None = None
+    answered_at: float | None = None
+    progress_changed_at: float | None = None
+    entries_per_second: float | None = None
+    deadline_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TargetHealth:
+    """What the answers of one target say about clocks.
+
+    Attributes:
+        clock_skew: seconds that the API's clock is ahead of ours; None before any answer.
+        time_zone_suspect: an active job's UpdateTime lies over a minute in the future.
+    """
+
+    clock_skew: float | None = None
+    time_zone_suspect: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """All that one scrape shows of the jobs, taken at one moment.
+
+    Attributes:
+        taken_at: the ``now`` of every sample.
+        duration: seconds from the scrape's start to taken_at.
+        observations: one for each watched job, in the watch list's order.
+        targets: by name.
+        file_errors: as in ``WatchList``.
+    """
+
+    taken_at: float
+    duration: float
+    observations: tuple[Observation, ...]
+    targets: Mapping[str, TargetHealth]
+    file_errors: Mapping[str, bool]
