@@ -76,9 +76,12 @@ class QueryError(AdbpgError):
 
     Attributes:
         reason: why, out of a closed set.
+        clock_skew: seconds that the answer's Date header was ahead of our clock, where there
+            was an answer.
     """
 
     reason: ClassVar[str]
+    clock_skew: float | None = None
 
 
 class ApiError(QueryError):

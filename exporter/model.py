@@ -133,6 +133,7 @@ class JobState:
 
     Attributes:
         status: the job's status; UNKNOWN for a missing or undocumented one.
+        status_text: the status as the API spelt it, at most 200 characters; for the log.
         completed: the API's ``Completed``; None where it is missing or no boolean.
         progress: entries uploaded so far; None where it is missing or no count.
         created: the API's ``CreateTime``; None where it is missing or no time.
@@ -143,8 +144,9 @@ class JobState:
     """
 
     status: JobStatus
+    status_text: str = ""
     completed: bool | None = None
-    progress: float | None = None
+    progress: int | None = None
     created: float | None = None
     updated: float | None = None
     error_text: str = ""

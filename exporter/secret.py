@@ -45,7 +45,7 @@ class SecretFile:
     """
 
     path: str
-    _read: dict[str, tuple[tuple[int, int, int], str]] = field(
+    _read: dict[str, tuple[tuple[int, int, int], Secret]] = field(
         default_factory=dict, compare=False, repr=False
     )
 
@@ -57,18 +57,19 @@ class SecretFile:
         """
         try:
             stat = os.stat(self.path)  # noqa: PTH116  half the cost of Path.stat, on every call
-            mark = (stat.st_mtime_ns, stat.st_ino, stat.st_size)
+            # Not mtime: a tool that copies a secret into place may well keep the old one's.
+            mark = (stat.st_ctime_ns, stat.st_ino, stat.st_size)
             known = self._read.get("value")
             if known is not None and known[0] == mark:
-                return known[1]
-            with open(self.path, encoding="utf-8") as file:  # noqa: PTH123  as above
+                return known[1].reveal()
+            with open(self.path, encoding="utf-8", newline="") as file:  # noqa: PTH123  as above
                 value = file.read(_LONGEST + 1).removesuffix("\n").removesuffix("\r")
         except (OSError, UnicodeDecodeError) as error:
             why = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
             raise NoCredentials(f"secret file {self.path}: {why}") from None
         if not value or len(value) > _LONGEST:
             raise NoCredentials(f"secret file {self.path}: expected 1 to {_LONGEST} characters")
-        self._read["value"] = (mark, value)
+        self._read["value"] = (mark, Secret(value))
         return value
 
     def __reduce__(self) -> NoReturn:

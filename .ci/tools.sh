@@ -1,0 +1,48 @@
+#!/bin/sh
+# Installs the programs that the tests drive, where they are missing. Says what it does.
+set -eu
+
+cd "$(dirname "$0")/.."
+
+say() { echo "== $*"; }
+
+as_root() {
+    if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
+}
+
+update_once() {
+    [ -n "${updated:-}" ] && return
+    say "the list of Debian's packages"
+    as_root apt-get update -qq
+    updated=yes
+}
+
+if ! command -v apt-get >/dev/null; then
+    missing=""
+    for tool in prometheus promtool chromium openssl; do
+        command -v "$tool" >/dev/null || missing="$missing $tool"
+    done
+    [ -z "$missing" ] && exit 0
+    echo "Install these by hand, this is not a Debian:$missing" >&2
+    exit 1
+fi
+
+# Unpacked and not installed: Debian's package would start a server on port 9090.
+if [ ! -x .tools/bin/promtool ]; then
+    update_once
+    say "Prometheus, from Debian, into .tools/"
+    mkdir -p .tools/bin .tools/packages
+    (cd .tools/packages && apt-get download -qq prometheus 2>/dev/null)
+    dpkg -x .tools/packages/prometheus_*.deb .tools/prometheus
+    ln -sf ../prometheus/usr/bin/prometheus ../prometheus/usr/bin/promtool .tools/bin/
+fi
+
+wanted=""
+command -v chromium >/dev/null || wanted="$wanted chromium"
+command -v openssl >/dev/null || wanted="$wanted openssl"
+if [ -n "$wanted" ]; then
+    update_once
+    say "from Debian, into the system:$wanted"
+    # shellcheck disable=SC2086  a list of words
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $wanted >/dev/null
+fi

@@ -1,0 +1,57 @@
+# `make demo` and `make test` need nothing done before, on Debian 12 with python3, pip and make.
+
+PYTHON ?= python3
+BIN := .venv/bin
+SHELL := /bin/sh
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint unit docs format bench tools clean
+
+help: ## say what can be made
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | column -t -s '|'
+
+demo: .venv/runtime.stamp ## run the exporter on a simulated API, and say where to look
+	@$(BIN)/adbpg-job-exporter demo
+
+test: .venv/dev.stamp tools lint ## install what the tests need, check the style and types, run every test
+	@echo "== tests: unit tests, then real processes on loopback"
+	@PATH="$(CURDIR)/.tools/bin:$$PATH" $(BIN)/pytest
+
+unit: .venv/dev.stamp ## run the fast tests only
+	@$(BIN)/pytest tests/unit
+
+lint: .venv/dev.stamp ## check style and types
+	@echo "== lint: ruff and mypy"
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --quiet --check .
+	@$(BIN)/mypy
+
+format: .venv/dev.stamp ## let ruff format the code
+	@$(BIN)/ruff check --quiet --fix .
+	@$(BIN)/ruff format --quiet .
+
+docs: .venv/dev.stamp ## write the generated parts of docs/ again
+	@$(BIN)/python docs/generate.py
+
+bench: .venv/dev.stamp ## measure the speed beside its references; benchmarks/README.md says how to read it
+	@$(BIN)/python benchmarks/scrape.py
+
+tools: ## install Prometheus into .tools/ and Chromium into the system, where they are missing
+	@sh .ci/tools.sh
+
+clean: ## remove what the other targets made here
+	rm -rf .venv .tools dist build
+
+.venv/bin/python:
+	@echo "== a virtual environment in .venv"
+	@$(PYTHON) -m venv .venv
+
+.venv/runtime.stamp: pyproject.toml | .venv/bin/python
+	@echo "== the exporter and what it needs, from the Python package index"
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+.venv/dev.stamp: pyproject.toml | .venv/bin/python
+	@echo "== what the tests need, from the Python package index"
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@ .venv/runtime.stamp

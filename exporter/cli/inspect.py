@@ -1,0 +1,126 @@
+"""The commands ``check-config`` and ``query``: look, and start nothing."""
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from exporter import config
+from exporter.cli.build import build_client
+from exporter.clock import Clock
+from exporter.config import Config
+from exporter.errors import ConfigurationError, Problem, QueryError
+from exporter.gpdb.kinds import KINDS
+from exporter.model import DEFAULT_NAMESPACE, JobRef, JobState, Target
+from exporter.sources import Sources
+
+
+def check_config(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    """Load the configuration and its job files; print every problem.
+
+    Raises:
+        ConfigurationError: there are problems.
+    """
+    loaded = config.load(options.config_file, environ)
+    for warning in loaded.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    sources = Sources(loaded)
+    if problems := sources.problems():
+        raise ConfigurationError(problems)
+    jobs = len(sources.current().jobs)
+    print(f"{options.config_file}: good: {len(loaded.targets)} targets, {jobs} jobs")
+    return 0
+
+
+def query(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    """Ask about one job and print the answer.
+
+    Raises:
+        ConfigurationError: the configuration cannot be used, or has no such target.
+    """
+    loaded = config.load(options.config_file, environ)
+    target = _target(loaded, options.target, options.config_file)
+    ref = JobRef(
+        target=target.name,
+        region_id=target.region_id,
+        job_id=options.job_id,
+        collection=options.collection,
+        collection_namespace=target.namespace or DEFAULT_NAMESPACE,
+        db_instance_id=target.db_instance_id,
+        workspace_id=target.workspace_id,
+    )
+    client = build_client(loaded, environ=environ, clock=Clock())
+    kind = KINDS[ref.kind]
+    try:
+        answer = client.call(target, kind.action, kind.query(ref), kind.form(ref, target))
+        state = kind.decode(answer.document, ref, target.time_zone)
+    except QueryError as error:
+        print(f"no answer about job {_plain(ref.job_id)}: {error.reason}: {error}", file=sys.stderr)
+        return 1
+    finally:
+        client.close()
+    print(_as_json(ref, state) if options.output == "json" else _as_table(ref, state))
+    return 0
+
+
+def _target(loaded: Config, name: str, file: str) -> Target:
+    targets = {target.name: target for target in loaded.targets}
+    if name not in targets:
+        message = f"there is no target {name!r}; there is: {', '.join(sorted(targets))}"
+        raise ConfigurationError([Problem(file, 0, 0, "targets", message)])
+    return targets[name]
+
+
+def _as_table(ref: JobRef, state: JobState) -> str:
+    rows = {
+        "Job": ref.job_id,
+        "Collection": ref.collection,
+        "Namespace": ref.collection_namespace,
+        "Instance": ref.db_instance_id or ref.workspace_id,
+        "Status": state.status_text or "(none)",
+        "Completed": _shown(state.completed),
+        "Progress": "(unknown)" if state.progress is None else f"{state.progress} entries",
+        "Created": _time(state.created),
+        "Updated": _time(state.updated),
+        "Error": state.error_text or "(none)",
+    }
+    if state.inconsistent:
+        rows["Note"] = "Status, Completed and Error contradict each other; shown as they came"
+    if state.invalid_fields:
+        rows["Unreadable"] = ", ".join(state.invalid_fields)
+    return "\n".join(f"{name:<11} {_plain(value)}" for name, value in rows.items())
+
+
+def _as_json(ref: JobRef, state: JobState) -> str:
+    fields = {
+        "job_id": ref.job_id,
+        "collection": ref.collection,
+        "collection_namespace": ref.collection_namespace,
+        "db_instance_id": ref.db_instance_id,
+        "workspace_id": ref.workspace_id,
+        "status": state.status.value,
+        "completed": state.completed,
+        "progress_entries": state.progress,
+        "created_timestamp_seconds": state.created,
+        "updated_timestamp_seconds": state.updated,
+        "error": state.error_text,
+        "inconsistent": state.inconsistent,
+        "invalid_fields": list(state.invalid_fields),
+    }
+    return json.dumps(fields, indent=2)
+
+
+def _shown(value: bool | None) -> str:  # noqa: FBT001  it is the value that is shown
+    return "(unknown)" if value is None else str(value).lower()
+
+
+def _time(seconds: float | None) -> str:
+    if seconds is None:
+        return "(unknown)"
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def _plain(text: str) -> str:
+    """Keep the API's words from steering the terminal."""
+    return "".join(c if c.isprintable() else "�" for c in text)

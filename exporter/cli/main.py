@@ -1,0 +1,201 @@
+"""Commands and their flags, in the ecosystem's spelling."""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import NoReturn
+
+from exporter import __version__, logs
+from exporter.cli import inspect, serve, simulated
+from exporter.errors import ConfigurationError
+from exporter.web.addresses import parse_listen_address
+from exporter.web.app import parse_telemetry_path
+
+PORT = 10077
+
+_EPILOG = """\
+Exit codes: 0 stopped by a signal, or done; 1 the configuration or the start failed;
+2 wrong usage. Documentation: docs/ beside the source.
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit code.
+
+    Args:
+        argv: the arguments after the program's name; those of the process by default.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    options = _parser().parse_args(_with_command(arguments))
+    logs.set_up(options.log_level, options.log_format)
+    try:
+        code: int = options.run(options, os.environ)
+    except ConfigurationError as error:
+        for problem in error.problems:
+            print(problem, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 0
+    return code
+
+
+class _Parser(argparse.ArgumentParser):
+    """Points to the help that fits, in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}\nTry: {self.prog} --help\n")
+
+
+def _with_command(arguments: list[str]) -> list[str]:
+    """No sub-command means serve."""
+    if arguments and (arguments[0] in _COMMANDS or arguments[0] in ("-h", "--help", "--version")):
+        return arguments
+    return ["serve", *arguments]
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="adbpg-job-exporter",
+        description="Prometheus exporter for the vector upload jobs of AnalyticDB for PostgreSQL.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"adbpg-job-exporter {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for name, (summary, add_flags, run) in _COMMANDS.items():
+        command = commands.add_parser(name, help=summary, description=summary, allow_abbrev=False)
+        add_flags(command)
+        command.add_argument(
+            "--log.level",
+            dest="log_level",
+            choices=[*logs.LEVELS],
+            default="info",
+            help="how much to log (default: info)",
+        )
+        command.add_argument(
+            "--log.format",
+            dest="log_format",
+            choices=["logfmt", "json"],
+            default="logfmt",
+            help="how to log (default: logfmt)",
+        )
+        command.set_defaults(run=run)
+    return parser
+
+
+def _config_flag(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--config.file",
+        dest="config_file",
+        metavar="FILE",
+        default="config.yaml",
+        help="the configuration (default: config.yaml)",
+    )
+
+
+def _address(text: str) -> tuple[str, int]:
+    try:
+        return parse_listen_address(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _web_flags(command: argparse.ArgumentParser, default: str) -> None:
+    command.add_argument(
+        "--web.listen-address",
+        dest="listen_addresses",
+        metavar="[HOST]:PORT",
+        type=_address,
+        action="append",
+        help=f"where to listen; may be given several times (default: {default})",
+    )
+    command.set_defaults(default_addresses=[parse_listen_address(default)])
+    command.add_argument(
+        "--web.telemetry-path",
+        dest="telemetry_path",
+        metavar="PATH",
+        type=_path,
+        default="/metrics",
+        help="where the metrics are (default: /metrics)",
+    )
+
+
+def _path(text: str) -> str:
+    try:
+        return parse_telemetry_path(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _serve_flags(command: argparse.ArgumentParser) -> None:
+    _config_flag(command)
+    _web_flags(command, f":{PORT}")
+    command.add_argument(
+        "--web.enable-lifecycle",
+        dest="lifecycle",
+        action="store_true",
+        help="allow POST /-/reload",
+    )
+
+
+def _query_flags(command: argparse.ArgumentParser) -> None:
+    _config_flag(command)
+    command.add_argument("job_id", metavar="JOB_ID", help="as UpsertCollectionDataAsync gave it")
+    command.add_argument("--target", required=True, help="a target of the configuration")
+    command.add_argument("--collection", required=True, help="that the job uploads to")
+    command.add_argument(
+        "--output", choices=["table", "json"], default="table", help="(default: table)"
+    )
+
+
+def _simulate_flags(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--web.listen-address",
+        dest="listen_address",
+        metavar="HOST:PORT",
+        type=_address,
+        default=("127.0.0.1", 18080),
+        help="where to listen (default: 127.0.0.1:18080)",
+    )
+    command.add_argument(
+        "--scenario.file",
+        dest="scenario_file",
+        metavar="FILE",
+        help="keys, namespaces and jobs to simulate (default: the demo's)",
+    )
+
+
+def _demo_flags(command: argparse.ArgumentParser) -> None:
+    _web_flags(command, f"127.0.0.1:{PORT}")
+
+
+Run = Callable[[argparse.Namespace, Mapping[str, str]], int]
+_COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None], Run]] = {
+    "serve": (
+        "Serve the metrics; what no command means.",
+        _serve_flags,
+        serve.run,
+    ),
+    "check-config": (
+        "Load the configuration as serve does, and print every problem.",
+        _config_flag,
+        inspect.check_config,
+    ),
+    "query": (
+        "Ask about one job, once, and print what the API says.",
+        _query_flags,
+        inspect.query,
+    ),
+    "simulate": (
+        "Serve a simulated gpdb API, with its signature checked.",
+        _simulate_flags,
+        simulated.simulate,
+    ),
+    "demo": (
+        "Serve the metrics of a simulated API: live, with no account.",
+        _demo_flags,
+        simulated.demo,
+    ),
+}

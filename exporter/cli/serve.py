@@ -1,0 +1,101 @@
+"""The command ``serve``: start, wait for signals, stop without losing a scrape."""
+
+import argparse
+import logging
+import threading
+from collections.abc import Mapping, Sequence
+
+from exporter import __version__, config
+from exporter.cli.build import build
+from exporter.cli.stopping import RELOAD, Signals
+from exporter.clock import Clock
+from exporter.config import Config
+from exporter.errors import ConfigurationError, Problem
+from exporter.service import Exporter
+from exporter.web.addresses import Address, explain_listen_error, format_address
+from exporter.web.app import App, ScrapeTimeouts, Settings
+from exporter.web.server import Server
+
+logger = logging.getLogger(__name__)
+
+GRACE = 10.0  # seconds that scrapes under way may take when we are told to stop
+
+
+def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    """Serve until SIGTERM or SIGINT; SIGHUP reloads.
+
+    Raises:
+        ConfigurationError: the configuration cannot be used, or an address not be listened on.
+    """
+
+    def load() -> Config:
+        return config.load(options.config_file, environ)
+
+    loaded = load()
+    for warning in loaded.warnings:
+        logger.warning("configuration", extra={"problem": str(warning)})
+    signals = Signals()
+    exporter = build(loaded, load, environ=environ, clock=Clock())
+    servers = start_servers(exporter, options, lifecycle=options.lifecycle)
+    wait(exporter, servers, signals)
+    return 0
+
+
+def start_servers(
+    exporter: Exporter, options: argparse.Namespace, *, lifecycle: bool
+) -> list[Server]:
+    """Listen on every address of the flags, and tell where.
+
+    Raises:
+        ConfigurationError: one of them cannot be listened on.
+    """
+    app = App(
+        exporter,
+        Settings(__version__, options.telemetry_path, lifecycle),
+        lambda: ScrapeTimeouts(
+            exporter.config.scrape.timeout, exporter.config.scrape.timeout_offset
+        ),
+    )
+    addresses = options.listen_addresses or options.default_addresses
+    servers = [_bind(address, app) for address in addresses]
+    for asked, server in zip(addresses, servers, strict=True):
+        server.start()
+        logger.info("listening", extra={"address": format_address(server.address)})
+        if asked[1] == 0:  # whoever asks for any port reads here which one it is
+            print(f"listening on {format_address(server.address)}", flush=True)
+    return servers
+
+
+def wait(exporter: Exporter, servers: Sequence[Server], signals: Signals) -> None:
+    """Serve until told to stop; a second signal cuts what is still under way."""
+    while (number := signals.next()) == RELOAD:
+        try:
+            exporter.reload()
+        except ConfigurationError:
+            continue  # it is in the log, and in a gauge
+    logger.info("stopping", extra={"signal": number})
+    exporter.stop()
+    stopping = threading.Thread(target=_stop, args=(servers,), daemon=True)
+    stopping.start()
+    while stopping.is_alive() and signals.next(0.05) in (None, RELOAD):
+        pass
+    exporter.close()
+    logger.info("stopped")
+
+
+def _stop(servers: Sequence[Server]) -> None:
+    """Stop all servers at once, so that they share the grace."""
+    threads = [threading.Thread(target=s.stop, args=(GRACE,), daemon=True) for s in servers]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def _bind(address: Address, app: App) -> Server:
+    try:
+        return Server(address, app)
+    except OSError as error:
+        flag = f"--web.listen-address={format_address(address)}"
+        problem = Problem(flag, 0, 0, "", explain_listen_error(address, error))
+        raise ConfigurationError([problem]) from None

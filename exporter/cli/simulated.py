@@ -1,0 +1,141 @@
+"""The commands ``simulate`` and ``demo``."""
+
+import argparse
+import http.client
+import logging
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from exporter import config
+from exporter.cli import serve
+from exporter.cli.build import build
+from exporter.cli.stopping import Signals
+from exporter.clock import Clock
+from exporter.config import Config
+from exporter.gpdb.credentials import ID_VARIABLE, SECRET_VARIABLE
+from exporter.simulator.command import run_simulator, start_simulator
+from exporter.simulator.configuration import exporter_job_file, told_passwords
+from exporter.simulator.demo import demo_configuration, demo_scenario
+from exporter.simulator.scenario import Scenario
+from exporter.web.addresses import Address, format_address
+
+logger = logging.getLogger(__name__)
+
+_SCRAPE_INTERVAL = 5.0  # seconds
+
+
+def simulate(options: argparse.Namespace, _environ: Mapping[str, str]) -> int:
+    """Serve a simulated API until told to stop."""
+    signals, stopping = Signals(), threading.Event()
+
+    def wait() -> None:
+        signals.next()
+        stopping.set()
+
+    threading.Thread(target=wait, daemon=True).start()
+    run_simulator(options.listen_address, options.scenario_file or "", sys.stdout, stopping)
+    return 0
+
+
+def demo(options: argparse.Namespace, _environ: Mapping[str, str]) -> int:
+    """Serve the metrics of a simulated API until told to stop."""
+    signals, stopping = Signals(), threading.Event()
+    scenario = demo_scenario()
+    simulator = start_simulator(scenario, ("127.0.0.1", 0))
+    try:
+        with tempfile.TemporaryDirectory(prefix="adbpg-job-exporter-demo-") as folder:
+            pipeline = _Pipeline(scenario, Path(folder), lambda: simulator.seconds)
+            pipeline.write_configuration(simulator.url)
+            environ = _access_key(scenario)
+
+            def load() -> Config:
+                return config.load(str(pipeline.config_file), environ)
+
+            exporter = build(load(), load, environ=environ, clock=Clock())
+            servers = serve.start_servers(exporter, options, lifecycle=True)
+            print(_where_to_look(servers[0].address, options.telemetry_path), flush=True)
+            for work in (pipeline.submit_jobs, _scraper(servers[0].address, options)):
+                threading.Thread(target=work, args=(stopping,), daemon=True).start()
+            serve.wait(exporter, servers, signals)
+            stopping.set()
+    finally:
+        simulator.stop()
+    return 0
+
+
+class _Pipeline:
+    """Plays the team whose jobs these are: its configuration, and the jobs that it submits."""
+
+    def __init__(self, scenario: Scenario, folder: Path, seconds: Callable[[], float]) -> None:
+        self._scenario = scenario
+        self._folder = folder
+        self._seconds = seconds
+        self._job_file = folder / "jobs.yaml"
+        self.config_file = folder / "config.yaml"
+
+    def write_configuration(self, url: str) -> None:
+        """Write what the exporter reads at start."""
+        for target, password in told_passwords(self._scenario).items():
+            (self._folder / target).write_text(password, "utf-8")
+        text = demo_configuration(
+            url, job_files=[str(self._job_file)], passwords_in=str(self._folder)
+        )
+        self.config_file.write_text(text, "utf-8")
+        self._write_jobs()
+
+    def submit_jobs(self, stopping: threading.Event) -> None:
+        """Keep the job file up to date while the demo runs."""
+        while not stopping.wait(1.0):
+            self._write_jobs()
+
+    def _write_jobs(self) -> None:
+        text = exporter_job_file(self._scenario, self._seconds())
+        if self._job_file.exists() and self._job_file.read_text("utf-8") == text:
+            return
+        fresh = self._job_file.with_suffix(".new")
+        fresh.write_text(text, "utf-8")
+        fresh.replace(self._job_file)  # never half written
+
+
+def _scraper(address: Address, options: argparse.Namespace) -> Callable[[threading.Event], None]:
+    """Return what stands in for Prometheus: the exporter asks nothing unless it is scraped."""
+
+    def scrape(stopping: threading.Event) -> None:
+        while True:
+            connection = http.client.HTTPConnection(_reachable(address), address[1], timeout=10)
+            try:
+                connection.request("GET", options.telemetry_path)
+                connection.getresponse().read()
+            except (OSError, http.client.HTTPException) as error:
+                logger.debug("the demo's own scrape failed", extra={"error": str(error)})
+            finally:
+                connection.close()
+            if stopping.wait(_SCRAPE_INTERVAL):
+                return
+
+    return scrape
+
+
+def _reachable(address: Address) -> str:
+    """Return a host to connect to: one listens on all addresses, but connects to one."""
+    return {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(address[0], address[0])  # noqa: S104  compared, not bound
+
+
+def _access_key(scenario: Scenario) -> dict[str, str]:
+    key = scenario.access_keys[0]
+    return {ID_VARIABLE: key.id, SECRET_VARIABLE: key.secret.reveal()}
+
+
+def _where_to_look(address: Address, telemetry_path: str) -> str:
+    base = f"http://{format_address((_reachable(address), address[1]))}"
+    return (
+        "\nThe demo is running: a simulated API, its jobs, and the exporter that watches them.\n"
+        f"It scrapes itself every {_SCRAPE_INTERVAL:.0f} seconds, as Prometheus would.\n\n"
+        f"  {base}/           the jobs, for people\n"
+        f"  {base}{telemetry_path}    the metrics, for Prometheus\n\n"
+        f"  curl -s {base}{telemetry_path} | grep ^adbpg_job_status\n\n"
+        "Ctrl-C stops it.\n"
+    )

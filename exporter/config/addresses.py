@@ -1,0 +1,175 @@
+"""Kinds of values that say where something is: endpoints, proxies, zones, files."""
+
+import glob
+import ipaddress
+import re
+import ssl
+from collections.abc import Callable
+from datetime import UTC, timedelta, timezone, tzinfo
+from pathlib import Path
+from typing import Final
+from urllib.parse import SplitResult, urlsplit
+from zoneinfo import ZoneInfo
+
+from exporter.config.kinds import Kind, Unfit, pattern, text
+from exporter.errors import NoCredentials
+from exporter.secret import Secret, SecretFile
+
+_HOST = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*")
+_OFFSET = re.compile("([+-])([01][0-9]):([0-5][0-9])")
+_LONGEST_PATH: Final = 4096  # characters
+
+
+def endpoint() -> Kind:
+    """Scheme and host of an API: https, or http to this machine."""
+    expected = "https://host or https://host:port"
+
+    def read(value: str) -> str:
+        url = _split(value, expected)
+        if url.username is not None or url.path not in {"", "/"} or url.query or url.fragment:
+            raise Unfit(expected, "nothing else can be in it")
+        if url.scheme == "http" and not _is_loopback(url.hostname or ""):
+            raise Unfit(expected, "http:// is taken for a loopback address only")
+        if url.scheme not in {"http", "https"}:
+            raise Unfit(expected)
+        host = f"[{url.hostname}]" if ":" in (url.hostname or "") else url.hostname
+        return f"{url.scheme}://{host}" + (f":{url.port}" if url.port else "")
+
+    # The place of a typing error: a password may have been pasted along.
+    schema = pattern("^[Hh][Tt][Tt][Pp][Ss]?://[^/?#@\\s]+/?$")
+    return Kind(name=expected, read=read, schema=schema, secret=True)
+
+
+def proxy() -> Kind:
+    """URL of an HTTP proxy; it may hold a user and a password."""
+    expected = "http://host:port or http://user:password@host:port"
+
+    def read(value: str) -> Secret:
+        url = _split(value, expected)
+        if url.scheme != "http" or url.path not in {"", "/"} or url.query or url.fragment:
+            raise Unfit(expected)
+        return Secret(value)
+
+    def warning(written: str) -> str:
+        if "@" not in written or "${" in written:
+            return ""
+        return "a password stands in this file: better take it from the environment as ${NAME}"
+
+    schema = pattern("^[Hh][Tt][Tt][Pp]://[^/?#\\s]+/?$")
+    return Kind(name=expected, read=read, schema=schema, secret=True, warning=warning)
+
+
+def time_zone() -> Kind:
+    """Offset such as ``+08:00``, or the name of a zone."""
+    expected = "an offset such as '+08:00', or a time zone's name such as Asia/Shanghai"
+
+    def read(value: str) -> tzinfo:
+        if match := _OFFSET.fullmatch(value):
+            offset = timedelta(hours=int(match[2]), minutes=int(match[3]))
+            return timezone(-offset if match[1] == "-" else offset)
+        if value == "UTC":
+            return UTC
+        try:
+            return ZoneInfo(value)
+        except (KeyError, ValueError, OSError):  # unknown, no name at all, a directory of names
+            raise Unfit(expected) from None
+
+    return Kind(
+        name=expected,
+        read=read,
+        schema={"type": "string", "minLength": 1},
+        written="either",
+        show=_show_zone,
+    )
+
+
+def certificates_path() -> Kind:
+    """Path of a file of PEM certificates."""
+    expected = "a file of PEM certificates"
+
+    def locate(directory: str, value: str) -> str:
+        found = str(Path(directory) / value)
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(found)
+        except ssl.SSLError:
+            raise Unfit(expected, "it holds none") from None
+        except OSError as error:
+            raise Unfit(expected, f"it cannot be read: {error.strerror}") from None
+        return found
+
+    return _path("path of " + expected, locate)
+
+
+def secret_path() -> Kind:
+    """Path of a file that holds a secret and nothing else."""
+
+    def locate(directory: str, value: str) -> str:
+        found = str(Path(directory) / value)
+        try:
+            SecretFile(found).reveal()
+        except NoCredentials as error:
+            why = str(error).removeprefix(f"secret file {found}: ")
+            raise Unfit("the path of a file that holds a secret", why) from None
+        return found
+
+    return _path("path of a file that holds the secret", locate)
+
+
+def path_pattern() -> Kind:
+    """Path of files, with ``*``, ``?`` and ``[...]`` as in a shell."""
+
+    def locate(directory: str, value: str) -> str:
+        return str(Path(glob.escape(directory)) / value)
+
+    return _path("path, perhaps with *, ? or [...]", locate, secret=False)
+
+
+def is_region(region_id: str) -> bool:
+    """Tell whether a region can be a part of a host's name."""
+    return re.fullmatch("[a-z0-9][a-z0-9-]{0,61}[a-z0-9]", region_id) is not None
+
+
+def _path(name: str, locate: Callable[[str, str], str], *, secret: bool = True) -> Kind:
+    """Kind of a path. It is secret where people paste what belongs into the file instead."""
+    plain = text(1, _LONGEST_PATH)
+    return Kind(name=name, read=plain.read, schema=plain.schema, secret=secret, locate=locate)
+
+
+def _split(value: str, expected: str) -> SplitResult:
+    """Split a URL whose scheme, host and port are sound.
+
+    Raises:
+        Unfit: they are not.
+    """
+    try:
+        url = urlsplit(value)
+        sound = url.port != 0 and _is_host(url.hostname or "")
+    except ValueError:
+        raise Unfit(expected) from None
+    # urlsplit takes some of these out without a word.
+    if not sound or re.search(r"[\s\x00-\x1f\x7f]", value):
+        raise Unfit(expected)
+    return url
+
+
+def _is_host(host: str) -> bool:
+    return _HOST.fullmatch(host) is not None or _address(host) is not None
+
+
+def _is_loopback(host: str) -> bool:
+    address = _address(host)
+    return host == "localhost" or (address is not None and address.is_loopback)
+
+
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(host)
+    except ValueError:
+        return None
+
+
+def _show_zone(zone: tzinfo) -> str:
+    """Return how one writes a zone in the file."""
+    if isinstance(zone, timezone):
+        return zone.tzname(None).removeprefix("UTC") or "UTC"
+    return str(zone)

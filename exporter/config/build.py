@@ -1,0 +1,182 @@
+"""From files to the final records: what must hold between several entries, and across files."""
+
+import difflib
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Literal
+
+from exporter.config import yaml_source
+from exporter.config.checker import INVALID, Checker
+from exporter.config.places import Place, Report, shown, shown_key
+from exporter.config.settings import (
+    CONFIG_FILE,
+    JOB_FILE,
+    Config,
+    ConfigFile,
+    JobEntry,
+    TargetEntry,
+)
+from exporter.config.yaml_source import Node, YamlError
+from exporter.errors import ConfigurationError, Problem
+from exporter.model import DEFAULT_NAMESPACE, JobRef, Target
+from exporter.secret import SecretFile
+
+
+def load(path: str, environ: Mapping[str, str]) -> Config:
+    """Return the configuration in a file.
+
+    Relative paths in it begin at the file's directory. The files of secrets and certificates are
+    opened once, to tell now what would fail later.
+
+    Args:
+        path: of the YAML file.
+        environ: for ``${NAME}``.
+
+    Raises:
+        ConfigurationError: with every problem.
+    """
+    report = Report(path)
+    root = _parsed(path, _read(path)) or yaml_source.Mapping(1, 1)
+    checker = Checker(report, CONFIG_FILE, str(Path(path).parent), environ)
+    file = checker.value(CONFIG_FILE, Place(root))
+    if file is INVALID:
+        report.finish()
+    return _config(file, report)
+
+
+def read_job_file(path: str, data: bytes, config: Config) -> tuple[JobRef, ...]:
+    """Return the jobs that a job file lists, in its order; none for an empty file.
+
+    A dollar is a dollar there: who may write a job file need not see the environment.
+
+    Args:
+        path: for the problems.
+        data: what the file holds.
+        config: whose targets and job labels the file may use.
+
+    Raises:
+        ConfigurationError: with every problem.
+    """
+    report = Report(path)
+    root = _parsed(path, data) or yaml_source.Sequence(1, 1)
+    entries = Checker(report, JOB_FILE, "", None).value(JOB_FILE, Place(root))
+    jobs = _Jobs(report, config.job_labels, "file")
+    targets = {target.name: target for target in config.targets}
+    for entry in () if entries is INVALID else entries:
+        if entry.target in targets:
+            jobs.add(entry, targets[entry.target])
+        else:
+            known = _known(entry.target, targets, "there is none")
+            message = f"no target is called {shown(entry.target)}: {known}"
+            report.problem(entry.place.child("target"), message)
+    report.finish()
+    return tuple(jobs.refs)
+
+
+def _read(path: str) -> bytes:
+    try:
+        with Path(path).open("rb") as file:
+            return file.read(yaml_source.LARGEST_FILE + 1)
+    except OSError as error:
+        why = f"cannot be read: {error.strerror}"
+        raise ConfigurationError([Problem(path, 0, 0, "", why)]) from None
+
+
+def _parsed(path: str, data: bytes) -> Node | None:
+    try:
+        return yaml_source.parse(data)
+    except YamlError as error:
+        problem = Problem(path, error.line, error.column, "", error.message)
+        raise ConfigurationError([problem]) from None
+
+
+def _config(file: ConfigFile, report: Report) -> Config:
+    targets: dict[str, Target] = {}
+    jobs = _Jobs(report, file.job_labels, "config")
+    for entry in file.targets:
+        if entry.name in targets:
+            message = f"another target is called {shown(entry.name)}"
+            report.problem(entry.place.child("name"), message)
+        target = _target(entry)
+        targets.setdefault(target.name, target)
+        for job in entry.jobs:
+            jobs.add(job, target)
+    return Config(
+        scrape=file.scrape,
+        api=file.api,
+        credentials=file.credentials,
+        deadline=file.deadline,
+        job_labels=file.job_labels,
+        targets=tuple(targets.values()),
+        jobs=tuple(jobs.refs),
+        job_files=file.job_files,
+        warnings=report.finish(),
+    )
+
+
+def _target(entry: TargetEntry) -> Target:
+    file = entry.namespace_password_file
+    return Target(
+        name=entry.name,
+        region_id=entry.region_id,
+        namespace_password=entry.namespace_password or SecretFile(file),
+        db_instance_id=entry.db_instance_id,
+        workspace_id=entry.workspace_id,
+        namespace=entry.namespace,
+        endpoint=entry.endpoint,
+        network=entry.network,
+        time_zone=entry.time_zone,
+    )
+
+
+class _Jobs:
+    """Collects the jobs of one file, each once, with the declared labels."""
+
+    def __init__(
+        self, report: Report, labels: tuple[str, ...], source: Literal["config", "file"]
+    ) -> None:
+        self.refs: list[JobRef] = []
+        self._report = report
+        self._labels = labels
+        self._declared = frozenset(labels)
+        self._source = source
+        self._first: dict[tuple[str, ...], Place] = {}
+
+    def add(self, entry: JobEntry, target: Target) -> None:
+        """Add a job, or tell why not."""
+        self._check_labels(entry)
+        ref = JobRef(
+            target=target.name,
+            region_id=target.region_id,
+            job_id=entry.id,
+            collection=entry.collection,
+            collection_namespace=target.namespace or DEFAULT_NAMESPACE,
+            db_instance_id=target.db_instance_id,
+            workspace_id=target.workspace_id,
+            expected_entries=entry.expected_entries,
+            labels=tuple((name, entry.labels.get(name, "")) for name in self._labels),
+            source=self._source,
+        )
+        first = self._first.setdefault(ref.identity, entry.place)
+        if first is entry.place:
+            self.refs.append(ref)
+        else:
+            self._report.problem(entry.place, f"the same job as {first.path}")
+
+    def _check_labels(self, entry: JobEntry) -> None:
+        if entry.labels.keys() <= self._declared:
+            return
+        labels = entry.place.child("labels")
+        for name in sorted(entry.labels.keys() - self._declared):
+            child = labels.child(name).node
+            place = Place(child, labels, shown_key(name, child) if child else "")
+            known = _known(name, self._declared, "job_labels is empty")
+            self._report.problem(place, f"not in job_labels: {known}")
+
+
+def _known(name: str, known: Collection[str], none: str) -> str:
+    """Return what the user may have meant."""
+    if near := difflib.get_close_matches(name[:100], known, n=1):
+        return f"did you mean {shown(near[0])}?"
+    names = ", ".join(shown(each) for each in sorted(known)[:10])
+    return f"expected one of {names}" if known else none

@@ -1,0 +1,250 @@
+"""What a single value in the configuration can be: how it is read, told and described. Pure.
+
+A key of the settings carries one of these in its annotation. From there come the checks, the
+messages, the JSON Schema and the reference.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal, TypeVar
+
+from exporter.config import environment, units
+from exporter.secret import Secret
+
+Schema = dict[str, object]
+
+UNPRINTABLE: Final = r"\x00-\x1f\x7f-\x9f\u2028\u2029"
+_UNPRINTABLE = re.compile(f"[{UNPRINTABLE}\ud800-\udfff]")
+_WHOLE = re.compile("-?(?:0|[1-9][0-9]{0,17})")
+_NUMBER = re.compile(r"-?[0-9]{1,18}(?:\.[0-9]{1,18})?")
+_LABEL_NAME: Final = "(?!__)[a-zA-Z_][a-zA-Z0-9_]{0,99}"
+_TAKEN_LABELS: Final = (
+    *("job_id", "collection", "collection_namespace", "db_instance_id", "workspace_id"),
+    *("kind", "target", "region_id", "status"),
+    *("job", "instance", "namespace", "le", "quantile"),
+)
+
+_Bounded = TypeVar("_Bounded", int, float)
+
+
+class Unfit(ValueError):
+    """A value is not of its kind.
+
+    Attributes:
+        expected: what was expected; never holds the value.
+        advice: what is wrong or what to do; empty where that is plain.
+    """
+
+    def __init__(self, expected: str, advice: str = "") -> None:
+        super().__init__(expected)
+        self.expected = expected
+        self.advice = advice
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """What one value can be.
+
+    Attributes:
+        name: in the reference's words.
+        read: makes the value from its text; raises Unfit.
+        schema: its JSON Schema.
+        written: whether YAML must read it as text, must read it as a number, or either will do.
+        secret: whether the value may be a secret, so that no message shows it.
+        show: makes the text that one would write in the file for a value.
+        warning: makes the reason why a text, as it stands in the file, is unwise; or nothing.
+        locate: makes a path from the configuration's directory and a text; raises Unfit.
+    """
+
+    name: str
+    read: Callable[[str], object]
+    schema: Mapping[str, object]
+    written: Literal["text", "number", "either"] = "text"
+    secret: bool = False
+    show: Callable[[Any], str] = str
+    warning: Callable[[str], str] | None = None
+    locate: Callable[[str, str], str] | None = None
+
+
+def or_reference(schema: Schema) -> Schema:
+    """Return a schema that also takes a text with ``${NAME}`` or ``$$`` in it."""
+    return {"anyOf": [schema, {"type": "string", "pattern": r"\$[{$]"}]}
+
+
+def pattern(expression: str) -> Schema:
+    """Return the schema of a text that matches, or refers to the environment."""
+    return or_reference({"type": "string", "pattern": expression})
+
+
+def text(shortest: int = 1, longest: int = 256) -> Kind:
+    """Opaque printable text in any script; the lengths are in characters."""
+
+    def read(value: str) -> str:
+        if not shortest <= len(value) <= longest:
+            why = f"it has {len(value)}" if value else "it is empty"
+            raise Unfit(f"{shortest} to {longest} characters", why)
+        if _UNPRINTABLE.search(value):
+            raise Unfit("printable text", "it holds a control character or a line break")
+        return value
+
+    expression = f"^[^{UNPRINTABLE}]*$".replace(r"\x", r"\u00")
+    length = {"minLength": shortest, "maxLength": longest}
+    return Kind(
+        name=f"text of {shortest} to {longest} characters",
+        read=read,
+        schema=or_reference({"type": "string", "pattern": expression, **length}),
+        warning=_warn_of_spaces,
+    )
+
+
+def label_name() -> Kind:
+    """Name of a Prometheus label that has no meaning yet."""
+
+    def read(value: str) -> str:
+        if not re.fullmatch(_LABEL_NAME, value):
+            expected = "a label name: letters, digits and '_', not beginning with a digit or '__'"
+            raise Unfit(expected)
+        if value in _TAKEN_LABELS:
+            raise Unfit("a label name of your own", "this one has a meaning already")
+        return value
+
+    schema: Schema = {
+        "type": "string",
+        "pattern": f"^{_LABEL_NAME}$",
+        "not": {"enum": [*_TAKEN_LABELS]},
+    }
+    return Kind(name="label name", read=read, schema=or_reference(schema))
+
+
+def label_value() -> Kind:
+    """Value of a label: any text, even none, of at most 200 characters."""
+
+    def read(value: str) -> str:
+        if len(value) > 200:
+            raise Unfit("at most 200 characters", f"it has {len(value)}")
+        return value
+
+    schema = or_reference({"type": "string", "maxLength": 200})
+    return Kind(name="text of at most 200 characters", read=read, schema=schema)
+
+
+def password() -> Kind:
+    """Secret text, best taken from the environment."""
+
+    def read(value: str) -> Secret:
+        if not 1 <= len(value) <= 16_384:
+            raise Unfit("1 to 16384 characters", "" if value else "it is empty")
+        return Secret(value)
+
+    def warning(written: str) -> str:
+        if environment.is_reference(written):
+            return ""
+        return "a secret stands in this file: better keep it in a file of its own, or in ${NAME}"
+
+    schema: Schema = {"type": "string", "minLength": 1}
+    return Kind(name="secret text", read=read, schema=schema, secret=True, warning=warning)
+
+
+def whole(minimum: int, maximum: int) -> Kind:
+    """Whole number in decimal."""
+
+    def read(value: str) -> int:
+        if not _WHOLE.fullmatch(value):
+            raise Unfit("a whole number")
+        return _bounded(int(value), minimum, maximum, str)
+
+    return Kind(
+        name=f"whole number, {minimum} to {maximum}",
+        read=read,
+        schema=or_reference({"type": "integer", "minimum": minimum, "maximum": maximum}),
+        written="number",
+    )
+
+
+def number(minimum: float, maximum: float) -> Kind:
+    """Number, perhaps with a fraction."""
+    show = "{:.15g}".format
+
+    def read(value: str) -> float:
+        if not _NUMBER.fullmatch(value):
+            raise Unfit("a number")
+        return _bounded(float(value), minimum, maximum, show)
+
+    return Kind(
+        name=f"number, {show(minimum)} to {show(maximum)}",
+        read=read,
+        schema=or_reference({"type": "number", "minimum": minimum, "maximum": maximum}),
+        written="number",
+        show=show,
+    )
+
+
+def duration(minimum: str, maximum: str) -> Kind:
+    """Span of time, read as seconds."""
+    least, most = units.parse_duration(minimum), units.parse_duration(maximum)
+
+    def read(value: str) -> float:
+        try:
+            seconds = units.parse_duration(value)
+        except ValueError:
+            raise Unfit("a duration with its unit, such as 500ms, 5s or 1m30s") from None
+        return _bounded(seconds, least, most, units.format_duration)
+
+    return Kind(
+        name=f"duration, {minimum} to {maximum}",
+        read=read,
+        schema={"anyOf": [pattern(units.DURATION_PATTERN), {"const": 0}]},
+        written="either",
+        show=units.format_duration,
+    )
+
+
+def size(minimum: str, maximum: str) -> Kind:
+    """Amount of memory, read as bytes."""
+    least, most = units.parse_size(minimum), units.parse_size(maximum)
+
+    def read(value: str) -> int:
+        try:
+            count = units.parse_size(value)
+        except ValueError:
+            raise Unfit("a size such as 256KiB", "the units are B, KiB, MiB and GiB") from None
+        return _bounded(count, least, most, units.format_size)
+
+    return Kind(
+        name=f"size, {minimum} to {maximum}",
+        read=read,
+        schema=pattern(units.SIZE_PATTERN),
+        written="either",
+        show=units.format_size,
+    )
+
+
+def choice(*values: str, not_yet: str = "") -> Kind:
+    """One of a few words; ``not_yet`` is one that a later version will know."""
+    names = " or ".join(values)
+
+    def read(value: str) -> str:
+        if not_yet and value == not_yet:
+            raise Unfit(names, f"{not_yet!r} is not in this version")
+        if value not in values:
+            raise Unfit(names)
+        return value
+
+    return Kind(name=names, read=read, schema=or_reference({"enum": [*values]}))
+
+
+def _bounded(
+    value: _Bounded, minimum: _Bounded, maximum: _Bounded, show: Callable[[_Bounded], str]
+) -> _Bounded:
+    if value < minimum:
+        raise Unfit(f"at least {show(minimum)}")
+    if value > maximum:
+        raise Unfit(f"at most {show(maximum)}")
+    return value
+
+
+def _warn_of_spaces(written: str) -> str:
+    if written == written.strip(" "):
+        return ""
+    return "it begins or ends with a space, which is taken as a part of it"

@@ -1,0 +1,104 @@
+"""Where a value stands, and the list of what is wrong with it."""
+
+import re
+from dataclasses import dataclass
+from typing import ClassVar, Final
+
+from exporter.config.yaml_source import Mapping, Node, Scalar
+from exporter.errors import ConfigurationError, Problem
+
+MOST_PROBLEMS: Final = 100  # more are of no help, and a hostile file could hold millions
+_LONGEST_SHOWN: Final = 60  # characters
+
+
+# Not frozen: one is made for every value of a file.
+@dataclass(slots=True, eq=False, repr=False)
+class Place:
+    """A node and the way to it. It is not printed: the node may hold a secret.
+
+    Attributes:
+        node: None for a value that does not come from a file.
+        parent: of the list or mapping around it; None for the root.
+        key: its name or its index there; empty for a name that is not shown.
+    """
+
+    node: Node | None
+    parent: "Place | None" = None
+    key: str | int = ""
+
+    NOWHERE: ClassVar["Place"]
+
+    @property
+    def path(self) -> str:
+        """The way from the root such as ``targets[0].jobs[1].id``."""
+        if self.parent is None:
+            return ""
+        before = self.parent.path
+        if isinstance(self.key, int):
+            return f"{before}[{self.key}]"
+        if not self.key:
+            return before
+        return f"{before}.{self.key}" if before else self.key
+
+    def child(self, key: str) -> "Place":
+        """Return the place of a key; where it is not given, that of the mapping it misses from."""
+        node = self.node
+        if isinstance(node, Mapping):
+            node = node.entries.get(key, node)
+        return Place(node, self, key)
+
+
+Place.NOWHERE = Place(None)
+
+
+class Report:
+    """Collects problems and warnings of one file."""
+
+    def __init__(self, file: str) -> None:
+        self._file = file
+        self._problems: list[Problem] = []
+        self._warnings: list[Problem] = []
+
+    def problem(self, place: Place, message: str) -> None:
+        """Note a mistake.
+
+        Raises:
+            ConfigurationError: there are so many that the rest does not matter.
+        """
+        self._problems.append(self._told(place, message))
+        if len(self._problems) >= MOST_PROBLEMS:
+            self._problems.append(self._told(place, "too many problems: the rest is not told"))
+            self.finish()
+
+    def warn(self, place: Place, message: str) -> None:
+        """Note something that is not wrong, but unwise."""
+        if len(self._warnings) < MOST_PROBLEMS:
+            self._warnings.append(self._told(place, message))
+
+    def finish(self) -> tuple[Problem, ...]:
+        """Return the warnings.
+
+        Raises:
+            ConfigurationError: there are problems.
+        """
+        if self._problems:
+            raise ConfigurationError(self._problems)
+        return tuple(sorted(self._warnings))
+
+    def _told(self, place: Place, message: str) -> Problem:
+        line, column = (place.node.line, place.node.column) if place.node else (1, 1)
+        return Problem(self._file, line, column, place.path, message)
+
+
+def shown(text: str) -> str:
+    """Return a value as a message shows it: in quotes, escaped, not too long."""
+    return repr(text if len(text) <= _LONGEST_SHOWN else text[:_LONGEST_SHOWN] + "…")
+
+
+def shown_key(key: str, value: Node) -> str:
+    """Return a user's key as a message shows it; empty where it may be a part of a value.
+
+    ``{password: ab,cd}`` makes a key of ``cd``, and so does a forgotten space or quote.
+    """
+    bare = isinstance(value, Scalar) and value.plain and not value.text
+    return "" if bare or not re.fullmatch("[A-Za-z_][A-Za-z0-9_-]{0,63}", key) else key

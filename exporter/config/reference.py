@@ -1,0 +1,96 @@
+"""The reference of the configuration, in Markdown. Made from the settings."""
+
+import inspect
+from collections.abc import Iterator
+from typing import Final
+
+from exporter.config.kinds import Kind
+from exporter.config.settings import CONFIG_FILE, JOB_FILE
+from exporter.config.shapes import Key, Labels, ListOf, Record, Shape, keys_of
+
+_INTRODUCTION: Final = """\
+# Configuration
+
+The configuration is one YAML file. `config.example.yaml` shows every key; `adbpg-job-exporter
+check-config` tells every mistake in yours, each with its line and column.
+
+- Durations are written as in Prometheus: `500ms`, `5s`, `1m30s`. Only `0` needs no unit.
+- Sizes are written as `256KiB`; the units are `B`, `KiB`, `MiB` and `GiB`.
+- `${NAME}` in a value is replaced from the environment, and `$$` is a dollar. A variable that is
+  not set is an error. Keys are taken as they stand.
+- Within braces or brackets, write `"${NAME}"` in quotes.
+- Text that YAML reads as something else needs quotes: `on`, `0123`, `1.5`, `2024-01-08`.
+- Relative paths begin at the directory of the configuration file.
+- Ids, namespaces and collections are opaque: any printable text, in any script. A space at either
+  end is taken as a part of the text, with a warning.
+- Refused: unknown keys, keys given twice, anchors, aliases, merge keys, tags, a second document,
+  a file over 4 MiB, nesting over 20 levels.
+- No message shows a value that may be secret.
+"""
+
+_JOB_FILES: Final = """\
+## Job files
+
+Each file that matches one of `job_files` is a list of jobs. It is read again when it changes, at
+the next scrape. An empty file is an empty list. A `$` has no meaning there.
+
+While a file cannot be read or holds a mistake, its last good list stays, the mistakes are logged
+once, and `adbpg_exporter_job_file_error` is 1 for it. When it is deleted, its jobs are no longer
+watched. Write a new version beside it and rename it into place: a file that is cut off between
+two jobs looks whole.
+
+A job that is also in the configuration is taken from there. Of two files, the first in
+alphabetical order counts. Both are logged once, as a warning. Within one file, a job given twice
+is a mistake.
+"""
+
+
+def markdown() -> str:
+    """Return the page: every key with type, default and meaning."""
+    return "\n".join([_INTRODUCTION, *_sections(CONFIG_FILE, ""), _JOB_FILES, *_table(JOB_FILE)])
+
+
+def _sections(shape: Shape, path: str) -> Iterator[str]:
+    """Yield the section of a record, then those of the records in it."""
+    record = shape.item if isinstance(shape, ListOf) else shape
+    if not isinstance(record, Record):
+        return
+    path = f"{path}[]" if isinstance(shape, ListOf) else path
+    yield f"## {f'`{path}`' if path else 'Top level'}\n"
+    yield inspect.getdoc(record.cls) or ""
+    yield ""
+    yield from _table(shape)
+    for name, key in keys_of(record.cls).items():
+        yield from _sections(key.shape, f"{path}.{name}" if path else name)
+
+
+def _table(shape: Shape) -> Iterator[str]:
+    record = shape.item if isinstance(shape, ListOf) else shape
+    if not isinstance(record, Record):
+        return
+    yield "| key | type | default | meaning |"
+    yield "|---|---|---|---|"
+    for name, key in keys_of(record.cls).items():
+        meaning = key.meaning or f"See [`{name}`](#{name})."
+        yield f"| `{name}` | {_type(key.shape)} | {_default(key)} | {meaning} |"
+    yield ""
+
+
+def _type(shape: Shape) -> str:
+    match shape:
+        case Kind():
+            return shape.name
+        case ListOf():
+            return f"list of {_type(shape.item)}"
+        case Labels():
+            return f"mapping of label names to {_type(shape.value)}"
+        case Record():
+            return "mapping"
+
+
+def _default(key: Key) -> str:
+    if key.required:
+        return "required"
+    if not isinstance(key.shape, Kind) or key.default in {None, ""}:
+        return "none"
+    return f"`{key.shape.show(key.default)}`"

@@ -1,0 +1,278 @@
+"""The configuration as typed records. Each key's kind and meaning stand in its annotation.
+
+The checks, the messages, the JSON Schema and the reference are all made from here, so that a new
+key is one new field. Durations are seconds, sizes are bytes.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import tzinfo
+from typing import Annotated, Final, Literal
+
+from exporter.config import addresses, kinds
+from exporter.config.places import Place
+from exporter.config.shapes import Labels, ListOf, Record
+from exporter.errors import Problem
+from exporter.model import BEIJING, JobRef, Target
+from exporter.secret import Secret
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScrapeSettings:
+    """How jobs are asked about when Prometheus scrapes."""
+
+    min_interval: Annotated[
+        float,
+        kinds.duration("0s", "1d"),
+        "No job is asked again sooner. The API's own advice is 5s.",
+    ] = 5.0
+    max_age: Annotated[
+        float,
+        kinds.duration("1ms", "30d"),
+        "An older answer is no longer shown as the state of a job that is under way.",
+    ] = 300.0
+    concurrency: Annotated[int, kinds.whole(1, 512), "Calls in flight at once."] = 32
+    max_jobs: Annotated[
+        int, kinds.whole(1, 1_000_000), "More jobs are not watched: they are counted and logged."
+    ] = 10_000
+    timeout: Annotated[
+        float,
+        kinds.duration("1ms", "10m"),
+        "Budget of a scrape that brings no `X-Prometheus-Scrape-Timeout-Seconds`.",
+    ] = 9.0
+    timeout_offset: Annotated[
+        float,
+        kinds.duration("0s", "10m"),
+        "Taken off that header, so that the answer is back in time.",
+    ] = 0.5
+
+    def contradictions(self) -> Iterator[tuple[str, str]]:
+        """Yield key and message of each value that does not go with another."""
+        if self.timeout_offset >= self.timeout:
+            yield "timeout_offset", "expected less than timeout"
+        if self.max_age < self.min_interval:
+            yield "max_age", "expected at least min_interval"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiSettings:
+    """How the API is called."""
+
+    connect_timeout: Annotated[
+        float, kinds.duration("1ms", "10m"), "For name, connection and TLS handshake."
+    ] = 3.0
+    request_timeout: Annotated[
+        float,
+        kinds.duration("1ms", "10m"),
+        "Total for one call, whatever the server does.",
+    ] = 5.0
+    max_response_bytes: Annotated[
+        int, kinds.size("1KiB", "64MiB"), "A longer answer is refused."
+    ] = 256 << 10
+    calls_per_second: Annotated[int, kinds.whole(1, 10_000), "At most, for each host."] = 100
+    ca_file: Annotated[
+        str,
+        addresses.certificates_path(),
+        "Certificates to trust in place of the usual ones.",
+    ] = ""
+    proxy: Annotated[
+        Secret | None,
+        addresses.proxy(),
+        "Proxy for all calls. Without it the usual environment variables count.",
+    ] = None
+
+    def contradictions(self) -> Iterator[tuple[str, str]]:
+        """Yield key and message of each value that does not go with another."""
+        if self.connect_timeout > self.request_timeout:
+            yield "connect_timeout", "expected at most request_timeout"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CredentialsSettings:
+    """Where the access key comes from.
+
+    The provider `environment` reads `ALIBABA_CLOUD_ACCESS_KEY_ID`,
+    `ALIBABA_CLOUD_ACCESS_KEY_SECRET` and, for a temporary key, `ALIBABA_CLOUD_SECURITY_TOKEN`.
+    The provider `files` reads one file for each, and reads it again when it changes.
+    """
+
+    provider: Annotated[
+        Literal["environment", "files"],
+        kinds.choice("environment", "files", not_yet="ram"),
+        "Which of the two.",
+    ] = "environment"
+    access_key_id_file: Annotated[
+        str, addresses.secret_path(), "The access key's id; needed with `files`."
+    ] = ""
+    access_key_secret_file: Annotated[
+        str, addresses.secret_path(), "The access key's secret; needed with `files`."
+    ] = ""
+    security_token_file: Annotated[
+        str, addresses.secret_path(), "The token of a temporary key."
+    ] = ""
+
+    def contradictions(self) -> Iterator[tuple[str, str]]:
+        """Yield key and message of each value that does not go with another."""
+        files = {
+            "access_key_id_file": self.access_key_id_file,
+            "access_key_secret_file": self.access_key_secret_file,
+            "security_token_file": self.security_token_file,
+        }
+        for key, path in files.items():
+            if self.provider == "environment" and path:
+                yield key, "goes with provider: files, but the provider is environment"
+            elif self.provider == "files" and not path and key != "security_token_file":
+                yield key, "missing: provider: files needs it"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadlineSettings:
+    """When a job should have ended: its start, its expected entries at this speed, and grace."""
+
+    entries_per_second: Annotated[
+        float, kinds.number(0.001, 1e9), "The speed to expect. The vendor names 1000."
+    ] = 1000.0
+    grace: Annotated[float, kinds.duration("0s", "1y"), "Added to the time expected."] = 1800.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobEntry:
+    """One upload job, below its target."""
+
+    id: Annotated[str, kinds.text(), "The job id that UpsertCollectionDataAsync returned."]
+    collection: Annotated[str, kinds.text(), "The collection that it uploads to."]
+    expected_entries: Annotated[
+        int | None,
+        kinds.whole(1, 10**15),
+        "How many entries the upload holds: gives its progress a total, and the job a deadline.",
+    ] = None
+    labels: Annotated[
+        Mapping[str, str],
+        Labels(kinds.label_value()),
+        "Values of `job_labels`. One that is not given is the empty text.",
+    ] = field(default_factory=dict)
+    place: Place = Place.NOWHERE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobFileEntry(JobEntry):
+    """One upload job in a job file."""
+
+    target: Annotated[str, kinds.text(1, 100), "The `name` of a target of the configuration."]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetEntry:
+    """A namespace of one instance or workspace, and the jobs there."""
+
+    name: Annotated[str, kinds.text(1, 100), "What job files and the metrics call it; unique."]
+    region_id: Annotated[str, kinds.text(), "Such as `cn-hangzhou`."]
+    db_instance_id: Annotated[str, kinds.text(), "The instance. This or `workspace_id`."] = ""
+    workspace_id: Annotated[str, kinds.text(), "The workspace. This or `db_instance_id`."] = ""
+    namespace: Annotated[str, kinds.text(), "The namespace. Without it the API takes `public`."] = (
+        ""
+    )
+    namespace_password: Annotated[
+        Secret | None,
+        kinds.password(),
+        "Its password, best as `${NAME}`. This or `namespace_password_file`.",
+    ] = None
+    namespace_password_file: Annotated[
+        str,
+        addresses.secret_path(),
+        "The file of its password, read again when it changes. This or `namespace_password`.",
+    ] = ""
+    endpoint: Annotated[
+        str,
+        addresses.endpoint(),
+        "Where the API is. Without it, that follows from the region. "
+        "`http://` only to a loopback address.",
+    ] = ""
+    network: Annotated[
+        Literal["public", "vpc"],
+        kinds.choice("public", "vpc"),
+        "Which of the region's endpoints to call.",
+    ] = "public"
+    time_zone: Annotated[
+        tzinfo,
+        addresses.time_zone(),
+        "In which the API's times are read, since they name no zone.",
+    ] = BEIJING
+    jobs: Annotated[
+        tuple[JobEntry, ...], ListOf(Record(JobEntry, placed=True)), "The jobs to watch there."
+    ] = ()
+    place: Place = Place.NOWHERE
+
+    def contradictions(self) -> Iterator[tuple[str, str]]:
+        """Yield key and message of each value that does not go with another."""
+        if not self.endpoint and not addresses.is_region(self.region_id):
+            yield "region_id", "expected lower-case letters, digits and '-', such as cn-hangzhou"
+
+
+_TARGET = Record(
+    TargetEntry,
+    placed=True,
+    exactly_one=(
+        ("db_instance_id", "workspace_id"),
+        ("namespace_password", "namespace_password_file"),
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigFile:
+    """The configuration file as it is written."""
+
+    scrape: Annotated[ScrapeSettings, Record(ScrapeSettings), ""] = ScrapeSettings()
+    api: Annotated[ApiSettings, Record(ApiSettings), ""] = ApiSettings()
+    credentials: Annotated[CredentialsSettings, Record(CredentialsSettings), ""] = (
+        CredentialsSettings()
+    )
+    deadline: Annotated[DeadlineSettings, Record(DeadlineSettings), ""] = DeadlineSettings()
+    job_labels: Annotated[
+        tuple[str, ...],
+        ListOf(kinds.label_name(), unique=True),
+        "Labels that jobs may carry, shown on `adbpg_job_info`.",
+    ] = ()
+    targets: Annotated[
+        tuple[TargetEntry, ...],
+        ListOf(_TARGET, minimum=1),
+        "Where jobs are asked about. At least one.",
+    ]
+    job_files: Annotated[
+        tuple[str, ...],
+        ListOf(addresses.path_pattern()),
+        "Lists of jobs, each with its target; read again when they change.",
+    ] = ()
+    place: Place = Place.NOWHERE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """The configuration, checked as a whole.
+
+    Attributes:
+        scrape: how jobs are asked about.
+        api: how the API is called.
+        credentials: where the access key comes from.
+        deadline: when a job should have ended.
+        job_labels: names of the labels that jobs may carry.
+        targets: in the file's order; their names are unique.
+        jobs: of all targets, in the file's order, each one once.
+        job_files: patterns of paths, as ``glob`` takes them.
+        warnings: what is not wrong, but unwise.
+    """
+
+    scrape: ScrapeSettings = ScrapeSettings()
+    api: ApiSettings = ApiSettings()
+    credentials: CredentialsSettings = CredentialsSettings()
+    deadline: DeadlineSettings = DeadlineSettings()
+    job_labels: tuple[str, ...] = ()
+    targets: tuple[Target, ...] = ()
+    jobs: tuple[JobRef, ...] = ()
+    job_files: tuple[str, ...] = ()
+    warnings: tuple[Problem, ...] = ()
+
+
+CONFIG_FILE: Final = Record(ConfigFile, placed=True)
+JOB_FILE: Final = ListOf(Record(JobFileEntry, placed=True))

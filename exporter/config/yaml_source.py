@@ -1,0 +1,279 @@
+"""YAML bytes to nodes with their places. Strict: what could surprise or explode is refused.
+
+The events come from PyYAML's C parser; its composer is not used, since it follows aliases, lets
+the last of two equal keys win and recurses as deep as the file asks. PyYAML's own messages are
+never shown, because they quote the line, secret and all.
+"""
+
+import codecs
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final, cast
+
+import yaml
+from yaml.events import (
+    AliasEvent,
+    CollectionEndEvent,
+    DocumentStartEvent,
+    Event,
+    MappingStartEvent,
+    NodeEvent,
+    ScalarEvent,
+    SequenceStartEvent,
+    StreamEndEvent,
+)
+from yaml.reader import ReaderError
+from yaml.resolver import Resolver
+
+LARGEST_FILE: Final = 4 << 20  # bytes
+DEEPEST: Final = 20
+_MOST_REFUSED: Final = 100
+_BOM: Final = codecs.BOM_UTF8
+MOST_NODES: Final = 500_000  # a list of 30,000 jobs fills 4 MiB with about 400,000
+
+
+# Not frozen, and two numbers in place of a mark: a file of 10,000 jobs makes 160,000 of them.
+@dataclass(slots=True)
+class Scalar:
+    """A single value, as text.
+
+    Attributes:
+        text: without quotes and escapes.
+        plain: it stands without quotes, so that YAML would read a type into it.
+        line: 1-based, of its key, or of itself where it has none.
+        column: likewise.
+    """
+
+    text: str
+    plain: bool
+    line: int
+    column: int
+
+
+@dataclass(slots=True)
+class Refused:
+    """What stands here is YAML that this package does not take.
+
+    Attributes:
+        message: what it is, and what to do.
+        line: as in ``Scalar``.
+        column: as in ``Scalar``.
+    """
+
+    message: str
+    line: int
+    column: int
+
+
+@dataclass(slots=True)
+class Sequence:
+    """A list. The places are as in ``Scalar``."""
+
+    line: int
+    column: int
+    items: "list[Node]" = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Mapping:
+    """Keys and values in the file's order. The places are as in ``Scalar``.
+
+    Attributes:
+        entries: the values by key; of equal keys, the first.
+        refused: keys that cannot be: given twice, or no text.
+    """
+
+    line: int
+    column: int
+    entries: "dict[str, Node]" = field(default_factory=dict)
+    refused: tuple[Refused, ...] = ()
+
+
+Node = Scalar | Sequence | Mapping | Refused
+
+
+class YamlError(Exception):
+    """The file as a whole cannot be read. The message is ours and quotes nothing of it."""
+
+    def __init__(self, message: str, line: int = 0, column: int = 0) -> None:
+        super().__init__(message)
+        self.message = message
+        self.line = line
+        self.column = column
+
+
+def parse(data: bytes) -> Node | None:
+    """Return the root node of the one document in data; None for an empty file.
+
+    Raises:
+        YamlError: it is too large, no UTF-8, no YAML, too deep, or more than one document.
+    """
+    _check_encoding(data)
+    try:
+        # Bytes, not text: a copy less of a file that may be large.
+        return _Composer(yaml.parse(data.removeprefix(_BOM), Loader=yaml.CBaseLoader)).document()
+    except yaml.MarkedYAMLError as error:
+        raise _syntax_error(error, data) from None
+    except ReaderError as error:
+        raise _reader_error(error, data) from None
+
+
+def implicit_type(text: str) -> str:
+    """Return the YAML 1.1 type of a plain scalar: ``str``, ``int``, ``null`` and so on."""
+    for tag, pattern in Resolver.yaml_implicit_resolvers.get(text[:1], ()):
+        if pattern.match(text):
+            return str(tag).rpartition(":")[2]
+    return "str"
+
+
+def _check_encoding(data: bytes) -> None:
+    if len(data) > LARGEST_FILE:
+        raise YamlError(f"expected at most {LARGEST_FILE >> 20} MiB")
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise YamlError("expected UTF-8 text, got UTF-16: save the file as UTF-8", 1, 1)
+
+
+class _Composer:
+    """Makes nodes of events."""
+
+    def __init__(self, events: Iterator[Event]) -> None:
+        self._next = events.__next__
+        self._nodes = 0
+        self._texts: dict[str, str] = {}  # one string for all that are equal: keys, labels
+
+    def document(self) -> Node | None:
+        self._next()  # the stream's start
+        if isinstance(self._next(), StreamEndEvent):
+            return None
+        first = self._next()
+        root = self._node(first, _line(first), _column(first), 0)
+        self._next()  # the document's end
+        after = self._next()
+        if isinstance(after, DocumentStartEvent):
+            message = "a second document begins: expected one document in a file"
+            raise YamlError(message, _line(after), _column(after))
+        if isinstance(root, Scalar) and root.plain and not root.text:
+            return None
+        return root
+
+    def _node(self, event: Event, line: int, column: int, depth: int) -> Node:
+        """Make the node that begins with event. Its place is that of its key, if it has one."""
+        self._nodes += 1
+        if self._nodes > MOST_NODES:
+            raise YamlError(f"expected at most {MOST_NODES} values in a file", line, column)
+        refusal = _refusal(event)
+        node: Node | None = None
+        if type(event) is ScalarEvent:
+            value = self._texts.setdefault(event.value, event.value)
+            node = Scalar(value, event.implicit[0], line, column)
+        elif type(event) is MappingStartEvent:
+            node = self._mapping(Mapping(line, column), depth + 1)
+        elif type(event) is SequenceStartEvent:
+            node = self._sequence(Sequence(line, column), depth + 1)
+        return Refused(refusal, line, column) if refusal or node is None else node
+
+    def _mapping(self, node: Mapping, depth: int) -> Mapping:
+        _check_depth(node, depth)
+        entries = node.entries
+        while not isinstance(event := self._next(), CollectionEndEvent):
+            line, column = _line(event), _column(event)
+            key = self._node(event, line, column, depth)
+            value = self._node(self._next(), line, column, depth)
+            if refusal := _key_refusal(key, entries):
+                # More than are told are not kept: a hostile file could hold a million.
+                node.refused = (*node.refused, Refused(refusal, line, column))[:_MOST_REFUSED]
+            elif isinstance(key, Scalar):
+                entries[key.text] = value
+        return node
+
+    def _sequence(self, node: Sequence, depth: int) -> Sequence:
+        _check_depth(node, depth)
+        while not isinstance(event := self._next(), CollectionEndEvent):
+            node.items.append(self._node(event, _line(event), _column(event), depth))
+        return node
+
+
+def _check_depth(node: Mapping | Sequence, depth: int) -> None:
+    if depth > DEEPEST:
+        message = f"expected at most {DEEPEST} levels of nesting"
+        raise YamlError(message, node.line, node.column)
+
+
+def _refusal(event: Event) -> str:
+    """Return why a node that begins with event is not taken; empty if it is."""
+    if isinstance(event, AliasEvent):
+        return "an alias (*name) is not taken: write the value out"
+    if not isinstance(event, NodeEvent):
+        return "expected a value"
+    if event.anchor is not None:
+        return "an anchor (&name) is not taken: write the value out where it is needed"
+    if getattr(event, "tag", None) is not None:
+        return "a tag (!name) is not taken: write the plain value"
+    return ""
+
+
+def _key_refusal(key: Node, entries: "dict[str, Node]") -> str:
+    """Return why a key is not taken; empty if it is."""
+    if isinstance(key, Refused):
+        return key.message
+    if not isinstance(key, Scalar):
+        return "expected text as a key, got a list or a mapping: is a template left unfilled?"
+    if key.plain and key.text == "<<":
+        return "a merge key ('<<') is not taken: write the keys out"
+    if key.text in entries:
+        return f"the key is given twice, first in line {entries[key.text].line}"
+    return ""
+
+
+def _line(event: Event) -> int:
+    return cast("yaml.Mark", event.start_mark).line + 1
+
+
+def _column(event: Event) -> int:
+    return cast("yaml.Mark", event.start_mark).column + 1
+
+
+_TAB: Final = "a tab: indent with spaces"
+_SYNTAX: Final = {
+    "mapping values are not allowed in this context": (
+        "a ':' that cannot be here: check the indentation of this line and the one before, "
+        "or put a value that holds ': ' in quotes"
+    ),
+    "could not find expected ':'": "expected 'key: value', with a space after the colon",
+    "did not find expected key": "expected a key here: check the indentation and the quotes",
+    "did not find expected '-' indicator": "expected '- ' here: check the indentation",
+    "did not find expected ',' or ']'": "expected ',' or ']': is a bracket left open?",
+    "did not find expected ',' or '}'": (
+        "expected ',' or '}': is a brace left open, or a ${NAME} within braces without quotes?"
+    ),
+    "found unexpected end of stream": "a quote is opened here and never closed",
+    "found unknown escape character": (
+        "an unknown escape: in double quotes, write a backslash as two, or use single quotes"
+    ),
+    "found character that cannot start any token": (
+        "a value cannot begin with this character: put the value in quotes"
+    ),
+    "found a tab character where an indentation space is expected": _TAB,
+}
+
+
+def _syntax_error(error: yaml.MarkedYAMLError, data: bytes) -> YamlError:
+    mark = error.problem_mark or error.context_mark
+    if error.problem == "found unexpected end of stream" and error.context_mark:
+        mark = error.context_mark
+    if mark is None:
+        return YamlError("not YAML")
+    message = _SYNTAX.get(error.problem or "", "not YAML: check the indentation and the quotes")
+    lines = data.decode("utf-8-sig").splitlines()[mark.line : mark.line + 1]
+    if lines and lines[0][mark.column : mark.column + 1] == "\t":
+        message = _TAB
+    return YamlError(message, mark.line + 1, mark.column + 1)
+
+
+def _reader_error(error: ReaderError, data: bytes) -> YamlError:
+    # PyYAML hands out an offset in bytes here, and no mark.
+    before = data.removeprefix(_BOM)[: error.position].decode(errors="replace")
+    message = "expected UTF-8 text: save the file as UTF-8"
+    if "control characters" in str(error.reason):
+        message = "a control character: expected text"
+    return YamlError(message, before.count("\n") + 1, len(before) - before.rfind("\n"))

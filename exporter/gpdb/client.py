@@ -1,0 +1,281 @@
+"""One signed call of the API, bounded in time and size. The only user of requests."""
+
+import email.utils
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+import requests
+import requests.utils
+import urllib3
+from requests.structures import CaseInsensitiveDict
+
+from exporter import __version__
+from exporter.clock import Clock
+from exporter.config import ApiSettings
+from exporter.errors import AnswerTooLarge, ApiError, BadAnswer, ConnectionFailed, QueryError
+from exporter.gpdb import answers, failures
+from exporter.gpdb.credentials import AccessKey, Credentials
+from exporter.gpdb.endpoints import base_url
+from exporter.gpdb.signing import authorization, canonical_query, content_hash
+from exporter.gpdb.transport import BoundedAdapter, tls_context
+from exporter.model import Target
+
+API_VERSION = "2016-05-03"
+USER_AGENT = f"adbpg-job-exporter/{__version__}"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A good answer.
+
+    Attributes:
+        document: its JSON object.
+        clock_skew: seconds that its Date header was ahead of our clock; None without one.
+    """
+
+    document: dict[str, object]
+    clock_skew: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class SignedRequest:
+    """A request as it goes on the wire.
+
+    Attributes:
+        query: the URL's query string.
+        headers: by lower-case name, but for Authorization.
+        body: the form.
+    """
+
+    query: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+def sign_request(
+    *,
+    host: str,
+    action: str,
+    query: Mapping[str, str],
+    form: Mapping[str, str],
+    key: AccessKey,
+    date: datetime,
+    nonce: str,
+) -> SignedRequest:
+    """Return the signed request for an operation. Pure.
+
+    Args:
+        host: with its port, where it is not the scheme's own.
+        action: the operation's name.
+        query: parameters of the URL.
+        form: parameters of the body.
+        key: signs it.
+        date: in UTC; the API allows 15 minutes of difference to its own clock.
+        nonce: never used before with this key.
+    """
+    query_string = canonical_query(query)
+    body = urlencode(sorted(form.items())).encode()
+    headers = {
+        "accept": "application/json",
+        "content-type": "application/x-www-form-urlencoded",
+        "host": host,
+        "user-agent": USER_AGENT,
+        "x-acs-action": action,
+        "x-acs-content-sha256": content_hash(body),
+        "x-acs-date": date.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "x-acs-signature-nonce": nonce,
+        "x-acs-version": API_VERSION,
+    }
+    if key.security_token is not None:
+        headers["x-acs-accesskey-id"] = key.id
+        headers["x-acs-security-token"] = key.security_token.reveal()
+    headers["Authorization"] = authorization(
+        "POST",
+        query_string,
+        headers,
+        body,
+        access_key_id=key.id,
+        access_key_secret=key.secret.reveal(),
+    )
+    return SignedRequest(query_string, headers, body)
+
+
+@dataclass(frozen=True, slots=True)
+class _Route:
+    """Where a target's calls go: resolved once, not for each call."""
+
+    base_url: str
+    host: str
+    proxies: dict[str, str]
+
+
+class ApiClient:
+    """Calls the API.
+
+    Args:
+        api: limits and routes.
+        credentials: give the key for each call.
+        connections: how many to keep open for each host.
+        clock: dates the calls and bounds them.
+        nonce: gives a text never given before.
+    """
+
+    def __init__(
+        self,
+        api: ApiSettings,
+        credentials: Credentials,
+        *,
+        connections: int,
+        clock: Clock,
+        nonce: Callable[[], str] = lambda: uuid.uuid4().hex,
+    ) -> None:
+        self._api = api
+        self._credentials = credentials
+        self._clock = clock
+        self._nonce = nonce
+        self._adapter = BoundedAdapter(connections, tls_context(api.ca_file))
+        self._routes: dict[str, _Route] = {}
+
+    def key_mark(self) -> int:
+        """Return a number that changes when the access key does.
+
+        Raises:
+            NoCredentials: there is no usable key.
+        """
+        return hash(self._credentials.current())
+
+    def call(
+        self, target: Target, action: str, query: Mapping[str, str], form: Mapping[str, str]
+    ) -> Answer:
+        """Call an operation for a target, and return its good answer.
+
+        The namespace password joins the form here. A connection that was closed under us is
+        tried once more, within the same time.
+
+        Raises:
+            QueryError: the leaf that says why there is none; its text holds no secret.
+        """
+        ends = self._clock.monotonic() + self._api.request_timeout
+        secret_form = {**form, "NamespacePassword": target.namespace_password.reveal()}
+        try:
+            return self._attempt(target, action, query, secret_form, ends)
+        except failures.FOREIGN as error:
+            if not failures.was_dropped(error) or self._clock.monotonic() >= ends:
+                raise failures.translate(error) from None
+        try:
+            return self._attempt(target, action, query, secret_form, ends)
+        except failures.FOREIGN as error:
+            raise failures.translate(error) from None
+
+    def close(self) -> None:
+        """Close the kept connections."""
+        self._adapter.close()
+
+    def _attempt(
+        self,
+        target: Target,
+        action: str,
+        query: Mapping[str, str],
+        form: Mapping[str, str],
+        ends: float,
+    ) -> Answer:
+        route = self._route(target)
+        signed = sign_request(
+            host=route.host,
+            action=action,
+            query=query,
+            form=form,
+            key=self._credentials.current(),
+            date=datetime.fromtimestamp(self._clock.wall(), UTC),
+            nonce=self._nonce(),
+        )
+        left = max(ends - self._clock.monotonic(), 0.001)
+        response = self._adapter.send(
+            _prepared(route.base_url, signed),
+            stream=True,
+            timeout=urllib3.Timeout(total=left, connect=min(left, self._api.connect_timeout)),  # type: ignore[arg-type]  # requests passes it on to urllib3
+            proxies=route.proxies,
+        )
+        try:
+            return self._read(response)
+        except BaseException:
+            response.close()  # what is left unread makes the connection useless
+            raise
+
+    def _read(self, response: requests.Response) -> Answer:
+        clock_skew = self._clock_skew(response.headers.get("date"))
+        try:
+            body = _body(response, self._api.max_response_bytes)
+            document = answers.parse(response.status_code, response.headers, body)
+        except QueryError as error:
+            if isinstance(error, ApiError):
+                error = answers.blame_clock(error, clock_skew)
+            error.clock_skew = clock_skew
+            raise error from None
+        return Answer(document, clock_skew)
+
+    def _clock_skew(self, date: str | None) -> float | None:
+        try:
+            there = email.utils.parsedate_to_datetime(date or "")
+        except (ValueError, OverflowError):  # OverflowError: a number of a hundred digits
+            return None
+        if there.tzinfo is None:  # "-0000", or no zone at all; never this process's own
+            there = there.replace(tzinfo=UTC)
+        return there.timestamp() - self._clock.wall()
+
+    def _route(self, target: Target) -> _Route:
+        url = base_url(target)
+        route = self._routes.get(url)
+        if route is None:
+            route = self._routes[url] = _Route(url, urlsplit(url).netloc, self._proxies(url))
+        return route
+
+    def _proxies(self, url: str) -> dict[str, str]:
+        if url.startswith("http://"):  # loopback only; a proxy would see the password
+            return {}
+        if self._api.proxy is not None:
+            return {"https": self._api.proxy.reveal()}
+        return dict(requests.utils.get_environ_proxies(url, no_proxy=None))
+
+
+def _prepared(base: str, signed: SignedRequest) -> requests.PreparedRequest:
+    """Fill in what the adapter needs: ``prepare()`` would parse and quote the URL once more."""
+    request = requests.PreparedRequest()
+    request.method = "POST"
+    request.url = f"{base}/?{signed.query}"
+    request.headers = CaseInsensitiveDict(signed.headers)
+    request.headers["accept-encoding"] = "identity"
+    request.headers["content-length"] = str(len(signed.body))
+    request.body = signed.body
+    return request
+
+
+def _body(response: requests.Response, most: int) -> bytes:
+    """Read the whole body, uncompressed as we asked for it.
+
+    Raises:
+        AnswerTooLarge: it has more than ``most`` bytes.
+        BadAnswer: it is compressed all the same.
+        ConnectionFailed: it ends before its Content-Length.
+    """
+    if 300 <= response.status_code < 400:
+        return b""
+    if response.headers.get("content-encoding", "identity").lower() != "identity":
+        if response.status_code >= 400:  # a gateway's page: the status says enough
+            return b""
+        raise BadAnswer("the body is compressed, which was not asked for")
+    declared = response.headers.get("content-length", "")
+    too_large = AnswerTooLarge(f"the body has more than {most} bytes")
+    if declared.isdecimal() and (len(declared) > 15 or int(declared) > most):
+        raise too_large
+    raw: Any = response.raw
+    body: bytes = raw.read(most + 1, decode_content=False)
+    if len(body) > most:
+        raise too_large
+    if raw.length_remaining:  # urllib3 looks at it only when nothing more can be read
+        raise ConnectionFailed("the connection was closed inside the body")
+    return body

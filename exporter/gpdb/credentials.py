@@ -1,0 +1,91 @@
+"""Where the access key comes from."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from exporter.errors import NoCredentials
+from exporter.secret import Secret, SecretFile
+
+ID_VARIABLE = "ALIBABA_CLOUD_ACCESS_KEY_ID"
+SECRET_VARIABLE = "ALIBABA_CLOUD_ACCESS_KEY_SECRET"  # noqa: S105  a variable's name
+TOKEN_VARIABLE = "ALIBABA_CLOUD_SECURITY_TOKEN"  # noqa: S105  a variable's name
+
+
+@dataclass(frozen=True, slots=True)
+class AccessKey:
+    """What a request is signed with.
+
+    Attributes:
+        id: the AccessKey ID; it stands in each request in plain.
+        secret: the key of the signature.
+        security_token: of a temporary (STS) key; None for a lasting one.
+    """
+
+    id: str
+    secret: Secret
+    security_token: Secret | None = None
+
+
+class Credentials(Protocol):
+    """Gives the access key to use for the next call."""
+
+    def current(self) -> AccessKey:
+        """Return the key to use now.
+
+        Raises:
+            NoCredentials: there is no usable one.
+        """
+
+
+class EnvironmentCredentials:
+    """The key in the variables that all tools of Alibaba Cloud read. Read once, at start."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._values = {
+            name: Secret(environ.get(name, "").strip())
+            for name in (ID_VARIABLE, SECRET_VARIABLE, TOKEN_VARIABLE)
+        }
+
+    def current(self) -> AccessKey:
+        """See ``Credentials``."""
+        for variable in (ID_VARIABLE, SECRET_VARIABLE):
+            if not self._values[variable].reveal():
+                raise NoCredentials(f"the environment variable {variable} is not set")
+        key_id, secret, token = (
+            _usable(value.reveal(), f"the environment variable {variable}")
+            for variable, value in self._values.items()
+        )
+        return AccessKey(key_id, Secret(secret), Secret(token) if token else None)
+
+
+class FileCredentials:
+    """The key in one file a value, read again when a file changes (a rotated secret)."""
+
+    def __init__(self, key_id: SecretFile, secret: SecretFile, token: SecretFile | None) -> None:
+        self._key_id = key_id
+        self._secret = secret
+        self._token = token
+
+    def current(self) -> AccessKey:
+        """See ``Credentials``."""
+        return AccessKey(
+            id=_in_file(self._key_id),
+            secret=Secret(_in_file(self._secret)),
+            security_token=Secret(_in_file(self._token)) if self._token else None,
+        )
+
+
+def _in_file(file: SecretFile) -> str:
+    place = f"secret file {file.path}"
+    value = file.reveal().strip()
+    if not value:
+        raise NoCredentials(f"{place}: it holds nothing but white space")
+    return _usable(value, place)
+
+
+def _usable(value: str, place: str) -> str:
+    """Return a value that a header can carry: http.client's refusal would quote it."""
+    if not (value.isascii() and value.isprintable()):
+        raise NoCredentials(f"{place}: expected one line of ASCII characters")
+    return value

@@ -1,0 +1,128 @@
+"""Exceptions of requests, urllib3, http.client, ssl and socket, turned into ours at one place.
+
+Their texts are never taken over: they can quote a URL, a header or a proxy's password.
+"""
+
+import http.client
+import socket
+import ssl
+from collections.abc import Iterator
+
+import requests.exceptions
+import urllib3.exceptions
+
+from exporter.errors import (
+    BadAnswer,
+    ConnectionFailed,
+    InternalError,
+    NameNotResolved,
+    QueryError,
+    TimedOut,
+    TlsFailed,
+)
+
+FOREIGN = (
+    requests.exceptions.RequestException,
+    urllib3.exceptions.HTTPError,
+    http.client.HTTPException,
+    OSError,
+)
+"""Everything that a call through requests is known to raise."""
+
+# The first row of which any exception in the chain is an instance decides. The order matters: an
+# SSLError is an OSError, a name that is not found comes wrapped in a connection that failed.
+_RULES: tuple[tuple[tuple[type[BaseException], ...], type[QueryError], str], ...] = (
+    (
+        (urllib3.exceptions.NameResolutionError, socket.gaierror),
+        NameNotResolved,
+        "the host's name could not be resolved",
+    ),
+    (
+        (TimeoutError, urllib3.exceptions.TimeoutError, requests.exceptions.Timeout),
+        TimedOut,
+        "no whole answer in time",
+    ),
+    (
+        (ssl.SSLError, urllib3.exceptions.SSLError, requests.exceptions.SSLError),
+        TlsFailed,
+        "no trusted TLS connection: check the certificate's name, dates and issuer (api.ca_file)",
+    ),
+    (
+        (http.client.RemoteDisconnected, http.client.IncompleteRead, ConnectionError),
+        ConnectionFailed,
+        "the connection was refused, reset or closed",
+    ),
+    (
+        (
+            http.client.HTTPException,
+            urllib3.exceptions.DecodeError,
+            urllib3.exceptions.HeaderParsingError,
+            urllib3.exceptions.InvalidHeader,
+            requests.exceptions.ContentDecodingError,
+            requests.exceptions.InvalidHeader,
+            requests.exceptions.InvalidJSONError,
+        ),
+        BadAnswer,
+        "the answer is not HTTP as the API speaks it",
+    ),
+    (
+        (
+            requests.exceptions.InvalidURL,
+            requests.exceptions.InvalidSchema,
+            requests.exceptions.MissingSchema,
+            urllib3.exceptions.LocationValueError,
+        ),
+        InternalError,
+        "the address of the endpoint or the proxy is not one that can be asked",
+    ),
+    (
+        (
+            urllib3.exceptions.ProxyError,
+            urllib3.exceptions.NewConnectionError,
+            urllib3.exceptions.ProtocolError,
+            requests.exceptions.ConnectionError,
+            requests.exceptions.ChunkedEncodingError,
+            requests.exceptions.RetryError,
+        ),
+        ConnectionFailed,
+        "no connection",
+    ),
+    (
+        (requests.exceptions.RequestException,),  # is an OSError too, but no sign of the network
+        InternalError,
+        "requests was used in a way that it does not take",
+    ),
+    ((OSError,), ConnectionFailed, "no connection"),
+)
+
+
+def translate(error: BaseException) -> QueryError:
+    """Return our exception for a foreign one."""
+    chain = tuple(_chain(error))
+    for kinds, ours, text in _RULES:
+        if any(isinstance(link, kinds) for link in chain):
+            return ours(text)
+    return InternalError(f"unexpected {type(error).__name__}")
+
+
+def was_dropped(error: BaseException) -> bool:
+    """Whether a kept connection was closed under us, so that a fresh one may well work."""
+    dropped = (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError)
+    return any(isinstance(link, dropped) for link in _chain(error))
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """The exception, what it wraps, and what that wraps; each once."""
+    seen: set[int] = set()
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        link = waiting.pop()
+        if link is None or id(link) in seen:
+            continue
+        seen.add(id(link))
+        yield link
+        wrapped = [part for part in link.args if isinstance(part, BaseException)]
+        reason = getattr(link, "reason", None)  # MaxRetryError keeps its cause there
+        if isinstance(reason, BaseException):
+            wrapped.append(reason)
+        waiting += [*wrapped, link.__cause__, link.__context__]

@@ -1,0 +1,190 @@
+"""The kinds of job that we know how to ask about, one row each, and how their answers are read.
+
+Facts come from the vendor's page of GetUpsertCollectionDataJob (gpdb 2016-05-03) and from a real
+answer of a sibling operation, which has no ``Error`` on success and drops trailing zeros of a
+time's fraction. Each fact is read by itself: the page's own sample contradicts itself.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from typing import TypeVar
+
+from exporter.errors import BadAnswer
+from exporter.model import UPSERT_COLLECTION_DATA, JobRef, JobState, JobStatus, Target
+
+T = TypeVar("T")
+
+_LONGEST_TEXT = 200  # characters of the API's own words that we keep
+_MOST_ENTRIES = 10**15  # past this a number is no count of entries
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of job.
+
+    Attributes:
+        action: the API's operation.
+        query: the parameters that go into the URL.
+        form: the parameters that go into the body. The namespace password is not among them:
+            ``gpdb.client`` adds it.
+        decode: an answer's document, the job it must be about, and the time zone of its times,
+            to the job's state. Raises BadAnswer when there is no such job in it.
+    """
+
+    action: str
+    query: Callable[[JobRef], Mapping[str, str]]
+    form: Callable[[JobRef, Target], Mapping[str, str]]
+    decode: Callable[[Mapping[str, object], JobRef, tzinfo], JobState]
+
+
+def _instance_query(ref: JobRef) -> Mapping[str, str]:
+    named = {
+        "DBInstanceId": ref.db_instance_id,
+        "RegionId": ref.region_id,
+        "WorkspaceId": ref.workspace_id,
+    }
+    return {name: value for name, value in named.items() if value}
+
+
+def _upsert_form(ref: JobRef, target: Target) -> Mapping[str, str]:
+    named = {"Collection": ref.collection, "JobId": ref.job_id, "Namespace": target.namespace}
+    return {name: value for name, value in named.items() if value}
+
+
+def decode_upsert_job(document: Mapping[str, object], ref: JobRef, zone: tzinfo) -> JobState:
+    """Read an answer of GetUpsertCollectionDataJob.
+
+    Args:
+        document: the answer's JSON object.
+        ref: the job that was asked about.
+        zone: in which times without a zone are read.
+
+    Raises:
+        BadAnswer: there is no job in it, or another one.
+    """
+    job = document.get("Job")
+    if not isinstance(job, dict):
+        raise BadAnswer("the answer holds no job")
+    answered_id = job.get("Id")
+    if answered_id is not None and answered_id != ref.job_id:
+        raise BadAnswer("the answer is about another job")
+    return _Fields(job, zone).state()
+
+
+class _Fields:
+    """Reads the fields of one job, and keeps the names of those that cannot be read."""
+
+    def __init__(self, job: Mapping[str, object], zone: tzinfo) -> None:
+        self._job = job
+        self._zone = zone
+        self._invalid: list[str] = []
+
+    def state(self) -> JobState:
+        created = self._read("CreateTime", self._time)
+        updated = self._read("UpdateTime", self._time)
+        if created is not None and updated is not None and updated < created:
+            self._invalid.append("UpdateTime")
+            updated = None
+        return JobState(
+            status=self._read("Status", _status) or JobStatus.UNKNOWN,
+            status_text=_text(self._job.get("Status")),
+            completed=self._read("Completed", _boolean),
+            progress=self._read("Progress", _count),
+            created=created,
+            updated=updated,
+            error_text=_text(self._job.get("Error")),
+            invalid_fields=tuple(self._invalid),
+        )
+
+    def _read(self, name: str, parse: Callable[[object], T | None]) -> T | None:
+        value = parse(self._job.get(name))
+        if value is None:
+            self._invalid.append(name)
+        return value
+
+    def _time(self, value: object) -> float | None:
+        return _unix_time(value, self._zone)
+
+
+_STATUSES = {status.lower(): status for status in JobStatus if status is not JobStatus.UNKNOWN}
+
+
+def _status(value: object) -> JobStatus | None:
+    return _STATUSES.get(value.strip().lower()) if isinstance(value, str) else None
+
+
+def _boolean(value: object) -> bool | None:
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str):  # a non-empty "false" must not become true
+        return {"true": True, "false": False}.get(value.strip().lower())
+    return None
+
+
+_COUNT = re.compile(r"\s*(\d{1,15})(?:\.0{1,15})?\s*", re.ASCII)
+
+
+def _count(value: object) -> int | None:
+    match value:
+        case bool():  # an int to Python, but no count
+            return None
+        case int() if 0 <= value <= _MOST_ENTRIES:
+            return value
+        case float() if 0 <= value <= _MOST_ENTRIES and value.is_integer():
+            return int(value)
+        case str() if found := _COUNT.fullmatch(value):
+            return int(found[1])
+        case _:
+            return None
+
+
+def _text(value: object) -> str:
+    if value is None or value is False:
+        return ""
+    return str(value if isinstance(value, str) else type(value).__name__).strip()[:_LONGEST_TEXT]
+
+
+# CreateTime is "2024-01-08 16:52:04.864664" with 0 to 6 digits; a zone was never seen, but where
+# one is given it is right.
+_TIME = re.compile(
+    r"(\d{4})-(\d\d)-(\d\d)[ T](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?(?:(Z)|([+-]\d\d):?(\d\d))?",
+    re.ASCII,
+)
+_FIRST_YEAR = 2000  # year 0001 is how some libraries write "no time"
+
+
+def _unix_time(value: object, zone: tzinfo) -> float | None:
+    """Return Unix seconds of a time that is zoneless or brings its own zone."""
+    found = _TIME.fullmatch(value.strip()) if isinstance(value, str) else None
+    if found is None or int(found[1]) < _FIRST_YEAR:
+        return None
+    year, month, day, hour, minute, second = map(int, found.groups()[:6])
+    microsecond = int((found[7] or "0").ljust(6, "0")[:6])
+    try:
+        own = _own_zone(found) or zone
+        moment = datetime(year, month, day, hour, minute, second, microsecond, own)
+        return moment.timestamp()
+    except (ValueError, OverflowError):  # February 30th, or an offset of a day
+        return None
+
+
+def _own_zone(found: re.Match[str]) -> tzinfo | None:
+    if found[8]:
+        return UTC
+    if found[9]:
+        hours = int(found[9])
+        minutes = int(found[10]) * (-1 if found[9].startswith("-") else 1)
+        return timezone(timedelta(hours=hours, minutes=minutes))
+    return None
+
+
+KINDS: Mapping[str, Kind] = {
+    UPSERT_COLLECTION_DATA: Kind(
+        action="GetUpsertCollectionDataJob",
+        query=_instance_query,
+        form=_upsert_form,
+        decode=decode_upsert_job,
+    ),
+}

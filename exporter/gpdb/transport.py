@@ -1,0 +1,201 @@
+"""HTTP connections that keep their time: names, connecting, TLS, headers and body are all bounded.
+
+requests bounds each read from the socket, not the whole: a server that sends a byte a second
+held a call of ``timeout=5`` for a minute, in headers as in the body. Our sockets count a timeout
+from when it is set. The one thing that cannot be bounded from outside is the C library's
+resolver, so a lookup runs in a thread of its own, and we stop waiting for it.
+"""
+
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from ipaddress import ip_address
+from typing import Any
+
+import requests.adapters
+import requests.utils
+import urllib3
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import NameResolutionError
+
+from exporter.sockets import DeadlineSocket, DeadlineTlsSocket
+
+Address = tuple[socket.AddressFamily, Any]
+"""An address family and a socket address of it."""
+
+
+def look_up(host: str, port: int) -> list[Address]:
+    """Ask the C library, for as long as it takes.
+
+    Raises:
+        OSError: there is no such name (socket.gaierror), or no answer.
+    """
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return [(family, address) for family, _, _, _, address in found]
+
+
+class Resolver:
+    """Looks names up with a time limit; at most one thread a name, however silent the server.
+
+    Args:
+        look_up: may take its time.
+    """
+
+    def __init__(self, look_up: Callable[[str, int], list[Address]] = look_up) -> None:
+        self._library = look_up
+        self._lock = threading.Lock()
+        self._under_way: dict[tuple[str, int], Future[list[Address]]] = {}
+
+    def resolve(self, host: str, port: int, timeout: float) -> list[Address]:
+        """Return the addresses of a host.
+
+        Args:
+            host: a name, or an address, which is not looked up.
+            port: goes into the addresses.
+            timeout: seconds.
+
+        Raises:
+            socket.gaierror: there is no such name, or no answer in time.
+        """
+        if (literal := _literal(host, port)) is not None:
+            return [literal]
+        key = (host, port)
+        with self._lock:
+            lookup = self._under_way.get(key)
+            if lookup is None:
+                lookup = self._start(key)
+        try:
+            return lookup.result(timeout)
+        except TimeoutError:
+            raise socket.gaierror(socket.EAI_AGAIN, "the resolver is silent") from None
+
+    def _start(self, key: tuple[str, int]) -> Future[list[Address]]:
+        lookup: Future[list[Address]] = Future()
+        try:
+            threading.Thread(target=self._look_up, args=(key, lookup), daemon=True).start()
+        except RuntimeError:  # the process may have no more threads
+            raise socket.gaierror(socket.EAI_AGAIN, "no thread to look it up in") from None
+        self._under_way[key] = lookup
+        return lookup
+
+    def _look_up(self, key: tuple[str, int], lookup: Future[list[Address]]) -> None:
+        try:
+            lookup.set_result(self._library(*key))
+        except (OSError, UnicodeError) as error:  # UnicodeError: a label over 63 characters
+            lookup.set_exception(socket.gaierror(socket.EAI_NONAME, type(error).__name__))
+        finally:
+            with self._lock:
+                del self._under_way[key]
+
+
+def _literal(host: str, port: int) -> Address | None:
+    try:
+        version = ip_address(host).version
+    except ValueError:
+        return None
+    if version == 4:
+        return (socket.AF_INET, (host, port))
+    return (socket.AF_INET6, (host, port, 0, 0))
+
+
+def _connect(addresses: list[Address], ends: float) -> socket.socket:
+    """Return a connection to the first address that answers; each gets its share of the time."""
+    failure: OSError = OSError("the name has no address")
+    for position, (family, address) in enumerate(addresses):
+        left = ends - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        sock = DeadlineSocket(family, socket.SOCK_STREAM)
+        try:
+            sock.settimeout(left / (len(addresses) - position))
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sock.connect(address)
+            # What TLS takes comes out of the same time.
+            sock.settimeout(max(ends - time.monotonic(), 0.001))
+        except OSError as error:
+            sock.close()
+            failure = error
+        else:
+            return sock
+    raise failure
+
+
+class _Connection(HTTPConnection):
+    resolver: Resolver  # given by the pool's subclass, see _pool_classes
+
+    def _new_conn(self) -> socket.socket:
+        timeout = float(self.timeout or 0)
+        ends = time.monotonic() + timeout
+        try:
+            addresses = self.resolver.resolve(self.host.strip("[]"), self.port, timeout)
+        except socket.gaierror as error:
+            raise NameResolutionError(self.host, self, error) from None
+        return _connect(addresses, ends)
+
+
+class _TlsConnection(_Connection, HTTPSConnection):
+    pass
+
+
+def _pool_classes(resolver: Resolver) -> dict[str, type[HTTPConnectionPool]]:
+    """urllib3 takes classes, not objects, to make connections with."""
+    plain = type("PlainConnection", (_Connection,), {"resolver": resolver})
+    tls = type("TlsConnection", (_TlsConnection,), {"resolver": resolver})
+    return {
+        "http": type("PlainPool", (HTTPConnectionPool,), {"ConnectionCls": plain}),
+        "https": type("TlsPool", (HTTPSConnectionPool,), {"ConnectionCls": tls}),
+    }
+
+
+def tls_context(ca_file: str) -> ssl.SSLContext:
+    """Return a context that verifies, from TLS 1.2 on.
+
+    Args:
+        ca_file: a PEM bundle to trust instead of the one that requests brings; empty for that.
+
+    Raises:
+        OSError: it cannot be read, or there is no certificate in it (ssl.SSLError).
+    """
+    context = ssl.create_default_context(cafile=ca_file or requests.utils.DEFAULT_CA_BUNDLE_PATH)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.sslsocket_class = DeadlineTlsSocket
+    return context
+
+
+class BoundedAdapter(requests.adapters.HTTPAdapter):
+    """The adapter of requests, on connections that keep their time.
+
+    Args:
+        connections: how many to keep open for each host.
+        context: for TLS; made once, since reading a CA bundle takes longer than a call.
+        resolver: looks the hosts up.
+    """
+
+    def __init__(
+        self, connections: int, context: ssl.SSLContext, resolver: Resolver | None = None
+    ) -> None:
+        self._context = context
+        self._pool_classes = _pool_classes(resolver or Resolver())
+        super().__init__(pool_connections=64, pool_maxsize=connections)
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        """Give the pools our connections and context."""
+        super().init_poolmanager(*args, ssl_context=self._context, **kwargs)
+        self._adopt(self.poolmanager)
+
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
+        """Likewise for the pools behind a proxy."""
+        manager = super().proxy_manager_for(proxy, ssl_context=self._context, **kwargs)
+        self._adopt(manager)  # each time: another thread may be between the two
+        return manager
+
+    def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:  # noqa: ARG002
+        """Leave the CA bundle to the context: a pool would load it for each new connection."""
+        conn.cert_reqs = "CERT_REQUIRED"
+
+    def _adopt(self, manager: urllib3.PoolManager) -> None:
+        manager.pool_classes_by_scheme = self._pool_classes

@@ -1,0 +1,97 @@
+"""The exporter's own counters, kept by prometheus_client on a registry of ours."""
+
+import platform
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeVar
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    GCCollector,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+    disable_created_metrics,
+)
+from prometheus_client.metrics import MetricWrapperBase
+
+from exporter import metrics
+from exporter.errors import REASONS, QueryError
+from exporter.metrics import CountedFamily
+
+M = TypeVar("M", bound=MetricWrapperBase)
+
+_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)  # seconds
+
+
+class Instruments:
+    """Counts queries and reloads.
+
+    Args:
+        version: of this program.
+        revision: of its source; empty where unknown.
+
+    Attributes:
+        registry: where the metrics are, and those of the process and the platform.
+    """
+
+    def __init__(self, version: str, revision: str = "") -> None:
+        # A second series for each counter, of no use to the Prometheus servers that we promise.
+        disable_created_metrics()  # type: ignore[no-untyped-call]
+        self.registry = CollectorRegistry()
+        self._requests = self._make(Counter, metrics.API_REQUESTS)
+        self._errors = self._make(Counter, metrics.API_ERRORS)
+        self._seconds = self._make(Histogram, metrics.API_DURATION, buckets=_BUCKETS)
+        self._invalid = self._make(Counter, metrics.INVALID_FIELDS)
+        self._reload_successful = self._make(Gauge, metrics.RELOAD_SUCCESSFUL)
+        self._reload_timestamp = self._make(Gauge, metrics.RELOAD_TIMESTAMP)
+        build = self._make(Gauge, metrics.BUILD_INFO)
+        build.labels(version, revision, platform.python_version()).set(1)
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
+        GCCollector(registry=self.registry)
+        self._watched: frozenset[tuple[str, str]] = frozenset()
+
+    def watch(self, targets: Iterable[str], actions: Sequence[str]) -> None:
+        """Show every counter of these targets from 0, and none of those that are gone."""
+        watched = frozenset((target, action) for target in targets for action in actions)
+        for target, action in self._watched - watched:
+            self._requests.remove(target, action)
+            for reason in REASONS:
+                self._errors.remove(target, action, reason)
+        for target, action in sorted(watched):
+            self._requests.labels(target, action)
+            for reason in REASONS:
+                self._errors.labels(target, action, reason)
+        for action in actions:
+            self._seconds.labels(action)
+        self._watched = watched
+
+    def called(
+        self, target: str, action: str, seconds: float, error: QueryError | None = None
+    ) -> None:
+        """Count one query, how long it took, and why it failed if it did."""
+        if (target, action) not in self._watched:
+            return  # the last answer of a target that a reload took away
+        self._requests.labels(target, action).inc()
+        self._seconds.labels(action).observe(seconds)
+        if error is not None:
+            self._errors.labels(target, action, error.reason).inc()
+
+    def invalid(self, fields: Sequence[str]) -> None:
+        """Count the fields of an answer that could not be read."""
+        for field in fields:
+            self._invalid.labels(field).inc()
+
+    def reloaded(self, now: float) -> None:
+        """Note that the configuration was loaded at ``now`` (Unix seconds)."""
+        self._reload_successful.set(1)
+        self._reload_timestamp.set(now)
+
+    def reload_failed(self) -> None:
+        """Note that loading the configuration failed."""
+        self._reload_successful.set(0)
+
+    def _make(self, kind: type[M], family: CountedFamily, **options: Any) -> M:
+        return kind(family.name, family.help, family.labels, registry=self.registry, **options)

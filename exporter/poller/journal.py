@@ -1,0 +1,52 @@
+"""What the poller tells the log: changes, never each query."""
+
+import logging
+
+from exporter.errors import QueryError
+from exporter.model import JobState, JobStatus
+from exporter.poller.record import Record
+
+logger = logging.getLogger(__name__)
+
+_MOST_STATUSES = 100  # unknown status values that are logged; the API may invent them
+
+
+class Journal:
+    """Remembers what was already told."""
+
+    def __init__(self) -> None:
+        self._unknown_statuses: set[str] = set()
+
+    def answered(self, record: Record, state: JobState) -> None:
+        """Tell of a job that ended, or answers again. Call it before the record changes."""
+        facts = _facts(record)
+        before = record.state
+        if record.reason:
+            logger.info("job answers again", extra=facts)
+        if state.status is JobStatus.UNKNOWN:
+            self._unknown_status(state.status_text, facts)
+        if before is None or before.status is state.status or not state.status.is_final:
+            return
+        facts |= {"status": state.status.value, "progress": state.progress}
+        if state.status is JobStatus.FAILED:
+            logger.warning("job failed", extra={**facts, "error": state.error_text})
+        else:
+            logger.info("job ended", extra=facts)
+
+    def failed(self, record: Record, error: QueryError) -> None:
+        """Tell of a query that fails for a new reason. Call it before the record changes."""
+        level = logging.DEBUG if record.reason == error.reason else logging.WARNING
+        facts = {**_facts(record), "reason": error.reason, "error": str(error)}
+        logger.log(level, "job query failed", extra=facts)
+
+    def _unknown_status(self, text: str, facts: dict[str, object]) -> None:
+        known = self._unknown_statuses
+        if text in known or len(known) >= _MOST_STATUSES:
+            return
+        known.add(text)
+        logger.warning("unknown job status", extra={**facts, "status": text})
+
+
+def _facts(record: Record) -> dict[str, object]:
+    ref = record.ref
+    return {"job_id": ref.job_id, "collection": ref.collection, "target": ref.target}

@@ -1,0 +1,141 @@
+"""How much may be asked of a host, and of a target. Time and chance are arguments."""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from exporter.errors import ApiError, AuthRejected, QueryError
+from exporter.poller.record import Record
+
+_FIRST_PAUSE = 1.0  # seconds that a host is left alone after it throttled; doubles each time
+_LONGEST_PAUSE = 60.0  # seconds
+_AUTH_PAUSE = 60.0  # seconds between calls with an access key that was refused
+_PROBE_PATIENCE = 0.5  # seconds that the first call of a target goes alone
+
+
+class HostLimit:
+    """Calls to one host: at most ``calls_per_second`` in any second, and a pause when throttled.
+
+    It keeps the times of the last calls, so that the limit holds in each second wherever that
+    second begins, and not just on average.
+    """
+
+    def __init__(self, calls_per_second: int) -> None:
+        self._started: deque[float] = deque(maxlen=calls_per_second)
+        self._pause = 0.0
+        self.paused_until = 0.0
+
+    def wait(self, now: float) -> float:
+        """Return the seconds until the next call may start; 0 for at once."""
+        earliest = self.paused_until
+        if len(self._started) == self._started.maxlen:
+            earliest = max(earliest, self._started[0] + 1.0)
+        return max(earliest - now, 0.0)
+
+    def started(self, now: float) -> None:
+        """Note a call that starts now."""
+        self._started.append(now)
+
+    def throttled(self, now: float, retry_after: float | None, chance: Callable[[], float]) -> None:
+        """Pause: twice as long each time, by chance up to half less, never under retry_after.
+
+        Args:
+            now: monotonic seconds.
+            retry_after: seconds that the API asks for.
+            chance: gives a number from 0 to 1, so that several exporters do not return as one.
+        """
+        if now < self.paused_until:
+            return  # one of the calls that were under way when the pause began
+        self._pause = min(max(self._pause * 2, _FIRST_PAUSE), _LONGEST_PAUSE)
+        pause = max(self._pause * (1 - chance() / 2), retry_after or 0.0)
+        self.paused_until = now + pause
+
+    def answered(self, now: float) -> None:
+        """Note a good answer: the host is itself again."""
+        if now >= self.paused_until:
+            self._pause = 0.0
+
+
+@dataclass(slots=True)
+class Lane:
+    """One target's part in the rounds. A dead target must not hold the calls of the others.
+
+    A target may use its share of the calls, and one more for each answer that it gave in this
+    round: a healthy one soon has all that are free, a dead one never more than its share.
+
+    Attributes:
+        limit: of the target's host; shared with the targets of the same host.
+        queue: the jobs that are due in this round, the longest unasked first.
+        in_flight: calls under way.
+        earned: answers in this round.
+        proven: the present access key was not refused.
+        refused_until: monotonic seconds; the key was refused, and is tried again after that.
+        key_mark: tells one access key from another.
+        probe_until: monotonic seconds; until then the first call goes alone.
+        clock_skew: seconds that the API's clock was ahead at the last answer.
+    """
+
+    limit: HostLimit
+    queue: deque[Record] = field(default_factory=deque)
+    in_flight: int = 0
+    earned: int = 0
+    proven: bool = False
+    refused_until: float = 0.0
+    key_mark: int = 0
+    probe_until: float | None = None
+    clock_skew: float | None = None
+
+    def use_key(self, mark: int) -> None:
+        """Note which access key is in use; a new one is proven anew."""
+        if mark != self.key_mark:
+            self.key_mark = mark
+            self.proven = False
+            self.refused_until = 0.0
+            self.probe_until = None
+
+    def is_open(self, now: float) -> bool:
+        """Whether asking makes sense now: the key is not known to be refused, no pause."""
+        return now >= self.refused_until and now >= self.limit.paused_until
+
+    def wait(self, now: float, share: int) -> float | None:
+        """Return the seconds until its next call may start; None when only an answer helps."""
+        if self.in_flight >= share + self.earned:
+            return None
+        if not self.proven and self.in_flight:
+            # A refused key costs one call. A target that is only slow is not waited for long.
+            if self.probe_until is None:
+                return None
+            return max(self.limit.wait(now), self.probe_until - now, 0.0)
+        return self.limit.wait(now)
+
+    def started(self, now: float) -> None:
+        """Note a call that starts now."""
+        if not self.proven and self.probe_until is None and not self.refused_until:
+            self.probe_until = now + _PROBE_PATIENCE
+        self.in_flight += 1
+        self.limit.started(now)
+
+    def answered(self, now: float) -> None:
+        """Note a good answer."""
+        self.in_flight -= 1
+        self.earned += 1
+        self.limit.answered(now)
+        self._accepted()
+
+    def failed(self, error: QueryError, now: float) -> None:
+        """Note a failure."""
+        self.in_flight -= 1
+        if isinstance(error, AuthRejected):
+            self.proven = False
+            self.probe_until = None
+            self.refused_until = now + _AUTH_PAUSE
+            self.queue.clear()
+        elif isinstance(error, ApiError):  # the host lives, and took the key
+            self.earned += 1
+            self._accepted()
+        else:
+            self.earned = 0
+
+    def _accepted(self) -> None:
+        self.proven = True
+        self.refused_until = 0.0

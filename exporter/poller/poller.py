@@ -1,0 +1,337 @@
+"""The poller: threads and a lock around the rounds."""
+
+import random
+import threading
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from exporter.clock import Clock
+from exporter.config import ScrapeSettings
+from exporter.errors import InternalError, NoCredentials, QueryError
+from exporter.gpdb.client import Answer
+from exporter.gpdb.endpoints import base_url
+from exporter.gpdb.kinds import KINDS
+from exporter.model import (
+    JobRef,
+    JobState,
+    Observation,
+    Snapshot,
+    Target,
+    TargetHealth,
+    WatchList,
+)
+from exporter.poller.journal import Journal
+from exporter.poller.limits import HostLimit, Lane
+from exporter.poller.record import DeadlineRule, Moment, Record
+from exporter.poller.rounds import Round, Task
+
+_ZONE_TOLERANCE = 60.0  # seconds that an UpdateTime may lie in the future before we doubt the zone
+
+
+class Client(Protocol):
+    """What the poller needs of ``gpdb.client.ApiClient``."""
+
+    def key_mark(self) -> int:
+        """Return a number that changes when the access key does."""
+
+    def call(
+        self, target: Target, action: str, query: Mapping[str, str], form: Mapping[str, str]
+    ) -> Answer:
+        """Call an operation, or raise a QueryError."""
+
+
+class Tally(Protocol):
+    """Where the poller counts."""
+
+    def called(
+        self, target: str, action: str, seconds: float, error: QueryError | None = None
+    ) -> None:
+        """Count one query, how long it took, and why it failed if it did."""
+
+    def invalid(self, fields: Sequence[str]) -> None:
+        """Count the fields of an answer that could not be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a configuration tells the poller. A reload brings a new one.
+
+    Attributes:
+        scrape: limits and ages.
+        deadline: when a job should have ended.
+        calls_per_second: the most calls to one host in any second.
+        watched: gives the jobs to watch, each time a scrape begins.
+        client: makes the calls.
+    """
+
+    scrape: ScrapeSettings
+    deadline: DeadlineRule
+    calls_per_second: int
+    watched: Callable[[], WatchList]
+    client: Client
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """What one scrape looks at, whatever a reload changes meanwhile.
+
+    Attributes:
+        plan: in force when it began.
+        watched: the watch list then.
+        records: one for each of its jobs, in its order.
+    """
+
+    plan: Plan
+    watched: WatchList
+    records: tuple[Record, ...]
+
+
+class Poller:
+    """Asks about the jobs that are due, and remembers what it saw.
+
+    Args:
+        plan: of the configuration.
+        tally: counts the queries.
+        clock: what time it is.
+        chance: gives a number from 0 to 1.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        *,
+        tally: Tally,
+        clock: Clock,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self._plan = plan
+        self._tally = tally
+        self._clock = clock
+        self._chance = chance
+        self._journal = Journal()
+        self._watching = threading.Lock()  # guards the watch list and which records there are
+        self._lock = threading.Lock()  # guards the records, lanes and rounds
+        self._work = threading.Condition(self._lock)  # a query may be started
+        self._done = threading.Condition(self._lock)  # the last query of a round has ended
+        self._watched = WatchList(targets={}, jobs=())
+        self._records: dict[tuple[str, ...], Record] = {}
+        self._rows: tuple[Record, ...] = ()
+        self._limits: dict[str, HostLimit] = {}
+        self._lanes: dict[str, Lane] = {}
+        self._round = Round(0, 0.0, {}, 1)
+        self._in_flight = 0
+        self._threads = 0
+        self._closed = False
+
+    def adopt(self, plan: Plan) -> None:
+        """Go on with a new configuration. What was seen of jobs that stay is kept."""
+        with self._lock:
+            if plan.calls_per_second != self._plan.calls_per_second:
+                self._limits.clear()
+                self._lanes.clear()
+            self._plan = plan
+
+    def take_snapshot(self, deadline: float) -> Snapshot:
+        """Ask about the jobs that are due, and return what is known of all.
+
+        Concurrent callers share one round. What is not answered by the deadline is late; its
+        answer is kept for the next snapshot.
+
+        Args:
+            deadline: monotonic seconds.
+        """
+        started = self._clock.monotonic()
+        with self._watching:
+            view = self._look()
+            key_mark = _key_mark(view.plan.client)
+            with self._lock:
+                self._begin_or_join(view, key_mark, deadline)
+        with self._lock:
+            # A caller that joins later can move the round's deadline, but not ours.
+            self._done.wait_for(lambda: not self._busy, deadline - self._clock.monotonic())
+            return self._snapshot(view, started)
+
+    def last_seen(self) -> Snapshot:
+        """Return what is known of all jobs, asking nothing."""
+        started = self._clock.monotonic()
+        with self._watching:
+            view = self._look()
+        with self._lock:
+            return self._snapshot(view, started)
+
+    def close(self) -> None:
+        """Start no further query, and let no scrape wait. Threads end with their last call."""
+        with self._lock:
+            self._closed = True
+            self._round.abandon()
+            self._work.notify_all()
+            self._done.notify_all()
+
+    @property
+    def _busy(self) -> bool:
+        return not self._closed and (self._in_flight > 0 or self._round.is_asking)
+
+    def _look(self) -> _View:
+        """Take over today's watch list: keep the records of jobs that stay, forget the others."""
+        plan = self._plan
+        watched = plan.watched()
+        if watched is not self._watched:
+            records = tuple(self._record(ref, watched) for ref in watched.jobs)
+            self._records = {record.ref.identity: record for record in records}
+            self._rows = records
+            self._watched = watched
+        return _View(plan, watched, self._rows)
+
+    def _record(self, ref: JobRef, watched: WatchList) -> Record:
+        target = watched.targets[ref.target]
+        record = self._records.get(ref.identity)
+        if record is None or (record.target is not target and record.target != target):
+            return Record(ref, target)
+        record.ref = ref
+        return record
+
+    def _begin_or_join(self, view: _View, key_mark: int, deadline: float) -> None:
+        now = self._clock.monotonic()
+        if self._busy and now < self._round.deadline:
+            self._round.deadline = max(self._round.deadline, deadline)
+            return
+        plan = view.plan
+        self._round.abandon()
+        self._lanes = {n: self._lane(plan, t, key_mark) for n, t in view.watched.targets.items()}
+        self._round = Round(self._round.number + 1, deadline, self._lanes, plan.scrape.concurrency)
+        queued = self._round.queue(view.records, now, plan.scrape.min_interval)
+        for _ in range(min(queued, plan.scrape.concurrency) - self._threads):
+            threading.Thread(target=self._serve, name="query", daemon=True).start()
+            self._threads += 1
+        self._work.notify(queued)
+
+    def _lane(self, plan: Plan, target: Target, key_mark: int) -> Lane:
+        url = base_url(target)
+        limit = self._limits.get(url)
+        if limit is None:
+            limit = self._limits[url] = HostLimit(plan.calls_per_second)
+        lane = self._lanes.get(target.name)
+        if lane is None or lane.limit is not limit:
+            lane = Lane(limit)
+        lane.use_key(key_mark)
+        return lane
+
+    def _serve(self) -> None:
+        while (taken := self._take()) is not None:
+            task, client = taken
+            started = self._clock.monotonic()
+            try:
+                answer, state = _ask(client, task.record)
+            except QueryError as error:
+                self._tell(task, started, error)
+                self._journal.failed(task.record, error)
+                self._finish(task, error, error.clock_skew)
+            else:
+                self._tell(task, started, None)
+                self._tally.invalid(state.invalid_fields)
+                self._journal.answered(task.record, state)
+                self._finish(task, state, answer.clock_skew)
+
+    def _take(self) -> tuple[Task, Client] | None:
+        with self._lock:
+            while not self._closed:
+                now = self._clock.monotonic()
+                found = self._round.next(now, self._in_flight)
+                if isinstance(found, Task):
+                    found.record.in_flight = True
+                    found.record.asked_at = now
+                    found.lane.started(now)
+                    self._in_flight += 1
+                    return found, self._plan.client
+                if not self._busy:
+                    self._done.notify_all()  # the rest of the round was abandoned
+                self._work.wait(found)
+        return None
+
+    def _tell(self, task: Task, started: float, error: QueryError | None) -> None:
+        ref = task.record.ref
+        seconds = self._clock.monotonic() - started
+        self._tally.called(ref.target, KINDS[ref.kind].action, seconds, error)
+
+    def _finish(self, task: Task, outcome: JobState | QueryError, skew: float | None) -> None:
+        record, lane = task.record, task.lane
+        with self._lock:
+            now = Moment(self._clock.wall(), self._clock.monotonic())
+            self._in_flight -= 1
+            record.in_flight = False
+            record.done_in = self._round.number
+            lane.clock_skew = lane.clock_skew if skew is None else skew
+            if isinstance(outcome, QueryError):
+                self._round.failed(lane, outcome, now.monotonic, self._chance)
+                record.fail(outcome, now)
+            else:
+                lane.answered(now.monotonic)
+                record.answer(outcome, now)
+            if self._round.is_asking:
+                self._work.notify()  # a target that answers may have earned one more call
+            elif not self._in_flight:
+                self._done.notify_all()
+
+    def _snapshot(self, view: _View, started: float) -> Snapshot:
+        now = self._clock.monotonic()
+        plan, number = view.plan, self._round.number
+        observations = tuple(
+            record.observation(ref, now, plan.scrape.max_age, plan.deadline, number)
+            for ref, record in zip(view.watched.jobs, view.records, strict=True)
+        )
+        return Snapshot(
+            taken_at=self._clock.wall(),
+            duration=now - started,
+            observations=observations,
+            targets=self._health(view.watched, observations),
+            file_errors=view.watched.file_errors,
+        )
+
+    def _health(
+        self, watched: WatchList, observations: tuple[Observation, ...]
+    ) -> dict[str, TargetHealth]:
+        skews = {name: lane.clock_skew for name, lane in self._lanes.items()}
+        suspects = {o.ref.target for o in observations if _zone_is_suspect(o, skews)}
+        return {
+            name: TargetHealth(clock_skew=skews.get(name), time_zone_suspect=name in suspects)
+            for name in watched.targets
+        }
+
+
+def _zone_is_suspect(observation: Observation, skews: Mapping[str, float | None]) -> bool:
+    """Whether an active job was updated in the API's own future."""
+    state, answered_at = observation.state, observation.answered_at
+    if state is None or state.updated is None or answered_at is None or state.status.is_final:
+        return False
+    there = answered_at + (skews.get(observation.ref.target) or 0.0)
+    return state.updated > there + _ZONE_TOLERANCE
+
+
+def _key_mark(client: Client) -> int:
+    try:
+        return client.key_mark()
+    except NoCredentials:
+        return 0  # each query will say so
+
+
+def _ask(client: Client, record: Record) -> tuple[Answer, JobState]:
+    """Make one query.
+
+    Raises:
+        QueryError: whatever went wrong; a fault of ours too, so that it costs one job only.
+    """
+    ref, target = record.ref, record.target
+    kind = KINDS[ref.kind]
+    try:
+        answer = client.call(target, kind.action, kind.query(ref), kind.form(ref, target))
+        return answer, kind.decode(answer.document, ref, target.time_zone)
+    except QueryError:
+        raise
+    except Exception as error:  # noqa: BLE001  the edge of a thread that must not die
+        # The text of an unexpected exception may hold anything, a password too.
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        place = f"{Path(last.filename).name}:{last.lineno}"
+        raise InternalError(f"unexpected {type(error).__name__} at {place}") from None

@@ -1,0 +1,162 @@
+"""What was last seen of one job, and when it may be asked about again. Time is an argument."""
+
+from dataclasses import dataclass
+
+from exporter.errors import NotFound, QueryError
+from exporter.model import JobRef, JobState, Observation, ScrapeResult, Target
+
+_NOT_FOUND_PAUSE = 30.0  # seconds after the first not_found; doubles with each further one
+_LONGEST_PAUSE = 900.0  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One moment on both clocks.
+
+    Attributes:
+        wall: Unix seconds; what is shown.
+        monotonic: what is counted with.
+    """
+
+    wall: float
+    monotonic: float
+
+
+@dataclass(frozen=True, slots=True)
+class DeadlineRule:
+    """When a job should have ended: the vendor's advice, as settings.
+
+    Attributes:
+        entries_per_second: how fast an upload is expected to be.
+        grace: seconds on top.
+    """
+
+    entries_per_second: float
+    grace: float
+
+    def deadline(self, ref: JobRef, state: JobState | None) -> float | None:
+        """Return Unix seconds; None without expected entries or a CreateTime."""
+        if ref.expected_entries is None or state is None or state.created is None:
+            return None
+        return state.created + ref.expected_entries / self.entries_per_second + self.grace
+
+
+@dataclass(slots=True)
+class Record:
+    """What was last seen of one job. The poller's lock guards it.
+
+    Attributes:
+        ref: the job.
+        target: where it is asked about. Another one is another story: the record starts anew.
+        state: the last answer; None before the first, and after not_found.
+        answered: when that was.
+        progress_changed_at: Unix seconds when progress was last seen to change.
+        entries_per_second: between the last two answers.
+        queried: when the last query ended.
+        reason: why the last query failed; empty when it worked.
+        asked_at: monotonic seconds when the last query began.
+        quiet_until: monotonic seconds before which it is not asked.
+        not_found_in_a_row: how often the API did not know it, one after the other.
+        in_flight: a query is under way.
+        due_in: the number of the last round in which it was due.
+        done_in: the number of the last round in which a query ended.
+    """
+
+    ref: JobRef
+    target: Target
+    state: JobState | None = None
+    answered: Moment | None = None
+    progress_changed_at: float | None = None
+    entries_per_second: float | None = None
+    queried: Moment | None = None
+    reason: str = ""
+    asked_at: float | None = None
+    quiet_until: float = 0.0
+    not_found_in_a_row: int = 0
+    in_flight: bool = False
+    due_in: int = 0
+    done_in: int = 0
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the job has ended, so that it is never asked again."""
+        return self.state is not None and self.state.status.is_final
+
+    def is_due(self, now: float, min_interval: float) -> bool:
+        """Whether it may be asked now (monotonic seconds)."""
+        if self.is_final or self.in_flight or now < self.quiet_until:
+            return False
+        return self.asked_at is None or now - self.asked_at >= min_interval
+
+    def answer(self, state: JobState, now: Moment) -> None:
+        """Take over a good answer."""
+        before, answered = self.state, self.answered
+        if before is None or before.progress != state.progress or self.progress_changed_at is None:
+            self.progress_changed_at = None if state.progress is None else now.wall
+        self.entries_per_second = None
+        if before is not None and answered is not None:
+            self.entries_per_second = _rate(
+                before.progress, state.progress, now.monotonic - answered.monotonic
+            )
+        self.state = state
+        self.answered = now
+        self.queried = now
+        self.reason = ""
+        self.not_found_in_a_row = 0
+
+    def fail(self, error: QueryError, now: Moment) -> None:
+        """Take over a failure. The last answer stands, unless the job is gone."""
+        self.queried = now
+        self.reason = error.reason
+        if isinstance(error, NotFound):
+            self.state = None
+            self.entries_per_second = None
+            pause = _NOT_FOUND_PAUSE * 2.0 ** min(self.not_found_in_a_row, 10)
+            self.quiet_until = now.monotonic + min(pause, _LONGEST_PAUSE)
+            self.not_found_in_a_row += 1
+
+    def observation(
+        self, ref: JobRef, now: float, max_age: float, rule: DeadlineRule, round_number: int
+    ) -> Observation:
+        """Return what a scrape has to say about the job.
+
+        Args:
+            ref: the job as it is configured now.
+            now: monotonic seconds.
+            max_age: seconds after which an answer no longer tells the job's state.
+            rule: for the deadline.
+            round_number: of the scrape's round.
+        """
+        state = self.state
+        if state is not None and not state.status.is_final and self._age(now) >= max_age:
+            state = None
+        return Observation(
+            ref=ref,
+            result=self._result(round_number),
+            state=state,
+            up=None if self.queried is None else not self.reason,
+            reason=self.reason,
+            queried_at=None if self.queried is None else self.queried.wall,
+            answered_at=None if self.answered is None else self.answered.wall,
+            progress_changed_at=None if state is None else self.progress_changed_at,
+            entries_per_second=None if state is None else self.entries_per_second,
+            deadline_at=rule.deadline(ref, state),
+        )
+
+    def _age(self, now: float) -> float:
+        return float("inf") if self.answered is None else now - self.answered.monotonic
+
+    def _result(self, round_number: int) -> ScrapeResult:
+        if self.done_in == round_number:
+            return ScrapeResult.FAILED if self.reason else ScrapeResult.FRESH
+        if self.is_final:
+            return ScrapeResult.FINAL
+        if self.due_in == round_number:
+            return ScrapeResult.LATE
+        return ScrapeResult.FAILED if self.reason else ScrapeResult.CACHED
+
+
+def _rate(before: int | None, after: int | None, seconds: float) -> float | None:
+    if before is None or after is None or seconds <= 0 or after < before:
+        return None
+    return (after - before) / seconds

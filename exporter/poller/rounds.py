@@ -1,0 +1,123 @@
+"""One round: which of the due jobs is asked next. No threads and no clock in here."""
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from exporter.errors import QueryError, Throttled
+from exporter.poller.limits import Lane
+from exporter.poller.record import Record
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One query to make.
+
+    Attributes:
+        record: of the job.
+        lane: of its target.
+    """
+
+    record: Record
+    lane: Lane
+
+
+class Round:
+    """The queries that one scrape, and those that joined it, wait for.
+
+    Args:
+        number: counts the rounds.
+        deadline: monotonic seconds, after which no further query starts.
+        lanes: by target name.
+        concurrency: the most calls in flight, over all targets.
+    """
+
+    def __init__(
+        self, number: int, deadline: float, lanes: Mapping[str, Lane], concurrency: int
+    ) -> None:
+        self.number = number
+        self.deadline = deadline
+        self._lanes = lanes
+        self._concurrency = concurrency
+        self._share = concurrency
+
+    def queue(self, records: Iterable[Record], now: float, min_interval: float) -> int:
+        """Queue the jobs that are due, the longest unasked first; return how many.
+
+        A job whose query is still under way from an earlier round counts as due: its answer is
+        waited for. One whose host or key must be left alone is due, but not asked.
+        """
+        due = []
+        for lane in self._lanes.values():
+            lane.queue.clear()
+            lane.earned = 0
+        for record in records:
+            if record.in_flight:
+                record.due_in = self.number
+            elif record.is_due(now, min_interval):
+                record.due_in = self.number
+                if self._lanes[record.target.name].is_open(now):
+                    due.append(record)
+        due.sort(key=_asked_at)
+        for record in due:
+            self._lanes[record.target.name].queue.append(record)
+        asked_lanes = sum(1 for lane in self._lanes.values() if lane.queue)
+        self._share = max(1, self._concurrency // max(1, asked_lanes))
+        return len(due)
+
+    def next(self, now: float, in_flight: int) -> Task | float | None:
+        """Return the query to start now, or the seconds until one may start, or None.
+
+        None is for: nothing to do until a query ends or a new round begins.
+
+        Args:
+            now: monotonic seconds.
+            in_flight: calls under way, over all targets and rounds.
+        """
+        if now >= self.deadline:
+            self.abandon()
+        if in_flight >= self._concurrency:
+            return None
+        best: Lane | None = None
+        soonest: float | None = None
+        for lane in self._lanes.values():
+            wait = lane.wait(now, self._share) if lane.queue else None
+            if wait is None:
+                continue
+            if wait > 0:
+                soonest = wait if soonest is None else min(soonest, wait)
+            elif best is None or _turn(lane) < _turn(best):
+                best = lane
+        if best is None:
+            return soonest
+        return Task(best.queue.popleft(), best)
+
+    @property
+    def is_asking(self) -> bool:
+        """Whether queries are still to start."""
+        return any(lane.queue for lane in self._lanes.values())
+
+    def abandon(self) -> None:
+        """Start no further query."""
+        for lane in self._lanes.values():
+            lane.queue.clear()
+
+    def failed(
+        self, lane: Lane, error: QueryError, now: float, chance: Callable[[], float]
+    ) -> None:
+        """Note the failure of a query; after throttling its host is left alone for a while."""
+        lane.failed(error, now)
+        if isinstance(error, Throttled):
+            lane.limit.throttled(now, error.retry_after, chance)
+            for other in self._lanes.values():
+                if other.limit is lane.limit:
+                    other.queue.clear()
+
+
+def _asked_at(record: Record) -> float:
+    return -math.inf if record.asked_at is None else record.asked_at
+
+
+def _turn(lane: Lane) -> tuple[int, float]:
+    """The target with the fewest calls under way goes first, then the longest unasked job."""
+    return (lane.in_flight, _asked_at(lane.queue[0]))

@@ -1,0 +1,124 @@
+"""The running exporter: what the web room asks of it, and what a reload replaces."""
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from exporter.clock import Clock
+from exporter.collector import render
+from exporter.config import Config
+from exporter.errors import ConfigurationError
+from exporter.gpdb.kinds import KINDS
+from exporter.instruments import Instruments
+from exporter.model import Snapshot
+from exporter.poller import Plan, Poller
+from exporter.sources import Sources
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What one configuration makes. A reload makes another, and nothing is half of each.
+
+    Attributes:
+        config: as it was read.
+        sources: of its jobs.
+        plan: for the poller.
+    """
+
+    config: Config
+    sources: Sources
+    plan: Plan
+
+
+class Exporter:
+    """Answers scrapes, and takes over a new configuration when told.
+
+    Args:
+        loaded: of the configuration at start.
+        load_again: makes the next one; raises ConfigurationError when it cannot be used.
+        poller: asks about the jobs.
+        instruments: counts.
+        clock: what time it is.
+    """
+
+    def __init__(
+        self,
+        loaded: Loaded,
+        load_again: Callable[[Loaded], Loaded],
+        *,
+        poller: Poller,
+        instruments: Instruments,
+        clock: Clock,
+    ) -> None:
+        self._loaded = loaded
+        self._load_again = load_again
+        self._poller = poller
+        self._instruments = instruments
+        self._clock = clock
+        self._reloading = threading.Lock()
+        self._stopping = threading.Event()
+        self._watch(loaded)
+
+    @property
+    def config(self) -> Config:
+        """The configuration in force."""
+        return self._loaded.config
+
+    def scrape(self, accept: str, names: tuple[str, ...], budget: float) -> tuple[str, bytes]:
+        """Return the content type and the bytes of a metrics page.
+
+        Args:
+            accept: the request's Accept header.
+            names: the sample names to show; none for all.
+            budget: seconds that it may take.
+        """
+        deadline = self._clock.monotonic() + budget
+        return render(
+            lambda: self._poller.take_snapshot(deadline),
+            self._instruments.registry,
+            accept=accept,
+            names=names,
+        )
+
+    def last_seen(self) -> Snapshot:
+        """Return what the scrapes have seen so far; asks nothing of the API."""
+        return self._poller.last_seen()
+
+    def reload(self) -> None:
+        """Load the configuration again and go on with it.
+
+        Raises:
+            ConfigurationError: it cannot be used; everything stays as it was.
+        """
+        with self._reloading:
+            try:
+                loaded = self._load_again(self._loaded)
+            except ConfigurationError as error:
+                self._instruments.reload_failed()
+                for problem in error.problems:
+                    logger.error("configuration not reloaded", extra={"problem": str(problem)})  # noqa: TRY400  a user's mistake has no traceback
+                raise
+            self._poller.adopt(loaded.plan)
+            self._loaded = loaded
+            self._watch(loaded)
+        logger.info("configuration reloaded")
+
+    def is_ready(self) -> bool:
+        """Whether scrapes are welcome: from the start until the stop begins."""
+        return not self._stopping.is_set()
+
+    def stop(self) -> None:
+        """Say that we are no longer ready. Scrapes under way go on."""
+        self._stopping.set()
+
+    def close(self) -> None:
+        """Start no further query."""
+        self._poller.close()
+
+    def _watch(self, loaded: Loaded) -> None:
+        names = [target.name for target in loaded.config.targets]
+        self._instruments.watch(names, [kind.action for kind in KINDS.values()])
+        self._instruments.reloaded(self._clock.wall())

@@ -1,0 +1,76 @@
+"""The bodies of answers, as the vendor's page spells them. Pure."""
+
+import json
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+from exporter.simulator.scenario import Job
+from exporter.simulator.timeline import JobMoment
+from exporter.simulator.verify import Refused
+
+GARBAGE = b"<html><body><h1>502 Bad Gateway</h1></body></html>"
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def job_body(request_id: str, job: Job, state: JobMoment, zone: timezone, start: float) -> bytes:
+    """Return the body that tells a job.
+
+    Args:
+        request_id: the field RequestId.
+        job: as the scenario has it.
+        state: what it looks like now.
+        zone: in which times are told; the API never names it.
+        start: of the simulator, in Unix seconds.
+    """
+    fields: dict[str, Any] = {
+        "Id": job.id,
+        "Completed": state.completed,
+        "CreateTime": job.create_time or time_text(start + state.created, zone),
+        "UpdateTime": job.update_time or time_text(start + state.updated, zone),
+        "Status": state.status,
+        "Progress": state.progress,
+    }
+    if state.error:  # a real answer of a sibling operation has none on success
+        fields["Error"] = state.error
+    return _body({"RequestId": request_id, "Status": "success", "Message": "success"}, Job=fields)
+
+
+def fail_body(request_id: str, message: str) -> bytes:
+    """Return the body of an HTTP 200 that says no."""
+    return _body({"RequestId": request_id, "Status": "fail", "Message": message})
+
+
+def no_job_body(request_id: str) -> bytes:
+    """Return the body of an HTTP 200 that says yes and tells nothing."""
+    return _body({"RequestId": request_id, "Status": "success", "Message": "success"})
+
+
+def error_body(request_id: str, host: str, refused: Refused) -> bytes:
+    """Return the body of an HTTP 4xx or 5xx, as the vendor's gateway makes it."""
+    return _body(
+        {
+            "RequestId": request_id,
+            "HostId": host,
+            "Code": refused.code,
+            "Message": refused.message,
+            "Recommend": f"https://api.aliyun.com/troubleshoot?q={refused.code}&product=gpdb",
+        }
+    )
+
+
+def time_text(seconds: float, zone: timezone) -> str:
+    """Return a time as the API tells it: no zone, and a fraction without trailing zeros.
+
+    Args:
+        seconds: Unix seconds.
+        zone: in which it is told.
+    """
+    # Not fromtimestamp: that refuses negative times on some platforms.
+    at = (_EPOCH + timedelta(seconds=seconds)).astimezone(zone)
+    text = at.strftime("%Y-%m-%d %H:%M:%S.%f")
+    return text.rstrip("0").removesuffix(".")
+
+
+def _body(fields: dict[str, Any], **more: Any) -> bytes:
+    return json.dumps({**fields, **more}, separators=(",", ":")).encode()

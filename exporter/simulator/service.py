@@ -1,0 +1,267 @@
+"""The simulated API, one call after the other, without a socket.
+
+What it remembers, and nothing else does: the nonces of the last half hour, the calls of the current
+second and the counts. One thread at a time may call it.
+"""
+
+import json
+import logging
+import uuid
+import zlib
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta, timezone
+from email.utils import formatdate
+
+from exporter.simulator import answers
+from exporter.simulator.parameters import Ask, ask_of
+from exporter.simulator.scenario import Fault, FaultKind, Job, Scenario, Unsaid
+from exporter.simulator.timeline import JobMoment, moment
+from exporter.simulator.verify import CLOCK_TOLERANCE, Refused, Request, verify
+
+CALLS_PATH = "/-/calls"
+
+_log = logging.getLogger(__name__)
+_MOST_JOB_IDS = 100_000  # counted apart; strangers beyond are counted together
+_JSON = "application/json;charset=utf-8"
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer, not yet sent.
+
+    Attributes:
+        http_status: such as 200.
+        headers: as (name, value); Content-Length and Connection are the server's.
+        body: the bytes.
+        latency: seconds from the request's arrival to the answer.
+    """
+
+    http_status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+    latency: float = 0.0
+
+
+class _Counts:
+    """What was asked and how it was answered: for each job, and in all."""
+
+    def __init__(self) -> None:
+        self.asked: Counter[str] = Counter()
+        self.answered: Counter[str] = Counter()
+        self.refused: dict[str, Counter[str]] = {}
+
+    def name(self, job_id: str) -> str:
+        """Return what a job is counted as: ids come from strangers, so they are bounded."""
+        if job_id in self.asked or len(self.asked) < _MOST_JOB_IDS:
+            return job_id[:256]
+        return ""
+
+    def refuse(self, job_id: str, code: str) -> None:
+        self.refused.setdefault(job_id, Counter())[code] += 1
+
+    def as_json(self, busiest_second: int) -> bytes:
+        jobs = {
+            job_id: {
+                "asked": asked,
+                "answered": self.answered[job_id],
+                "refused": dict(self.refused.get(job_id, {})),
+            }
+            for job_id, asked in self.asked.items()
+        }
+        every_refusal: Counter[str] = sum(self.refused.values(), Counter())
+        told = {
+            "total": self.asked.total(),
+            "answered": self.answered.total(),
+            "refused": dict(every_refusal),
+            "busiest_second": busiest_second,
+            "jobs": jobs,
+        }
+        return json.dumps(told).encode()
+
+
+class _Nonces:
+    """The nonces that may not come again."""
+
+    def __init__(self) -> None:
+        self._seen: set[str] = set()
+        self._queue: deque[tuple[float, str]] = deque()
+
+    def is_new(self, nonce: str, now: float) -> bool:
+        """Remember the nonce for as long as its date could be valid; say if it was unknown."""
+        while self._queue and self._queue[0][0] < now - 2 * CLOCK_TOLERANCE:
+            self._seen.discard(self._queue.popleft()[1])
+        if nonce in self._seen:
+            return False
+        self._seen.add(nonce)
+        self._queue.append((now, nonce))
+        return True
+
+
+class _Rate:
+    """How many calls came in the current second, and in the busiest one."""
+
+    def __init__(self) -> None:
+        self._second = 0
+        self._calls = 0
+        self.busiest = 0
+
+    def count(self, now: float) -> int:
+        """Count one call; return how many came in its second."""
+        if int(now) != self._second:
+            self._second, self._calls = int(now), 0
+        self._calls += 1
+        self.busiest = max(self.busiest, self._calls)
+        return self._calls
+
+
+def _request_id() -> str:
+    return str(uuid.uuid4()).upper()
+
+
+class Service:
+    """The API of one scenario.
+
+    Args:
+        scenario: what it knows.
+        clock: tells Unix seconds; the jobs begin now.
+        request_id: makes the field RequestId.
+    """
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        clock: Callable[[], float],
+        request_id: Callable[[], str] = _request_id,
+    ) -> None:
+        self.scenario = scenario
+        self.started = clock()
+        self._clock = clock
+        self._request_id = request_id
+        self._zone = timezone(timedelta(seconds=scenario.utc_offset))
+        self._counts = _Counts()
+        self._nonces = _Nonces()
+        self._rate = _Rate()
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the start: the time of the scenario's jobs."""
+        return self._clock() - self.started
+
+    def answer(self, request: Request) -> Reply:
+        """Answer one request, whatever it is."""
+        now = self._clock()
+        request_id = self._request_id()
+        if request.path == CALLS_PATH and request.method == "GET":
+            counts = self._counts.as_json(self._rate.busiest)
+            return Reply(200, (("Content-Type", "application/json"),), counts)
+        counted_as = self._counts.name(request.form_parameters.get("JobId", ""))
+        self._counts.asked[counted_as] += 1
+        try:
+            reply = self._answer_call(request, request_id, now)
+        except Refused as refused:
+            self._counts.refuse(counted_as, refused.code)
+            _log.debug("call refused", extra={"code": refused.code, "job_id": counted_as})
+            return self._refusal(request, request_id, refused, now)
+        self._counts.answered[counted_as] += 1
+        return reply
+
+    def _answer_call(self, request: Request, request_id: str, now: float) -> Reply:
+        scenario = self.scenario
+        seconds = now - self.started
+        signed = verify(request, scenario.access_key, now + scenario.clock_offset)
+        self._check_traffic(signed.nonce, now, seconds)
+        ask = ask_of(request, scenario)
+        job, state = self._find(ask, seconds)
+        slower = _suffer(job.fault, seconds) if job.fault else 0.0
+        body = answers.job_body(request_id, job, state, self._zone, self.started)
+        return Reply(200, self._headers(request_id, now), body, scenario.latency + slower)
+
+    def _check_traffic(self, nonce: str, now: float, seconds: float) -> None:
+        """Refuse what was sent before, what is too much, and what hits a time of failure."""
+        calls = self._rate.count(now)
+        if not self._nonces.is_new(nonce, now):
+            raise Refused(400, "SignatureNonceUsed", "Specified signature nonce was used before.")
+        throttle = self.scenario.throttle
+        if throttle and calls > throttle.calls_per_second and throttle.window.holds(seconds):
+            raise _throttled()
+        errors = self.scenario.server_errors
+        if errors and errors.window.holds(seconds) and _die(nonce) < errors.probability:
+            raise _server_error()
+
+    def _find(self, ask: Ask, seconds: float) -> tuple[Job, JobMoment]:
+        if ask.namespace is None or not ask.password_ok:
+            message = "The namespace does not exist, or its password is wrong."
+            raise _unsaid(
+                self.scenario.wrong_password, 403, "NoPermission.NamespacePassword", message
+            )
+        job = self.scenario.job.get((ask.namespace.name, ask.job_id))
+        if job is not None and job.collection == ask.collection:
+            state = moment(job, seconds)
+            if state is not None:
+                return job, state
+        raise _unsaid(
+            self.scenario.unknown_job, 404, "InvalidJobId.NotFound", "The job does not exist."
+        )
+
+    def _headers(self, request_id: str, now: float) -> tuple[tuple[str, str], ...]:
+        date = formatdate(now + self.scenario.clock_offset, usegmt=True)
+        return (("Date", date), ("Content-Type", _JSON), ("x-acs-request-id", request_id))
+
+    def _refusal(self, request: Request, request_id: str, refused: Refused, now: float) -> Reply:
+        headers = self._headers(request_id, now)
+        throttle = self.scenario.throttle
+        if refused.code == _THROTTLING and throttle and throttle.retry_after:
+            # In milliseconds: the SDK sleeps for so many.
+            wait = str(round(throttle.retry_after * 1000))
+            headers = (*headers, ("x-acs-retry-after", wait))
+        if refused.http_status == 200:
+            body = _BODIES_OF_200[refused.code](request_id, refused.message)
+        else:
+            host = request.headers.get("host", "")
+            body = answers.error_body(request_id, host, refused)
+        return Reply(refused.http_status, headers, body, self.scenario.latency)
+
+
+_THROTTLING = "Throttling.User"
+_BODIES_OF_200: dict[str, Callable[[str, str], bytes]] = {
+    Unsaid.FAIL: answers.fail_body,
+    Unsaid.NO_JOB: lambda request_id, _: answers.no_job_body(request_id),
+    FaultKind.GARBAGE: lambda *_: answers.GARBAGE,
+}
+
+
+def _unsaid(choice: Unsaid, http_status: int, code: str, message: str) -> Refused:
+    """Return the refusal that the scenario chose where the vendor is silent."""
+    if choice is Unsaid.ERROR:
+        return Refused(http_status, code, message)
+    return Refused(200, choice.value, message)
+
+
+def _throttled() -> Refused:
+    return Refused(400, _THROTTLING, "Request was denied due to user flow control.")
+
+
+def _server_error() -> Refused:
+    return Refused(500, "InternalError", "The request processing has failed: unknown error.")
+
+
+def _suffer(fault: Fault, seconds: float) -> float:
+    """Return the seconds that a fault adds to a call, or refuse the call."""
+    if not fault.window.holds(seconds):
+        return 0.0
+    if fault.kind is FaultKind.SERVER_ERROR:
+        raise _server_error()
+    if fault.kind is FaultKind.THROTTLED:
+        raise _throttled()
+    if fault.kind is FaultKind.API_FAIL:
+        raise Refused(200, Unsaid.FAIL.value, "The job cannot be read at the moment.")
+    if fault.kind is FaultKind.GARBAGE:
+        raise Refused(200, FaultKind.GARBAGE.value, "")
+    return fault.latency
+
+
+def _die(nonce: str) -> float:
+    """Return a number from 0 to 1, below 1: as random as the client's nonce."""
+    return zlib.crc32(nonce.encode()) / 2**32

@@ -1,0 +1,154 @@
+"""One client's connection: heads come in, responses go out, and neither takes for ever."""
+
+import socket
+from contextlib import suppress
+from dataclasses import dataclass
+from time import monotonic
+
+from exporter.sockets import DeadlineSocket
+from exporter.web.messages import Head, Refused, Response, find_head, parse_head, response_head
+
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+_RECEIVE = 16_384  # bytes at a time
+_JOIN = 65_536  # bytes; a body up to this travels in one piece with its head
+_SHORTEST = 0.001  # seconds; 0 would mean never to wait
+_LINGER = 1.0  # seconds in which a refused client may still read why
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one client may take.
+
+    Attributes:
+        slots: connections, and so threads, at a time.
+        backlog: connections that the kernel keeps waiting for a slot.
+        head_seconds: for the whole head of a request, and again for its body.
+        write_seconds: for the whole response.
+        idle_seconds: between two requests on one connection.
+        request_line_bytes: more is answered by 414.
+        header_bytes: of all headers together; more is answered by 431.
+        body_bytes: that are read and thrown away; more is answered by 413.
+    """
+
+    slots: int = 64
+    backlog: int = 128
+    head_seconds: float = 5.0
+    write_seconds: float = 10.0
+    idle_seconds: float = 120.0
+    request_line_bytes: int = 8_192
+    header_bytes: int = 32_768
+    body_bytes: int = 65_536
+
+
+class Connection:
+    """A connection whose every step has a deadline. For one thread, but for ``hang_up``."""
+
+    def __init__(self, sock: socket.socket, limits: Limits) -> None:
+        self._sock = DeadlineSocket.adopt(sock)
+        self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._limits = limits
+        self._received = bytearray()
+        self._kept = False  # a request came before
+
+    def hang_up(self) -> None:
+        """Make whatever another thread is doing with this connection end at once."""
+        with suppress(OSError):  # the client was faster
+            self._sock.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Give the descriptor back."""
+        self._sock.close()
+
+    def read_request(self) -> Head | None:
+        """Return the next request, its body read and thrown away; None when none will come.
+
+        Raises:
+            Refused: it is to be answered by a 4xx.
+            OSError: the client went away.
+        """
+        self._sock.settimeout(
+            self._limits.idle_seconds if self._kept else self._limits.head_seconds
+        )
+        try:
+            if not self._received and not self._receive():
+                return None
+        except TimeoutError:
+            return None
+        if self._kept:
+            self._sock.settimeout(self._limits.head_seconds)
+        self._kept = True
+        try:
+            head = self._read_head()
+            return head if head and self._discard_body(head) else None
+        except TimeoutError:
+            raise Refused(408, "The request did not come in time.") from None
+
+    def _receive(self) -> bool:
+        data = self._sock.recv(_RECEIVE)
+        self._received += data
+        return bool(data)
+
+    def _read_head(self) -> Head | None:
+        limits, received, seen = self._limits, self._received, 0
+        while True:
+            while received.startswith(b"\r\n"):  # RFC 9112, section 2.2: to be ignored
+                del received[:2]
+            end = find_head(
+                received, seen, line_limit=limits.request_line_bytes, limit=limits.header_bytes
+            )
+            if end >= 0:
+                break
+            seen = len(received)
+            if not self._receive():
+                return None
+        raw = bytes(received[:end])
+        del received[: end + 4]
+        return parse_head(raw)
+
+    def _discard_body(self, head: Head) -> bool:
+        """Return whether the whole body came."""
+        received, left = self._received, head.body_bytes
+        if left > self._limits.body_bytes:
+            raise Refused(413, f"The body is over {self._limits.body_bytes} bytes.")
+        if left > len(received):
+            self._sock.settimeout(self._limits.head_seconds)
+            if head.expects_continue:
+                self._sock.sendall(_CONTINUE)
+        while left > len(received):
+            left -= len(received)
+            received.clear()
+            if not self._receive():
+                return False
+        del received[:left]
+        return True
+
+    def write(self, response: Response, *, keep_alive: bool, with_body: bool, now: float) -> None:
+        """Send a response.
+
+        Args:
+            response: with its body, also where that is not sent.
+            keep_alive: whether to say that another request may follow.
+            with_body: False in the answer to a HEAD.
+            now: Unix seconds.
+
+        Raises:
+            OSError: the client went away, or did not take it in time.
+        """
+        head = response_head(response, keep_alive=keep_alive, now=now)
+        body = response.body if with_body else b""
+        parts = (head + body,) if len(body) <= _JOIN else (head, body)
+        deadline = monotonic() + self._limits.write_seconds
+        for part in parts:
+            self._sock.settimeout(max(deadline - monotonic(), _SHORTEST))
+            self._sock.sendall(part)
+
+    def linger(self) -> None:
+        """Let a refused client read why: closing on what it still sends would reset it.
+
+        Raises:
+            OSError: the client went away, or sends without end.
+        """
+        self._sock.shutdown(socket.SHUT_WR)
+        self._sock.settimeout(_LINGER)
+        while self._sock.recv(_RECEIVE):
+            pass

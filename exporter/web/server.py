@@ -1,0 +1,161 @@
+"""A bounded HTTP server: so many threads, so long for each step, and no client starves another.
+
+One thread serves one connection, at most ``Limits.slots`` at a time. When all slots are taken, the
+connection that has waited longest for a complete request, half-open or idle, makes room for the
+new one. When all are truly serving, new ones wait in the kernel's backlog.
+"""
+
+import errno
+import logging
+import select
+import socket
+import threading
+import time
+from collections.abc import Callable
+
+from exporter.web.addresses import Address, listen
+from exporter.web.connection import Connection, Limits
+from exporter.web.messages import Handler, Refused, Request, Response, text
+from exporter.web.slots import Slots
+
+_log = logging.getLogger(__name__)
+_PAUSE = 0.1  # seconds before the next connection is taken after one could not be
+_SPENT = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+
+
+class Server:
+    """Serves a handler on one address. Several servers may share a handler."""
+
+    def __init__(
+        self,
+        address: Address,
+        handler: Handler,
+        *,
+        limits: Limits | None = None,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        """Bind the address; connections queue in the backlog until ``start``.
+
+        Args:
+            address: as ``parse_listen_address`` returns it; port 0 takes a free one.
+            handler: is called in many threads at once.
+            limits: what one client may take.
+            wall: Unix seconds, for the header Date.
+
+        Raises:
+            OSError: the address cannot be bound; see ``explain_listen_error``.
+        """
+        self._handler = handler
+        self._limits = limits or Limits()
+        self._wall = wall
+        self._listener = listen(address, self._limits.backlog)
+        self._listener.settimeout(0)
+        host, port = self._listener.getsockname()[:2]
+        self.address: Address = (host, port)  # where it really listens: the port is never 0
+        self._wake, self._woken = socket.socketpair()
+        self._slots: Slots[Connection] = Slots(self._limits.slots)
+        self._stopping = threading.Event()
+        self._failing = False
+        self._acceptor = threading.Thread(target=self._accept_all, name="web-accept", daemon=True)
+
+    def start(self) -> None:
+        """Begin to serve, in threads of its own."""
+        self._acceptor.start()
+
+    def stop(self, grace: float) -> None:
+        """Stop accepting, close idle connections at once, and others when they are answered.
+
+        Args:
+            grace: seconds to wait for requests in flight; those left then are cut.
+        """
+        if self._stopping.is_set():
+            return
+        self._stopping.set()
+        self._wake.send(b"stop")
+        self._slots.close()
+        if self._acceptor.ident is not None:
+            self._acceptor.join()
+        for sock in (self._listener, self._wake, self._woken):
+            sock.close()
+        self._slots.drain(grace)
+
+    def _accept_all(self) -> None:
+        poll = select.poll()
+        poll.register(self._listener, select.POLLIN)
+        poll.register(self._woken, select.POLLIN)
+        while not self._stopping.is_set():
+            poll.poll()
+            try:
+                self._accept_one()
+            except (BlockingIOError, ConnectionAbortedError):
+                continue  # woken to stop, or the client has already gone
+            except Exception as error:  # noqa: BLE001  whatever it is, the next client is served
+                self._back_off(error)
+            else:
+                self._failing = False
+
+    def _accept_one(self) -> None:
+        sock, _ = self._listener.accept()
+        connection = Connection(sock, self._limits)
+        if not self._slots.admit(connection):
+            connection.close()
+            return
+        thread = threading.Thread(target=self._serve, args=(connection,), name="web", daemon=True)
+        try:
+            thread.start()
+        except BaseException:  # no memory, no more threads
+            connection.close()
+            self._slots.release(connection)
+            raise
+
+    def _back_off(self, error: Exception) -> None:
+        """Neither spin nor fill the log while descriptors, threads or memory are short."""
+        if isinstance(error, OSError) and error.errno in _SPENT:
+            self._slots.shed()
+        if not self._failing:
+            _log.warning("cannot take a connection", extra={"error": str(error)})
+        self._failing = True
+        self._stopping.wait(_PAUSE)
+
+    def _serve(self, connection: Connection) -> None:
+        # A thread's first act, and so the place where a TLS handshake holds up nobody else.
+        try:
+            self._converse(connection)
+        except OSError as error:
+            _log.debug("client went away", extra={"error": str(error)})
+        except Exception:  # noqa: BLE001  a fault of ours costs one connection
+            _log.exception("connection failed")
+        finally:
+            connection.close()
+            self._slots.release(connection)
+
+    def _converse(self, connection: Connection) -> None:
+        keep_alive = True
+        while keep_alive:
+            try:
+                head = connection.read_request()
+            except Refused as refused:
+                connection.write(
+                    refused.response, keep_alive=False, with_body=True, now=self._wall()
+                )
+                connection.linger()
+                return
+            if head is None or not self._slots.begin(connection):
+                return
+            response = self._answer(head.request)
+            keep_alive = head.keep_alive and not self._stopping.is_set()
+            connection.write(
+                response,
+                keep_alive=keep_alive,
+                with_body=head.request.method != "HEAD",
+                now=self._wall(),
+            )
+            keep_alive = keep_alive and self._slots.pause(connection)
+
+    def _answer(self, request: Request) -> Response:
+        try:
+            return self._handler(request)
+        except Exception:  # noqa: BLE001  a fault of the handler costs one answer
+            extra = {"method": request.method[:20], "path": request.path[:200]}
+            _log.exception("request failed", extra=extra)
+            return text(500, "Internal error. The exporter's log says where.")

@@ -1,0 +1,180 @@
+"""Which jobs need a person, and why. Pure."""
+
+import enum
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from exporter.model import JobState, JobStatus, Observation
+from exporter.web.wording import ADVICE, UNEXPLAINED, duration
+
+STALLED_AFTER = 900.0  # seconds without progress; as the alert AdbpgJobStalled has it
+
+
+class Level(enum.IntEnum):
+    """How much a remark matters; the lower, the more."""
+
+    BAD = 0
+    WARNING = 1
+    NOTE = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """One thing worth saying about a job.
+
+    Attributes:
+        level: how much it matters.
+        title: in a few words.
+        text: in a sentence or two, with what to do.
+        command: that tells more; empty for none.
+    """
+
+    level: Level
+    title: str
+    text: str
+    command: str = ""
+
+
+class Group(enum.Enum):
+    """Under which heading a job stands, in the page's order."""
+
+    TROUBLED = "troubled"
+    ACTIVE = "active"
+    WAITING = "waiting"
+    ENDED = "ended"
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A job as a person sees it.
+
+    Attributes:
+        seen: what the last scrape says of it.
+        remarks: what is worth saying, the worst first.
+        group: where it stands.
+        age: seconds since an active job was created, or that a final one took; None if unknown.
+    """
+
+    seen: Observation
+    remarks: tuple[Remark, ...]
+    group: Group
+    age: float | None
+
+
+def examine(seen: Observation, now: float) -> Case:
+    """Return a job with all that is worth saying about it.
+
+    Args:
+        seen: what the last scrape says of it.
+        now: Unix seconds.
+    """
+    remarks = tuple(sorted(_remarks(seen, now), key=lambda remark: remark.level))
+    return Case(seen, remarks, _group(seen.state, remarks), _age(seen.state, now))
+
+
+def urgency(case: Case) -> tuple[int, float]:
+    """Return what cases are sorted by: the worst first, then the one that changed last."""
+    level = case.remarks[0].level if case.remarks else Level.NOTE
+    state = case.seen.state
+    changed = (state.updated or state.created or 0.0) if state else 0.0
+    return level, -changed
+
+
+def is_overdue(seen: Observation, now: float) -> bool:
+    """Return whether a job that is under way has passed its deadline."""
+    return (
+        seen.deadline_at is not None
+        and seen.deadline_at < now
+        and seen.state is not None
+        and seen.state.status.is_active
+    )
+
+
+def _group(state: JobState | None, remarks: tuple[Remark, ...]) -> Group:
+    if any(remark.level is not Level.NOTE for remark in remarks):
+        return Group.TROUBLED
+    if state is None:
+        return Group.WAITING
+    return Group.ENDED if state.status.is_final else Group.ACTIVE
+
+
+def _age(state: JobState | None, now: float) -> float | None:
+    """Return the value of ``adbpg_job_age_seconds``."""
+    if state is None or state.created is None:
+        return None
+    if state.status.is_active:
+        return max(0.0, now - state.created)
+    if state.status.is_final and state.updated is not None:
+        return state.updated - state.created
+    return None
+
+
+def _remarks(seen: Observation, now: float) -> Iterator[Remark]:
+    if seen.up is False:
+        advice = ADVICE.get(seen.reason, UNEXPLAINED)
+        title = f"Query failing: {seen.reason}" if seen.reason else "Query failing"
+        yield Remark(Level.BAD, title, f"{advice.what} {advice.remedy}")
+    if seen.state is not None:
+        yield from _remarks_on_state(seen, seen.state)
+        yield from _remarks_on_pace(seen, seen.state, now)
+
+
+def _remarks_on_state(seen: Observation, state: JobState) -> Iterator[Remark]:
+    command = _query_command(seen) if state.error_text else ""
+    if state.status is JobStatus.FAILED:
+        text = "The API says that this job failed" + (
+            ", and gives an error text. To read it:" if command else ", and not why."
+        )
+        yield Remark(Level.BAD, "Job failed", text, command)
+    elif command:
+        yield Remark(
+            Level.WARNING, "Error reported", "The API gives an error text. To read it:", command
+        )
+    if state.status is JobStatus.UNKNOWN:
+        yield Remark(
+            Level.WARNING,
+            "Status unknown",
+            "The API gives no status, or one that its documentation does not have. The log has it.",
+        )
+    if state.inconsistent:
+        yield Remark(Level.WARNING, "Inconsistent", _contradiction(state))
+    if state.invalid_fields:
+        names = ", ".join(state.invalid_fields)
+        yield Remark(Level.NOTE, "Not readable", f"The API's answer has no usable {names}.")
+
+
+def _remarks_on_pace(seen: Observation, state: JobState, now: float) -> Iterator[Remark]:
+    if not state.status.is_active:
+        return
+    if seen.deadline_at is not None and is_overdue(seen, now):
+        late = duration(now - seen.deadline_at)
+        yield Remark(
+            Level.WARNING,
+            "Overdue",
+            f"It should have ended {late} ago. The vendor's advice is to give up on it by then.",
+        )
+    changed = seen.progress_changed_at
+    if changed is not None and now - changed >= STALLED_AFTER:
+        yield Remark(
+            Level.WARNING,
+            "Stalled",
+            f"Progress has not changed for {duration(now - changed)}. Uploads to one collection "
+            "run one after the other, so others may wait for this one.",
+        )
+
+
+def _contradiction(state: JobState) -> str:
+    facts = [f"Status is {state.status}"]
+    if state.completed is not None:
+        facts.append(f"Completed is {str(state.completed).lower()}")
+    if state.error_text:
+        facts.append("Error has a text")
+    listed = f"{', '.join(facts[:-1])} and {facts[-1]}" if len(facts) > 1 else facts[0]
+    return f"The API contradicts itself: {listed}. Each is shown as it came."
+
+
+def _query_command(seen: Observation) -> str:
+    ref = seen.ref
+    words = ("adbpg-job-exporter", "query", ref.job_id)
+    return shlex.join((*words, "--target", ref.target, "--collection", ref.collection))
