@@ -5,6 +5,7 @@ The message is a fixed text; what varies is in fields (``extra``), where it is e
 
 import json
 import logging
+import math
 import sys
 from datetime import UTC, datetime
 from typing import Literal
@@ -41,7 +42,7 @@ class LineFormatter(logging.Formatter):
         fields: dict[str, object] = {
             "ts": moment.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             "level": record.levelname.lower().replace("warning", "warn"),
-            "msg": record.getMessage(),
+            "msg": _shortened(record.getMessage()),
         }
         for name, value in vars(record).items():
             if name not in _STANDARD:
@@ -67,9 +68,10 @@ def set_up(level: str, style: LogFormat) -> None:
 
 
 def _shortened(value: object) -> object:
-    if isinstance(value, str) and len(value) > _LONGEST_VALUE:
-        return value[: _LONGEST_VALUE - 1] + "…"
-    return value if isinstance(value, str | int | float | bool | None) else str(value)
+    if isinstance(value, int | None) or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    text = str(value)
+    return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 1] + "…"
 
 
 def _logfmt(fields: dict[str, object]) -> str:

@@ -5,12 +5,14 @@ in on descriptor 3 and out on descriptor 4. So no port is open, and no package i
 """
 
 import base64
+import fcntl
 import json
 import os
 import select
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,6 +33,14 @@ _FLAGS = (
     "--hide-scrollbars",
     "--remote-debugging-pipe",
 )
+
+# Not a shell: the one of Debian cannot redirect from a descriptor of two digits.
+_RUN = """
+import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.dup2(int(sys.argv[2]), 4)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
 
 
 class Browser:
@@ -144,6 +154,15 @@ class Browser:
             self.complaints.append(json.dumps(params))
 
 
+def _pipe() -> tuple[int, int]:
+    """Return a pipe whose ends are out of the way of descriptors 3 and 4."""
+    ends = os.pipe()
+    reader, writer = (fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 10) for end in ends)
+    for end in ends:
+        os.close(end)
+    return reader, writer
+
+
 @contextmanager
 def chromium(profile: Path) -> Iterator[Browser]:
     """Start a browser with a new profile, and end it.
@@ -153,11 +172,11 @@ def chromium(profile: Path) -> Iterator[Browser]:
     """
     program = shutil.which("chromium")
     assert program is not None, "chromium is missing: apt-get install chromium"
-    their_in, our_out = os.pipe()
-    our_in, their_out = os.pipe()
-    shell = ("sh", "-c", f'exec "$@" 3<&{their_in} 4>&{their_out}', "sh")
+    their_in, our_out = _pipe()
+    our_in, their_out = _pipe()
+    arguments = (*_FLAGS, f"--user-data-dir={profile}", "about:blank")
     process = subprocess.Popen(
-        [*shell, program, *_FLAGS, f"--user-data-dir={profile}", "about:blank"],
+        [sys.executable, "-c", _RUN, str(their_in), str(their_out), program, *arguments],
         pass_fds=(their_in, their_out),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

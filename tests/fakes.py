@@ -1,6 +1,7 @@
 """Fakes of what lies at the edges: time, and the client that calls the API. Nothing of ours."""
 
 import threading
+import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
@@ -155,6 +156,15 @@ def running(progress: object = 100, **fields: object) -> dict[str, object]:
 def ended(progress: object = 100, **fields: object) -> dict[str, object]:
     """Return the API's answer about a job that has succeeded."""
     return running(progress, **{"Status": "Success", "Completed": True, **fields})
+
+
+def poll(condition: Callable[[], bool]) -> None:
+    """Return once a condition holds that nobody tells of. For what a fake cannot see."""
+    pause = threading.Event()
+    ends = time.monotonic() + LIMIT
+    while not condition():
+        assert time.monotonic() < ends, "waited in vain"
+        pause.wait(0.002)
 
 
 def in_background(work: Callable[[], T]) -> "Future[T]":

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import logging
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -26,10 +27,12 @@ def check_config(options: argparse.Namespace, environ: Mapping[str, str]) -> int
     for warning in loaded.warnings:
         print(f"warning: {warning}", file=sys.stderr)
     sources = Sources(loaded)
+    # What it would log as errors is printed here, as problems.
+    logging.getLogger("exporter.sources").addFilter(lambda record: record.levelno < logging.ERROR)
     if problems := sources.problems():
         raise ConfigurationError(problems)
-    jobs = len(sources.current().jobs)
-    print(f"{options.config_file}: good: {len(loaded.targets)} targets, {jobs} jobs")
+    targets, jobs = len(loaded.targets), len(sources.current().jobs)
+    print(f"{options.config_file}: good: {_count(targets, 'target')}, {_count(jobs, 'job')}")
     return 0
 
 
@@ -62,6 +65,10 @@ def query(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
         client.close()
     print(_as_json(ref, state) if options.output == "json" else _as_table(ref, state))
     return 0
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _target(loaded: Config, name: str, file: str) -> Target:

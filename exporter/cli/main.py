@@ -27,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: the arguments after the program's name; those of the process by default.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
-    options = _parser().parse_args(_with_command(arguments))
+    options = make_parser()[""].parse_args(_with_command(arguments))
     logs.set_up(options.log_level, options.log_format)
     try:
         code: int = options.run(options, os.environ)
@@ -49,12 +49,13 @@ class _Parser(argparse.ArgumentParser):
 
 def _with_command(arguments: list[str]) -> list[str]:
     """No sub-command means serve."""
-    if arguments and (arguments[0] in _COMMANDS or arguments[0] in ("-h", "--help", "--version")):
+    if arguments and (arguments[0] in COMMANDS or arguments[0] in ("-h", "--help", "--version")):
         return arguments
     return ["serve", *arguments]
 
 
-def _parser() -> argparse.ArgumentParser:
+def make_parser() -> dict[str, argparse.ArgumentParser]:
+    """Return the parser of each command by its name, and under "" the one for them all."""
     parser = _Parser(
         prog="adbpg-job-exporter",
         description="Prometheus exporter for the vector upload jobs of AnalyticDB for PostgreSQL.",
@@ -64,8 +65,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"adbpg-job-exporter {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for name, (summary, add_flags, run) in _COMMANDS.items():
+    parsers: dict[str, argparse.ArgumentParser] = {"": parser}
+    for name, (summary, add_flags, run) in COMMANDS.items():
         command = commands.add_parser(name, help=summary, description=summary, allow_abbrev=False)
+        parsers[name] = command
         add_flags(command)
         command.add_argument(
             "--log.level",
@@ -82,7 +85,7 @@ def _parser() -> argparse.ArgumentParser:
             help="how to log (default: logfmt)",
         )
         command.set_defaults(run=run)
-    return parser
+    return parsers
 
 
 def _config_flag(command: argparse.ArgumentParser) -> None:
@@ -172,7 +175,7 @@ def _demo_flags(command: argparse.ArgumentParser) -> None:
 
 
 Run = Callable[[argparse.Namespace, Mapping[str, str]], int]
-_COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None], Run]] = {
+COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None], Run]] = {
     "serve": (
         "Serve the metrics; what no command means.",
         _serve_flags,

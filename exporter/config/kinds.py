@@ -16,7 +16,7 @@ Schema = dict[str, object]
 
 UNPRINTABLE: Final = r"\x00-\x1f\x7f-\x9f\u2028\u2029"
 _UNPRINTABLE = re.compile(f"[{UNPRINTABLE}\ud800-\udfff]")
-_WHOLE = re.compile("-?(?:0|[1-9][0-9]{0,17})")
+_WHOLE = re.compile("-?(?:0|[1-9][0-9]{0,29})")
 _NUMBER = re.compile(r"-?[0-9]{1,18}(?:\.[0-9]{1,18})?")
 _LABEL_NAME: Final = "(?!__)[a-zA-Z_][a-zA-Z0-9_]{0,99}"
 _TAKEN_LABELS: Final = (

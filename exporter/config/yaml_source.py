@@ -27,9 +27,8 @@ from yaml.resolver import Resolver
 
 LARGEST_FILE: Final = 4 << 20  # bytes
 DEEPEST: Final = 20
-_MOST_REFUSED: Final = 100
-_BOM: Final = codecs.BOM_UTF8
-MOST_NODES: Final = 500_000  # a list of 30,000 jobs fills 4 MiB with about 400,000
+_MOST_REFUSED: Final = 100  # keys of one mapping; more would not be told
+MOST_NODES: Final = 400_000  # a list of 30,000 jobs fills 4 MiB, and has about so many
 
 
 # Not frozen, and two numbers in place of a mark: a file of 10,000 jobs makes 160,000 of them.
@@ -111,7 +110,7 @@ def parse(data: bytes) -> Node | None:
     _check_encoding(data)
     try:
         # Bytes, not text: a copy less of a file that may be large.
-        return _Composer(yaml.parse(data.removeprefix(_BOM), Loader=yaml.CBaseLoader)).document()
+        return _Composer(yaml.parse(data, Loader=yaml.CBaseLoader)).document()
     except yaml.MarkedYAMLError as error:
         raise _syntax_error(error, data) from None
     except ReaderError as error:
@@ -180,8 +179,8 @@ class _Composer:
             key = self._node(event, line, column, depth)
             value = self._node(self._next(), line, column, depth)
             if refusal := _key_refusal(key, entries):
-                # More than are told are not kept: a hostile file could hold a million.
-                node.refused = (*node.refused, Refused(refusal, line, column))[:_MOST_REFUSED]
+                if len(node.refused) < _MOST_REFUSED:
+                    node.refused = (*node.refused, Refused(refusal, line, column))
             elif isinstance(key, Scalar):
                 entries[key.text] = value
         return node
@@ -272,7 +271,7 @@ def _syntax_error(error: yaml.MarkedYAMLError, data: bytes) -> YamlError:
 
 def _reader_error(error: ReaderError, data: bytes) -> YamlError:
     # PyYAML hands out an offset in bytes here, and no mark.
-    before = data.removeprefix(_BOM)[: error.position].decode(errors="replace")
+    before = data[: error.position].decode("utf-8-sig", errors="replace")
     message = "expected UTF-8 text: save the file as UTF-8"
     if "control characters" in str(error.reason):
         message = "a control character: expected text"

@@ -37,6 +37,8 @@ _RULES: tuple[tuple[tuple[type[BaseException], ...], type[QueryError], str], ...
         NameNotResolved,
         "the host's name could not be resolved",
     ),
+    # It inherits from urllib3's timeout, and is none.
+    ((urllib3.exceptions.NewConnectionError,), ConnectionFailed, "no connection"),
     (
         (TimeoutError, urllib3.exceptions.TimeoutError, requests.exceptions.Timeout),
         TimedOut,
@@ -78,7 +80,6 @@ _RULES: tuple[tuple[tuple[type[BaseException], ...], type[QueryError], str], ...
     (
         (
             urllib3.exceptions.ProxyError,
-            urllib3.exceptions.NewConnectionError,
             urllib3.exceptions.ProtocolError,
             requests.exceptions.ConnectionError,
             requests.exceptions.ChunkedEncodingError,

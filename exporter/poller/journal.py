@@ -1,6 +1,7 @@
 """What the poller tells the log: changes, never each query."""
 
 import logging
+import threading
 
 from exporter.errors import QueryError
 from exporter.model import JobState, JobStatus
@@ -16,22 +17,28 @@ class Journal:
 
     def __init__(self) -> None:
         self._unknown_statuses: set[str] = set()
+        self._lock = threading.Lock()  # queries end in many threads
 
     def answered(self, record: Record, state: JobState) -> None:
-        """Tell of a job that ended, or answers again. Call it before the record changes."""
+        """Tell of a job that ended, reports an error, or answers again.
+
+        Call it before the record changes.
+        """
         facts = _facts(record)
         before = record.state
         if record.reason:
             logger.info("job answers again", extra=facts)
         if state.status is JobStatus.UNKNOWN:
             self._unknown_status(state.status_text, facts)
-        if before is None or before.status is state.status or not state.status.is_final:
-            return
         facts |= {"status": state.status.value, "progress": state.progress}
-        if state.status is JobStatus.FAILED:
+        has_ended = before is not None and state.status.is_final
+        if has_ended and state.status is JobStatus.FAILED:
             logger.warning("job failed", extra={**facts, "error": state.error_text})
-        else:
+            return
+        if has_ended:
             logger.info("job ended", extra=facts)
+        if state.error_text and not (before and before.error_text):
+            logger.warning("job reports an error", extra={**facts, "error": state.error_text})
 
     def failed(self, record: Record, error: QueryError) -> None:
         """Tell of a query that fails for a new reason. Call it before the record changes."""
@@ -41,9 +48,10 @@ class Journal:
 
     def _unknown_status(self, text: str, facts: dict[str, object]) -> None:
         known = self._unknown_statuses
-        if text in known or len(known) >= _MOST_STATUSES:
-            return
-        known.add(text)
+        with self._lock:
+            if text in known or len(known) >= _MOST_STATUSES:
+                return
+            known.add(text)
         logger.warning("unknown job status", extra={**facts, "status": text})
 
 

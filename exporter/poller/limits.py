@@ -4,13 +4,24 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from exporter.errors import ApiError, AuthRejected, QueryError
+from exporter.errors import (
+    AnswerError,
+    ApiError,
+    ApiFailed,
+    AuthRejected,
+    BadRequest,
+    NotFound,
+    PermissionDenied,
+    QueryError,
+)
 from exporter.poller.record import Record
 
 _FIRST_PAUSE = 1.0  # seconds that a host is left alone after it throttled; doubles each time
 _LONGEST_PAUSE = 60.0  # seconds
 _AUTH_PAUSE = 60.0  # seconds between calls with an access key that was refused
 _PROBE_PATIENCE = 0.5  # seconds that the first call of a target goes alone
+# A host that is throttling or in trouble may say so before it looks at the key.
+_KEY_ACCEPTED = (PermissionDenied, NotFound, BadRequest, ApiFailed)
 
 
 class HostLimit:
@@ -24,6 +35,10 @@ class HostLimit:
         self._started: deque[float] = deque(maxlen=calls_per_second)
         self._pause = 0.0
         self.paused_until = 0.0
+
+    def allow(self, calls_per_second: int) -> None:
+        """Change the limit. The last calls and a pause still count."""
+        self._started = deque(self._started, maxlen=calls_per_second)
 
     def wait(self, now: float) -> float:
         """Return the seconds until the next call may start; 0 for at once."""
@@ -44,11 +59,10 @@ class HostLimit:
             retry_after: seconds that the API asks for.
             chance: gives a number from 0 to 1, so that several exporters do not return as one.
         """
-        if now < self.paused_until:
-            return  # one of the calls that were under way when the pause began
-        self._pause = min(max(self._pause * 2, _FIRST_PAUSE), _LONGEST_PAUSE)
-        pause = max(self._pause * (1 - chance() / 2), retry_after or 0.0)
-        self.paused_until = now + pause
+        if now >= self.paused_until:  # else it was under way when the pause began
+            self._pause = min(max(self._pause * 2, _FIRST_PAUSE), _LONGEST_PAUSE)
+            self.paused_until = now + self._pause * (1 - chance() / 2)
+        self.paused_until = max(self.paused_until, now + (retry_after or 0.0))
 
     def answered(self, now: float) -> None:
         """Note a good answer: the host is itself again."""
@@ -61,37 +75,30 @@ class Lane:
     """One target's part in the rounds. A dead target must not hold the calls of the others.
 
     A target may use its share of the calls, and one more for each answer that it gave in this
-    round: a healthy one soon has all that are free, a dead one never more than its share.
+    round, good or bad: a healthy one soon has all that are free, a dead one never more than its
+    share.
 
     Attributes:
         limit: of the target's host; shared with the targets of the same host.
+        key_mark: tells one access key from another; with a new key comes a new lane.
         queue: the jobs that are due in this round, the longest unasked first.
         in_flight: calls under way.
         earned: answers in this round.
         proven: the present access key was not refused.
         refused_until: monotonic seconds; the key was refused, and is tried again after that.
-        key_mark: tells one access key from another.
         probe_until: monotonic seconds; until then the first call goes alone.
         clock_skew: seconds that the API's clock was ahead at the last answer.
     """
 
     limit: HostLimit
+    key_mark: int = 0
     queue: deque[Record] = field(default_factory=deque)
     in_flight: int = 0
     earned: int = 0
     proven: bool = False
     refused_until: float = 0.0
-    key_mark: int = 0
     probe_until: float | None = None
     clock_skew: float | None = None
-
-    def use_key(self, mark: int) -> None:
-        """Note which access key is in use; a new one is proven anew."""
-        if mark != self.key_mark:
-            self.key_mark = mark
-            self.proven = False
-            self.refused_until = 0.0
-            self.probe_until = None
 
     def is_open(self, now: float) -> bool:
         """Whether asking makes sense now: the key is not known to be refused, no pause."""
@@ -130,9 +137,10 @@ class Lane:
             self.probe_until = None
             self.refused_until = now + _AUTH_PAUSE
             self.queue.clear()
-        elif isinstance(error, ApiError):  # the host lives, and took the key
+        elif isinstance(error, ApiError | AnswerError):
             self.earned += 1
-            self._accepted()
+            if isinstance(error, _KEY_ACCEPTED):
+                self._accepted()
         else:
             self.earned = 0
 

@@ -1,17 +1,15 @@
 """The poller: threads and a lock around the rounds."""
 
+import logging
 import random
 import threading
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 from exporter.clock import Clock
 from exporter.config import ScrapeSettings
-from exporter.errors import InternalError, NoCredentials, QueryError
-from exporter.gpdb.client import Answer
+from exporter.errors import QueryError
 from exporter.gpdb.endpoints import base_url
 from exporter.gpdb.kinds import KINDS
 from exporter.model import (
@@ -23,24 +21,16 @@ from exporter.model import (
     TargetHealth,
     WatchList,
 )
+from exporter.poller import query
 from exporter.poller.journal import Journal
 from exporter.poller.limits import HostLimit, Lane
+from exporter.poller.query import Client
 from exporter.poller.record import DeadlineRule, Moment, Record
 from exporter.poller.rounds import Round, Task
 
+logger = logging.getLogger(__name__)
+
 _ZONE_TOLERANCE = 60.0  # seconds that an UpdateTime may lie in the future before we doubt the zone
-
-
-class Client(Protocol):
-    """What the poller needs of ``gpdb.client.ApiClient``."""
-
-    def key_mark(self) -> int:
-        """Return a number that changes when the access key does."""
-
-    def call(
-        self, target: Target, action: str, query: Mapping[str, str], form: Mapping[str, str]
-    ) -> Answer:
-        """Call an operation, or raise a QueryError."""
 
 
 class Tally(Protocol):
@@ -129,9 +119,8 @@ class Poller:
     def adopt(self, plan: Plan) -> None:
         """Go on with a new configuration. What was seen of jobs that stay is kept."""
         with self._lock:
-            if plan.calls_per_second != self._plan.calls_per_second:
-                self._limits.clear()
-                self._lanes.clear()
+            for limit in self._limits.values():
+                limit.allow(plan.calls_per_second)
             self._plan = plan
 
     def take_snapshot(self, deadline: float) -> Snapshot:
@@ -146,13 +135,13 @@ class Poller:
         started = self._clock.monotonic()
         with self._watching:
             view = self._look()
-            key_mark = _key_mark(view.plan.client)
+            key_mark = query.key_mark(view.plan.client)
             with self._lock:
-                self._begin_or_join(view, key_mark, deadline)
+                number = self._begin_or_join(view, key_mark, deadline)
         with self._lock:
-            # A caller that joins later can move the round's deadline, but not ours.
+            # A caller that comes later can move the round's deadline, but not ours.
             self._done.wait_for(lambda: not self._busy, deadline - self._clock.monotonic())
-            return self._snapshot(view, started)
+            return self._snapshot(view, number, started)
 
     def last_seen(self) -> Snapshot:
         """Return what is known of all jobs, asking nothing."""
@@ -160,7 +149,7 @@ class Poller:
         with self._watching:
             view = self._look()
         with self._lock:
-            return self._snapshot(view, started)
+            return self._snapshot(view, self._round.number, started)
 
     def close(self) -> None:
         """Start no further query, and let no scrape wait. Threads end with their last call."""
@@ -193,20 +182,31 @@ class Poller:
         record.ref = ref
         return record
 
-    def _begin_or_join(self, view: _View, key_mark: int, deadline: float) -> None:
+    def _begin_or_join(self, view: _View, key_mark: int, deadline: float) -> int:
+        """Return the number of the round that a scrape waits for."""
         now = self._clock.monotonic()
-        if self._busy and now < self._round.deadline:
-            self._round.deadline = max(self._round.deadline, deadline)
-            return
+        if self._busy:
+            deadline = max(self._round.deadline, deadline)
+            if self._round.covers(view.records, now):
+                self._round.deadline = deadline
+                return self._round.number
         plan = view.plan
         self._round.abandon()
         self._lanes = {n: self._lane(plan, t, key_mark) for n, t in view.watched.targets.items()}
         self._round = Round(self._round.number + 1, deadline, self._lanes, plan.scrape.concurrency)
         queued = self._round.queue(view.records, now, plan.scrape.min_interval)
-        for _ in range(min(queued, plan.scrape.concurrency) - self._threads):
-            threading.Thread(target=self._serve, name="query", daemon=True).start()
-            self._threads += 1
+        self._hire(min(queued, plan.scrape.concurrency))
         self._work.notify(queued)
+        return self._round.number
+
+    def _hire(self, threads: int) -> None:
+        """Have so many threads, if the system allows it; go on with fewer if not."""
+        try:
+            while self._threads < threads and not self._closed:
+                threading.Thread(target=self._serve, name="query", daemon=True).start()
+                self._threads += 1
+        except (RuntimeError, MemoryError):
+            logger.warning("no further thread for queries", extra={"threads": self._threads})
 
     def _lane(self, plan: Plan, target: Target, key_mark: int) -> Lane:
         url = base_url(target)
@@ -215,25 +215,36 @@ class Poller:
             limit = self._limits[url] = HostLimit(plan.calls_per_second)
         lane = self._lanes.get(target.name)
         if lane is None or lane.limit is not limit:
-            lane = Lane(limit)
-        lane.use_key(key_mark)
+            return Lane(limit, key_mark)
+        if lane.key_mark != key_mark:
+            # What calls with the old key still have to say is not about the new one.
+            return Lane(limit, key_mark, clock_skew=lane.clock_skew)
         return lane
 
     def _serve(self) -> None:
-        while (taken := self._take()) is not None:
-            task, client = taken
-            started = self._clock.monotonic()
-            try:
-                answer, state = _ask(client, task.record)
-            except QueryError as error:
-                self._tell(task, started, error)
-                self._journal.failed(task.record, error)
-                self._finish(task, error, error.clock_skew)
-            else:
-                self._tell(task, started, None)
-                self._tally.invalid(state.invalid_fields)
-                self._journal.answered(task.record, state)
-                self._finish(task, state, answer.clock_skew)
+        try:
+            while (taken := self._take()) is not None:
+                self._query(*taken)
+        finally:
+            with self._lock:
+                self._threads -= 1
+
+    def _query(self, task: Task, client: Client) -> None:
+        started = self._clock.monotonic()
+        try:
+            answer, state = query.ask(client, task.record)
+        except QueryError as error:
+            self._conclude(task, started, error, error.clock_skew)
+        else:
+            self._conclude(task, started, state, answer.clock_skew)
+
+    def _conclude(
+        self, task: Task, started: float, outcome: JobState | QueryError, skew: float | None
+    ) -> None:
+        try:
+            self._report(task, started, outcome)
+        finally:  # a query that never ended would hold up each scrape to come
+            self._finish(task, outcome, skew)
 
     def _take(self) -> tuple[Task, Client] | None:
         with self._lock:
@@ -251,10 +262,17 @@ class Poller:
                 self._work.wait(found)
         return None
 
-    def _tell(self, task: Task, started: float, error: QueryError | None) -> None:
-        ref = task.record.ref
+    def _report(self, task: Task, started: float, outcome: JobState | QueryError) -> None:
+        record = task.record
+        target, action = record.ref.target, KINDS[record.ref.kind].action
         seconds = self._clock.monotonic() - started
-        self._tally.called(ref.target, KINDS[ref.kind].action, seconds, error)
+        if isinstance(outcome, QueryError):
+            self._tally.called(target, action, seconds, outcome)
+            self._journal.failed(record, outcome)
+        else:
+            self._tally.called(target, action, seconds)
+            self._tally.invalid(outcome.invalid_fields)
+            self._journal.answered(record, outcome)
 
     def _finish(self, task: Task, outcome: JobState | QueryError, skew: float | None) -> None:
         record, lane = task.record, task.lane
@@ -275,9 +293,9 @@ class Poller:
             elif not self._in_flight:
                 self._done.notify_all()
 
-    def _snapshot(self, view: _View, started: float) -> Snapshot:
+    def _snapshot(self, view: _View, number: int, started: float) -> Snapshot:
         now = self._clock.monotonic()
-        plan, number = view.plan, self._round.number
+        plan = view.plan
         observations = tuple(
             record.observation(ref, now, plan.scrape.max_age, plan.deadline, number)
             for ref, record in zip(view.watched.jobs, view.records, strict=True)
@@ -308,30 +326,3 @@ def _zone_is_suspect(observation: Observation, skews: Mapping[str, float | None]
         return False
     there = answered_at + (skews.get(observation.ref.target) or 0.0)
     return state.updated > there + _ZONE_TOLERANCE
-
-
-def _key_mark(client: Client) -> int:
-    try:
-        return client.key_mark()
-    except NoCredentials:
-        return 0  # each query will say so
-
-
-def _ask(client: Client, record: Record) -> tuple[Answer, JobState]:
-    """Make one query.
-
-    Raises:
-        QueryError: whatever went wrong; a fault of ours too, so that it costs one job only.
-    """
-    ref, target = record.ref, record.target
-    kind = KINDS[ref.kind]
-    try:
-        answer = client.call(target, kind.action, kind.query(ref), kind.form(ref, target))
-        return answer, kind.decode(answer.document, ref, target.time_zone)
-    except QueryError:
-        raise
-    except Exception as error:  # noqa: BLE001  the edge of a thread that must not die
-        # The text of an unexpected exception may hold anything, a password too.
-        last = traceback.extract_tb(error.__traceback__)[-1]
-        place = f"{Path(last.filename).name}:{last.lineno}"
-        raise InternalError(f"unexpected {type(error).__name__} at {place}") from None

@@ -50,6 +50,7 @@ class Record:
         target: where it is asked about. Another one is another story: the record starts anew.
         state: the last answer; None before the first, and after not_found.
         answered: when that was.
+        progress: the last one known; an answer without one does not make the next a change.
         progress_changed_at: Unix seconds when progress was last seen to change.
         entries_per_second: between the last two answers.
         queried: when the last query ended.
@@ -66,6 +67,7 @@ class Record:
     target: Target
     state: JobState | None = None
     answered: Moment | None = None
+    progress: int | None = None
     progress_changed_at: float | None = None
     entries_per_second: float | None = None
     queried: Moment | None = None
@@ -91,8 +93,8 @@ class Record:
     def answer(self, state: JobState, now: Moment) -> None:
         """Take over a good answer."""
         before, answered = self.state, self.answered
-        if before is None or before.progress != state.progress or self.progress_changed_at is None:
-            self.progress_changed_at = None if state.progress is None else now.wall
+        if state.progress is not None and state.progress != self.progress:
+            self.progress, self.progress_changed_at = state.progress, now.wall
         self.entries_per_second = None
         if before is not None and answered is not None:
             self.entries_per_second = _rate(
@@ -109,8 +111,7 @@ class Record:
         self.queried = now
         self.reason = error.reason
         if isinstance(error, NotFound):
-            self.state = None
-            self.entries_per_second = None
+            self.state = self.progress = self.progress_changed_at = None
             pause = _NOT_FOUND_PAUSE * 2.0 ** min(self.not_found_in_a_row, 10)
             self.quiet_until = now.monotonic + min(pause, _LONGEST_PAUSE)
             self.not_found_in_a_row += 1
@@ -125,7 +126,7 @@ class Record:
             now: monotonic seconds.
             max_age: seconds after which an answer no longer tells the job's state.
             rule: for the deadline.
-            round_number: of the scrape's round.
+            round_number: of the scrape's round; a later one may have begun since.
         """
         state = self.state
         if state is not None and not state.status.is_final and self._age(now) >= max_age:
@@ -147,11 +148,13 @@ class Record:
         return float("inf") if self.answered is None else now - self.answered.monotonic
 
     def _result(self, round_number: int) -> ScrapeResult:
-        if self.done_in == round_number:
+        if self.queried is None:
+            return ScrapeResult.LATE
+        if self.done_in >= round_number:
             return ScrapeResult.FAILED if self.reason else ScrapeResult.FRESH
         if self.is_final:
             return ScrapeResult.FINAL
-        if self.due_in == round_number:
+        if self.due_in >= round_number:
             return ScrapeResult.LATE
         return ScrapeResult.FAILED if self.reason else ScrapeResult.CACHED
 

@@ -1,7 +1,7 @@
 """One round: which of the due jobs is asked next. No threads and no clock in here."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from exporter.errors import QueryError, Throttled
@@ -40,18 +40,33 @@ class Round:
         self._lanes = lanes
         self._concurrency = concurrency
         self._share = concurrency
+        self._records: Sequence[Record] = ()
+        self._renewed_at = 0.0
 
-    def queue(self, records: Iterable[Record], now: float, min_interval: float) -> int:
+    def covers(self, records: Sequence[Record], now: float) -> bool:
+        """Whether a scrape of these jobs that begins now can share this round.
+
+        Not once the jobs that were asked first may be due again: where a dead target keeps a
+        round from ending, the others would have to wait with it.
+        """
+        return records is self._records and now < min(self.deadline, self._renewed_at)
+
+    def queue(self, records: Sequence[Record], now: float, min_interval: float) -> int:
         """Queue the jobs that are due, the longest unasked first; return how many.
 
         A job whose query is still under way from an earlier round counts as due: its answer is
         waited for. One whose host or key must be left alone is due, but not asked.
         """
+        self._records = records
+        self._renewed_at = now + min_interval
         due = []
+        unfinished = set()
         for lane in self._lanes.values():
             lane.queue.clear()
             lane.earned = 0
         for record in records:
+            if not record.is_final:
+                unfinished.add(record.target.name)
             if record.in_flight:
                 record.due_in = self.number
             elif record.is_due(now, min_interval):
@@ -61,8 +76,9 @@ class Round:
         due.sort(key=_asked_at)
         for record in due:
             self._lanes[record.target.name].queue.append(record)
-        asked_lanes = sum(1 for lane in self._lanes.values() if lane.queue)
-        self._share = max(1, self._concurrency // max(1, asked_lanes))
+        # Of all targets, not only of those with due jobs: a dead one that is alone in this round
+        # would hold the calls that the others need in the next.
+        self._share = max(1, self._concurrency // max(1, len(unfinished)))
         return len(due)
 
     def next(self, now: float, in_flight: int) -> Task | float | None:

@@ -19,6 +19,7 @@ from exporter.simulator.wire import LONGEST_HEAD, BadRequest, body_length, parse
 
 _BACKLOG = 512  # a burst of clients connects at once
 _STOP_LIMIT = 10.0  # seconds
+_LINGER = 1.0  # seconds
 # The loop's timers fire up to a millisecond late: this much sooner, their mean is right.
 _TIMER_LEAD = 0.0005
 
@@ -31,6 +32,7 @@ class _Connection(asyncio.Protocol):
         self._open_ones = open_ones
         self._buffer = b""
         self._busy = False
+        self._gave_up = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)  # noqa: S101  what a TCP server gets
@@ -42,6 +44,8 @@ class _Connection(asyncio.Protocol):
         self._open_ones.discard(self._transport)
 
     def data_received(self, data: bytes) -> None:
+        if self._gave_up:
+            return
         self._buffer += data
         if self._busy:
             self._transport.pause_reading()
@@ -52,11 +56,17 @@ class _Connection(asyncio.Protocol):
         try:
             request = self._take_request()
         except BadRequest as error:
-            self._transport.write(render(_bad_request(error), close=True))
-            self._transport.close()
+            self._give_up(error)
             return
         if request is not None:
             self._answer(request)
+
+    def _give_up(self, error: BadRequest) -> None:
+        """Answer 400, and read on for a while: a close with bytes unread would take it back."""
+        self._gave_up = True
+        self._transport.write(render(_bad_request(error), close=True))
+        self._transport.write_eof()
+        asyncio.get_running_loop().call_later(_LINGER, self._transport.close)
 
     def _take_request(self) -> Request | None:
         """Take one whole request out of the buffer, or None while there is none."""

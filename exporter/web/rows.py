@@ -103,21 +103,21 @@ def _progress(seen: Observation) -> str:
     done = f"<b>{wording.count(state.progress)}</b>"
     if not expected:
         return f'<span class="count">{done} entries</span>{_rate(seen, state)}'
-    share = state.progress / expected
     value = min(max(state.progress, 0), expected)
+    percent = _percent(state.progress, expected)
     return (
         f'<progress class="{_SIGNS[state.status][1]}" '
         f'aria-label="Progress of {escape(seen.ref.job_id)}" '
-        f'max="{expected}" value="{value:.0f}"></progress>'
-        f'<span class="count">{done} of {wording.count(expected)} entries, {_percent(share)}'
+        f'max="{expected}" value="{value}"></progress>'
+        f'<span class="count">{done} of {wording.count(expected)} entries, {percent}'
         f"</span>{_rate(seen, state)}"
     )
 
 
-def _percent(share: float) -> str:
+def _percent(progress: int, expected: int) -> str:
     """Return a share, never rounded up to a whole that is not reached."""
-    percent = share * 100
-    return f"{int(percent)}&nbsp;%" if percent < 1_000 else "over 1,000&nbsp;%"
+    percent = progress * 100 // expected
+    return f"{percent}&nbsp;%" if percent <= 1_000 else "over 1,000&nbsp;%"
 
 
 def _rate(seen: Observation, state: JobState) -> str:

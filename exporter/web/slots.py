@@ -65,10 +65,10 @@ class Slots(Generic[H]):
             self._waiting.pop(holder, None)
             self._changed.notify_all()
 
-    def shed(self) -> None:
-        """Evict the one that has waited longest, if any waits."""
+    def shed(self) -> bool:
+        """Evict the one that has waited longest; False when none waits."""
         with self._changed:
-            self._evict()
+            return self._evict()
 
     def close(self) -> None:
         """Admit no more, and evict all that wait."""

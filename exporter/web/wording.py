@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 
 _MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
+_LARGEST = 1e300  # an int can be larger than any float
 _LONGEST_COUNT = 1e15  # written out; a longer row of digits tells nobody anything
 
 
@@ -115,7 +116,9 @@ def _two(whole: int, big: int, big_unit: str, small: int, small_unit: str) -> st
 
 def count(value: float) -> str:
     """Return a number of things, its thousands set apart."""
-    return f"{value:,.0f}" if abs(value) < _LONGEST_COUNT else f"{value:.3g}"
+    if abs(value) < _LONGEST_COUNT:
+        return f"{value:,.0f}"
+    return f"{max(min(value, _LARGEST), -_LARGEST):.3g}"
 
 
 def rate(entries_per_second: float) -> str:

@@ -1,9 +1,7 @@
 import json
 import logging
 import re
-import sys
 from collections.abc import Iterator
-from io import StringIO
 
 import pytest
 from hypothesis import given
@@ -34,23 +32,19 @@ HOSTILE = [
 ]
 
 
-@pytest.fixture
-def lines() -> Iterator[StringIO]:
-    """What the process's log writes, once ``set_up`` ran on this stream."""
-    root = logging.getLogger()
-    before = root.handlers[:], root.level
-    libraries = {name: logging.getLogger(name).level for name in ("urllib3", "requests")}
-    stream = StringIO()
-    stderr, sys.stderr = sys.stderr, stream
-    yield stream
-    sys.stderr = stderr
-    root.handlers[:], root.level = before
-    root.setLevel(before[1])
-    for name, level in libraries.items():
-        logging.getLogger(name).setLevel(level)
+@pytest.fixture(autouse=True)
+def loggers_as_before() -> Iterator[None]:
+    """``set_up`` changes the process's loggers; here they are put back."""
+    changed = [logging.getLogger(name) for name in (None, "urllib3", "requests")]
+    before = [(logger.handlers[:], logger.level) for logger in changed]
+    yield
+    for logger, (handlers, level) in zip(changed, before, strict=True):
+        logger.handlers[:] = handlers
+        logger.setLevel(level)
 
 
 def line(style: LogFormat, message: str = "something happened", **fields: object) -> str:
+    """Return the line of an event at a fixed moment."""
     record = logging.LogRecord("exporter.x", logging.INFO, __file__, 1, message, (), None)
     record.created = 1_704_703_924.864664
     vars(record).update(fields)
@@ -132,10 +126,7 @@ def test_numbers_that_json_lacks_are_text(value: float) -> None:
 def test_the_text_of_an_exception_is_not_logged(style: LogFormat) -> None:
     """Of an exception the line tells the type only: its text may hold a password."""
     record = logging.LogRecord("exporter.x", logging.ERROR, __file__, 1, "broken", (), None)
-    try:
-        raise RuntimeError("password=hunter2")
-    except RuntimeError:
-        record.exc_info = sys.exc_info()
+    record.exc_info = RuntimeError, RuntimeError("password=hunter2"), None
 
     text = LineFormatter(style).format(record)
 
@@ -154,33 +145,35 @@ def test_the_text_of_an_exception_is_not_logged(style: LogFormat) -> None:
         ("error", ["error"]),
     ],
 )
-def test_levels(lines: StringIO, level: str, shown: list[str]) -> None:
+def test_levels(capsys: pytest.CaptureFixture[str], level: str, shown: list[str]) -> None:
     """A level shows itself and what is worse, on standard error."""
     logs.set_up(level, "json")
 
     for number in (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR):
         logging.getLogger("exporter.x").log(number, "something happened")
 
-    assert [json.loads(text)["level"] for text in lines.getvalue().splitlines()] == shown
+    assert [json.loads(text)["level"] for text in capsys.readouterr().err.splitlines()] == shown
 
 
 @pytest.mark.parametrize("level", logs.LEVELS)
 @pytest.mark.parametrize("name", ["urllib3", "urllib3.connectionpool", "requests"])
-def test_libraries_never_speak_below_warning(lines: StringIO, level: str, name: str) -> None:
+def test_libraries_never_speak_below_warning(
+    capsys: pytest.CaptureFixture[str], level: str, name: str
+) -> None:
     """The libraries' own debug lines hold headers, so no level shows them."""
     logs.set_up(level, "logfmt")
 
     logging.getLogger(name).debug("Authorization: ACS3-HMAC-SHA256 Credential=x")
     logging.getLogger(name).info("Authorization: ACS3-HMAC-SHA256 Credential=x")
 
-    assert lines.getvalue() == ""
+    assert capsys.readouterr().err == ""
 
 
-def test_setting_up_again_replaces_the_first(lines: StringIO) -> None:
+def test_setting_up_again_replaces_the_first(capsys: pytest.CaptureFixture[str]) -> None:
     """The log is not doubled by a second set-up."""
     logs.set_up("info", "logfmt")
     logs.set_up("info", "json")
 
     logging.getLogger("exporter.x").info("something happened")
 
-    assert len(lines.getvalue().splitlines()) == 1
+    assert len(capsys.readouterr().err.splitlines()) == 1

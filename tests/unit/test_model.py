@@ -1,4 +1,4 @@
-import dataclasses
+from dataclasses import FrozenInstanceError, replace
 from itertools import product
 
 import pytest
@@ -51,7 +51,7 @@ def test_final_and_active() -> None:
     ],
 )
 def test_contradictions_are_flagged(
-    status: JobStatus, completed: bool | None, error_text: str, contradicts: bool
+    *, status: JobStatus, completed: bool | None, error_text: str, contradicts: bool
 ) -> None:
     """A final job that is not completed, an active one that is, a success with an error."""
     state = JobState(status, completed=completed, error_text=error_text)
@@ -60,7 +60,7 @@ def test_contradictions_are_flagged(
 
 
 @pytest.mark.parametrize(("completed", "error"), list(product((True, False, None), ("", "text"))))
-def test_unknown_contradicts_nothing(completed: bool | None, error: str) -> None:
+def test_unknown_contradicts_nothing(*, completed: bool | None, error: str) -> None:
     """A status that we do not know cannot contradict anything."""
     state = JobState(JobStatus.UNKNOWN, completed=completed, error_text=error)
 
@@ -73,27 +73,25 @@ def test_identity_is_the_values_of_the_identity_labels() -> None:
 
 
 @pytest.mark.parametrize(
-    "change",
+    "other",
     [
-        {"target": "other"},
-        {"region_id": "cn-beijing"},
-        {"expected_entries": 5},
-        {"labels": (("team", "search"),)},
-        {"source": "file"},
+        replace(REF, target="other"),
+        replace(REF, region_id="cn-beijing"),
+        replace(REF, expected_entries=5),
+        replace(REF, labels=(("team", "search"),)),
+        replace(REF, source="file"),
     ],
 )
-def test_what_is_told_of_a_job_does_not_make_it_another(change: dict[str, object]) -> None:
+def test_what_is_told_of_a_job_does_not_make_it_another(other: JobRef) -> None:
     """Target, region, expectations, labels and source are no part of a job's identity."""
-    other = dataclasses.replace(REF, **change)  # type: ignore[arg-type]  one field of any type
-
     assert other != REF
     assert other.identity == REF.identity
 
 
 def test_records_are_frozen() -> None:
     """A record that was handed on cannot be changed by whoever holds it."""
-    with pytest.raises(dataclasses.FrozenInstanceError):
-        REF.job_id = "another"  # type: ignore[misc]  that is the point
+    with pytest.raises(FrozenInstanceError):
+        REF.job_id = "another"  # type: ignore[misc]  # that is the point
 
 
 def test_a_target_does_not_print_its_password() -> None:

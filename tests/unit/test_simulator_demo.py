@@ -81,7 +81,7 @@ def test_healthy_jobs_stay_healthy(demo: Scenario) -> None:
     long_ones = [
         job
         for job in demo.jobs
-        if job.shape is Shape.STEADY and job.source is Source.CONFIG and job.rate >= 1000
+        if job.shape is Shape.STEADY and job.source is Source.CONFIG and job.entries > 10**7
     ]
 
     assert len(long_ones) >= 8
@@ -170,6 +170,7 @@ def test_configuration_of_any_scenario() -> None:
     text = exporter_configuration(scenario, URL, most_jobs=2)
 
     assert "# and 1 more" in text
+    assert "$$HOME" in text
     assert dollars_undone(yaml.safe_load(text)) == {
         "job_labels": ["team", "pipeline"],
         "targets": [
@@ -186,7 +187,7 @@ def test_configuration_of_any_scenario() -> None:
                 "name": "workspace",
                 "region_id": "cn-shanghai",
                 "workspace_id": "gp-ws-test",
-                "namespace_password": '密码 "quoted"',
+                "namespace_password": '密码 "quoted" $HOME',
                 "endpoint": URL,
                 "time_zone": "+00:00",
                 "jobs": [

@@ -89,7 +89,7 @@ def test_every_key() -> None:
             Namespace(
                 name="workspace",
                 region_id="cn-shanghai",
-                password=Secret('密码 "quoted"'),
+                password=Secret('密码 "quoted" $HOME'),
                 workspace_id="gp-ws-test",
             ),
         ),

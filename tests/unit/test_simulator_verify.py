@@ -165,6 +165,7 @@ def test_every_signed_header_counts(name: str) -> None:
         pytest.param(with_headers(x_acs_extra="1"), "IncompleteSignature", id="x-acs- not signed"),
         pytest.param(with_headers(authorization="Basic YTpi"), "IncompleteSignature", id="scheme"),
         pytest.param(with_headers(x_acs_version="2020-01-01"), "InvalidVersion", id="version"),
+        pytest.param(with_wire(path="/other"), "InvalidAction.NotFound", id="path"),
         pytest.param(with_wire(method="GET"), "UnsupportedHTTPMethod", id="method"),
         pytest.param(with_headers(x_acs_date="yesterday"), "InvalidTimeStamp.Format", id="words"),
         pytest.param(
@@ -227,6 +228,13 @@ def test_clock(late: float, expected: str | None) -> None:
         assert verify(request, SCENARIO.access_key, START + late).access_key_id == KEY.id
     else:
         assert refusal(request, now=START + late) == (400, expected)
+
+
+def test_a_wrong_content_hash_that_is_signed() -> None:
+    """A content hash that is not the body's is refused, even where the signature covers it."""
+    code = refusal(signed(headers={"x-acs-content-sha256": "0" * 64}))
+
+    assert code == (400, "SignatureDoesNotMatch")
 
 
 def test_unknown_key() -> None:

@@ -1,0 +1,121 @@
+"""Writes the generated files of docs/ again: ``make docs``. A test holds that they are current."""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from exporter.cli.main import COMMANDS, make_parser
+from exporter.config.reference import markdown
+from exporter.config.schema import job_file_schema, json_schema
+from exporter.metrics import (
+    COUNTED_FAMILIES,
+    FAMILIES,
+    JOB_LABELS,
+    SCRAPE_FAMILIES,
+    CountedFamily,
+    JobFamily,
+    ScrapeFamily,
+)
+
+DOCS = Path(__file__).parent
+
+METRICS = """\
+# Metrics
+
+Generated from the metric table in `exporter/metrics/` by `make docs`.
+
+## Principles
+
+- **Absent beats zero.** What is not known has no series. A value is never invented, so an alert
+  can trust each one that is there.
+- **Each fact stays its own metric.** The API's own documentation shows a job that is `Success`,
+  not completed, with an error. Nothing is derived from anything else; contradictions are flagged.
+- **One `now`.** All samples of a scrape are taken at one moment. There are no sample timestamps.
+- **Base units.** Seconds, entries, Unix time. What is counted since the start ends in `_total`.
+- **No label that the API can choose.** Error texts and messages go to the log, escaped and cut.
+- **Labels that Prometheus sets itself** (`job`, `instance`, `namespace`) are never used, so nothing
+  is renamed to `exported_job`.
+- **Stable.** Names and labels change only on purpose, with a line in CHANGELOG.md.
+
+## When a job's state is shown
+
+A state is shown while the last answer is younger than `scrape.max_age`, and for ever once the job
+is final: `Success`, `Failed` or `Cancelled`. After a failed query `adbpg_job_up` is 0 and the
+rest ages out. When the API says that it does not know the job, its state ends at once.
+
+A final job is not asked about again. Take it out of the configuration, or out of its job file,
+when nobody needs to see it any more.
+
+"""
+
+
+def _row(name: str, kind: str, labels: Iterable[str], help_text: str, notes: str) -> str:
+    shown = ", ".join(f"`{label}`" for label in labels)
+    meaning = f"{help_text} {notes}".strip().replace("|", "\\|")
+    return f"| `{name}` | {kind} | {shown} | {meaning} |\n"
+
+
+def _table(families: Iterable[JobFamily | ScrapeFamily | CountedFamily]) -> str:
+    lines = ["| metric | type | labels | meaning |\n", "|---|---|---|---|\n"]
+    for family in families:
+        kind = family.type if isinstance(family, CountedFamily) else "gauge"
+        lines.append(_row(family.name, kind, family.labels, family.help, family.notes))
+    return "".join(lines)
+
+
+def metrics_page() -> str:
+    """Return docs/metrics.md."""
+    identity = ", ".join(f"`{label}`" for label in JOB_LABELS)
+    return (
+        METRICS
+        + "## Of each job\n\n"
+        + f"All have the labels {identity}; the last two may be empty. "
+        + "The table names those that come on top.\n\n"
+        + _table(FAMILIES)
+        + "\n## Of the exporter\n\n"
+        + _table((*SCRAPE_FAMILIES, *COUNTED_FAMILIES))
+        + "\nBeside these there are prometheus_client's `process_*`, `python_info` and "
+        + "`python_gc_*`.\n"
+    )
+
+
+COMMANDS_HEAD = """\
+# Commands
+
+Generated from the command line's own help by `make docs`.
+
+    adbpg-job-exporter [COMMAND] [FLAGS]
+
+No command means `serve`. Exit codes: 0 stopped by a signal, or done; 1 the configuration or the
+start failed, with one line for each problem on standard error; 2 wrong usage.
+
+SIGTERM and SIGINT stop: scrapes under way are answered, for up to ten seconds, and `/-/ready`
+answers 503 meanwhile. A second signal stops at once. SIGHUP reloads the configuration.
+"""
+
+
+def commands_page() -> str:
+    """Return docs/commands.md."""
+    os.environ["COLUMNS"] = "96"  # argparse wraps at the terminal's width
+    subparsers = make_parser()
+    parts = [COMMANDS_HEAD]
+    for name in COMMANDS:
+        text = subparsers[name].format_help()
+        parts.append(f"\n## {name}\n\n```\n{text}```\n")
+    return "".join(parts)
+
+
+def pages() -> dict[str, str]:
+    """Return the text of each generated file by its name in docs/."""
+    return {
+        "metrics.md": metrics_page(),
+        "configuration.md": markdown(),
+        "commands.md": commands_page(),
+        "config.schema.json": json_schema(),
+        "jobs.schema.json": job_file_schema(),
+    }
+
+
+if __name__ == "__main__":
+    for name, text in pages().items():
+        (DOCS / name).write_text(text, "utf-8")

@@ -1,0 +1,52 @@
+"""One query of one job, and what it needs of the client."""
+
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol
+
+from exporter.errors import InternalError, NoCredentials, QueryError
+from exporter.gpdb.client import Answer
+from exporter.gpdb.kinds import KINDS
+from exporter.model import JobState, Target
+from exporter.poller.record import Record
+
+
+class Client(Protocol):
+    """What the poller needs of ``gpdb.client.ApiClient``."""
+
+    def key_mark(self) -> int:
+        """Return a number that changes when the access key does."""
+
+    def call(
+        self, target: Target, action: str, query: Mapping[str, str], form: Mapping[str, str]
+    ) -> Answer:
+        """Call an operation, or raise a QueryError."""
+
+
+def key_mark(client: Client) -> int:
+    """Return the mark of the access key; 0 while there is no usable one."""
+    try:
+        return client.key_mark()
+    except NoCredentials:
+        return 0  # each query will say so
+
+
+def ask(client: Client, record: Record) -> tuple[Answer, JobState]:
+    """Make one query.
+
+    Raises:
+        QueryError: whatever went wrong; a fault of ours too, so that it costs one job only.
+    """
+    ref, target = record.ref, record.target
+    try:
+        kind = KINDS[ref.kind]
+        answer = client.call(target, kind.action, kind.query(ref), kind.form(ref, target))
+        return answer, kind.decode(answer.document, ref, target.time_zone)
+    except QueryError:
+        raise
+    except Exception as error:  # noqa: BLE001  the edge of a thread that must not die
+        # The text of an unexpected exception may hold anything, a password too.
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        place = f"{Path(last.filename).name}:{last.lineno}"
+        raise InternalError(f"unexpected {type(error).__name__} at {place}") from None

@@ -1,0 +1,220 @@
+"""The status page in a real Chromium, served by the real server."""
+
+from collections.abc import Iterator
+from typing import Any, Literal
+
+import pytest
+
+from exporter.model import (
+    JobRef,
+    JobState,
+    JobStatus,
+    Observation,
+    ScrapeResult,
+    Snapshot,
+    TargetHealth,
+)
+from exporter.web.app import App, ScrapeTimeouts, Settings
+from exporter.web.server import Server
+from tests.browser import Browser, chromium
+
+pytestmark = pytest.mark.browser
+
+NOW = 1_704_700_000.0
+LONG = "x" * 256
+HOSTILE = "<script>document.title = 'owned'</script>\"'&"
+SCREENS = [(width, scheme) for width in (320, 768, 1440) for scheme in ("light", "dark")]
+
+# The contrast of each text with the nearest background that is painted, by WCAG 2.2.
+TOO_FAINT = """(() => {
+  const light = (colour) => {
+    const [r, g, b] = colour.match(/[0-9.]+/g).map(Number).map((c) => c / 255)
+      .map((c) => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const painted = (element) => {
+    const colour = getComputedStyle(element).backgroundColor;
+    return colour === 'rgba(0, 0, 0, 0)' ? painted(element.parentElement) : colour;
+  };
+  const faint = [];
+  for (const element of document.body.querySelectorAll('*')) {
+    const own = [...element.childNodes].some((n) => n.nodeType === 3 && n.data.trim());
+    if (!own) continue;
+    const pair = [light(getComputedStyle(element).color), light(painted(element))];
+    const ratio = (Math.max(...pair) + 0.05) / (Math.min(...pair) + 0.05);
+    if (ratio < 4.5) faint.push(`${element.className} ${element.textContent} ${ratio}`);
+  }
+  return faint;
+})()"""
+
+
+def job(number: int, **facts: Any) -> JobRef:
+    """A job of half a million entries."""
+    known: dict[str, Any] = {
+        "target": "rag-prod",
+        "region_id": "cn-hangzhou",
+        "collection": "document",
+    }
+    named = known | {"job_id": f"job-{number}", "db_instance_id": "gp-1"} | facts
+    return JobRef(**named, expected_entries=500_000, labels=(("team", HOSTILE), ("long", LONG)))
+
+
+def every_state() -> Iterator[Observation]:
+    """Jobs in each state, and in each kind of trouble."""
+    for number, status in enumerate(JobStatus):
+        state = JobState(status, progress=123_456, created=NOW - 5000, updated=NOW - 60)
+        yield Observation(
+            job(number),
+            ScrapeResult.FRESH,
+            state,
+            up=True,
+            queried_at=NOW - 4,
+            answered_at=NOW - 4,
+            entries_per_second=1012.0,
+            deadline_at=NOW + 600,
+        )
+    late = JobState(
+        JobStatus.RUNNING,
+        completed=True,
+        progress=10,
+        created=NOW - 9000,
+        error_text="error",
+        invalid_fields=("UpdateTime",),
+    )
+    yield Observation(
+        job(20, job_id=LONG, collection=HOSTILE, workspace_id="مجموعة المستندات"),
+        ScrapeResult.FAILED,
+        late,
+        up=False,
+        reason="timeout",
+        queried_at=NOW - 4,
+        progress_changed_at=NOW - 5000,
+        deadline_at=NOW - 600,
+    )
+    yield Observation(job(21), ScrapeResult.LATE)
+
+
+class Jobs:
+    """Mimics the exporter behind the routes: it has seen every state."""
+
+    def scrape(self, accept: str, names: tuple[str, ...], budget: float) -> tuple[str, bytes]:
+        """Return nothing: nobody scrapes here."""
+        raise NotImplementedError
+
+    def last_seen(self) -> Snapshot:
+        """Return every state."""
+        targets = {"rag-prod": TargetHealth(1300.0, time_zone_suspect=True)}
+        return Snapshot(NOW, 0.1, tuple(every_state()), targets, {f"/etc/{LONG}": True})
+
+    def reload(self) -> None:
+        """Do nothing."""
+
+    def is_ready(self) -> bool:
+        """Say yes."""
+        return True
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    """The page's address."""
+    server = Server(("127.0.0.1", 0), App(Jobs(), Settings("1.2.3"), ScrapeTimeouts))
+    server.start()
+    yield f"http://127.0.0.1:{server.address[1]}/?paused"
+    server.stop(0)
+
+
+@pytest.fixture(scope="module")
+def shared_browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """One browser for all tests of this file: its start takes a second or two."""
+    with chromium(tmp_path_factory.mktemp("profile")) as browser:
+        yield browser
+
+
+@pytest.fixture
+def browser(shared_browser: Browser) -> Browser:
+    """A browser with nothing to complain about."""
+    shared_browser.complaints.clear()
+    return shared_browser
+
+
+@pytest.mark.parametrize(("width", "scheme"), SCREENS)
+def test_the_page_fits_and_is_readable(
+    browser: Browser, url: str, width: int, scheme: Literal["light", "dark"]
+) -> None:
+    """On every screen: nothing to complain of, no scrolling sideways, texts of contrast AA."""
+    browser.look_like(width, scheme)
+
+    browser.open(url)
+
+    assert browser.complaints == []
+    assert browser.evaluate("document.title") == "(3) Upload jobs · adbpg-job-exporter"
+    assert browser.evaluate("document.documentElement.scrollWidth") == width
+    assert browser.evaluate(TOO_FAINT) == []
+
+
+def test_dark_is_dark(browser: Browser, url: str) -> None:
+    """The reader's preference changes the ground: the screens above do differ."""
+    grounds = []
+    for scheme in ("light", "dark"):
+        browser.look_like(1440, scheme)
+        browser.open(url)
+        grounds.append(browser.evaluate("getComputedStyle(document.body).backgroundColor"))
+
+    assert grounds == ["rgb(244, 245, 247)", "rgb(15, 19, 25)"]
+
+
+@pytest.mark.parametrize("width", [320, 768, 1440])
+def test_progress_is_seen(browser: Browser, url: str, width: int) -> None:
+    """Each bar has a size, stands inside the screen, and is filled as far as its job is."""
+    browser.look_like(width, "light")
+
+    browser.open(url)
+
+    bars = browser.evaluate(
+        "[...document.querySelectorAll('progress')].map(b => [b.position, "
+        "b.getBoundingClientRect().left, b.getBoundingClientRect().right, "
+        "b.getBoundingClientRect().height])"
+    )
+    assert len(bars) == 8
+    for position, left, right, height in bars:
+        assert position in (pytest.approx(0.246912), pytest.approx(0.00002))
+        assert 0 <= left < right - 80
+        assert right <= width
+        assert height >= 6
+
+
+@pytest.mark.parametrize("width", [320, 1440])
+def test_a_screen_reader_finds_its_way(browser: Browser, url: str, width: int) -> None:
+    """Tables, rows, bars and links have names, also where rows are laid out as cards."""
+    browser.look_like(width, "light")
+
+    browser.open(url)
+
+    assert browser.accessible("table") == [
+        "Jobs that need attention",
+        "Jobs under way",
+        "Jobs whose state is not known yet",
+        "Jobs that ended well or were cancelled",
+    ]
+    columns = ["Job", "State", "Progress", "Age", "Deadline", "Last query"]
+    assert browser.accessible("columnheader") == columns * 4
+    assert len(browser.accessible("rowheader")) == 9
+    assert "Progress of job-0" in browser.accessible("progressbar")
+    assert sorted(browser.accessible("link")) == ["Go on", "Health", "Metrics", "Readiness"]
+    assert browser.accessible("navigation") == ["Exporter"]
+    assert browser.accessible("main") == [""]
+
+
+def test_scripts_do_not_run(browser: Browser, url: str) -> None:
+    """Even markup that got into the page could do nothing: the policy stops it, and it shows."""
+    browser.look_like(1440, "light")
+    browser.open(url)
+
+    browser.evaluate(
+        "const s = document.createElement('script'); s.textContent = 'window.owned = true';"
+        "document.body.append(s)"
+    )
+
+    assert browser.evaluate("window.owned") is None
+    assert len(browser.complaints) == 1
+    assert "Content Security Policy" in browser.complaints[0]

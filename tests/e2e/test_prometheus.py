@@ -1,0 +1,168 @@
+"""The page against parts that no one here wrote: promtool and a real Prometheus."""
+
+import json
+import shutil
+import subprocess
+import threading
+import urllib.parse
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.processes import (
+    ACCESS_KEYS,
+    ONE_NAMESPACE,
+    PATIENCE,
+    eventually,
+    exporter,
+    get,
+    simulator,
+    started,
+)
+
+pytestmark = pytest.mark.prometheus
+
+SCENARIO = (
+    ACCESS_KEYS
+    + ONE_NAMESPACE
+    + """
+jobs:
+  - {id: steady, collection: c1, namespace: main, entries: 9000000, expected_entries: 9000000}
+  - {id: stalled, collection: c2, namespace: main, shape: stalled, after: 1s, created: -1h}
+  - {id: failed, collection: c3, namespace: main, shape: failed, after: 1m, created: -1h}
+  - {id: gone, collection: c5, namespace: main, shape: unknown}
+  - {id: 'quote" back\\slash', collection: "größe-向量", namespace: main, entries: 9000000}
+"""
+)
+CONFIGURATION = """\
+global: {scrape_interval: 1s, scrape_timeout: 1s}
+scrape_configs:
+  - job_name: adbpg
+    static_configs: [{targets: ['TARGET']}]
+"""
+
+
+def tool(name: str) -> str:
+    """Return the path of a program that `make test` installs."""
+    path = shutil.which(name)
+    assert path, f"{name} is missing: run the tests with `make test`, which installs it"
+    return path
+
+
+@contextmanager
+def prometheus(target: str, folder: Path) -> Iterator[tuple[str, list[str]]]:
+    """Start a real Prometheus that scrapes a target; gives its address and its log."""
+    (folder / "prometheus.yml").write_text(
+        CONFIGURATION.replace("TARGET", target.removeprefix("http://"))
+    )
+    log: list[str] = []
+    listening = threading.Event()
+    process = subprocess.Popen(
+        [
+            tool("prometheus"),
+            f"--config.file={folder}/prometheus.yml",
+            f"--storage.tsdb.path={folder}/data",
+            "--web.listen-address=127.0.0.1:0",
+            "--log.level=debug",
+        ],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+    def follow() -> None:
+        assert process.stderr is not None
+        for line in process.stderr:
+            log.append(line)
+            if "Listening on" in line:
+                listening.set()
+
+    follower = threading.Thread(target=follow, daemon=True)
+    follower.start()
+    try:
+        assert listening.wait(PATIENCE), "".join(log)
+        line = next(line for line in log if "Listening on" in line)
+        server = "http://" + line.rsplit("address=", 1)[1].strip()
+        eventually(lambda: get(server + "/-/ready")[0] == 200, "Prometheus is ready")
+        yield server, log
+    finally:
+        process.kill()
+        process.wait()
+        follower.join()
+        if process.stderr:
+            process.stderr.close()
+
+
+def ask(server: str, query: str) -> list[dict[str, object]]:
+    """Return the result of an instant query."""
+    _, text = get(f"{server}/api/v1/query?query={urllib.parse.quote(query)}")
+    result: list[dict[str, object]] = json.loads(text)["data"]["result"]
+    return result
+
+
+def test_promtool_finds_nothing_to_say(tmp_path: Path) -> None:
+    """`promtool check metrics` accepts the whole page, and lints nothing of ours."""
+    with simulator(SCENARIO, tmp_path) as api, exporter(api.configuration(), tmp_path) as it:
+        _, page = get(it.url + "/metrics")
+
+    done = subprocess.run(
+        [tool("promtool"), "check", "metrics"],
+        input=page,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+
+    assert [line for line in done.stderr.splitlines() if "adbpg" in line] == []
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_real_prometheus_scrapes_it(tmp_path: Path) -> None:
+    """Prometheus 2.42 takes every sample: up is 1, with no scrape error and no warning."""
+    with (
+        simulator(SCENARIO, tmp_path) as api,
+        exporter(api.configuration(), tmp_path) as it,
+        prometheus(it.url, tmp_path) as (server, log),
+    ):
+        eventually(lambda: bool(ask(server, "adbpg_job_up")), "jobs are in Prometheus")
+
+        assert [row["value"][1] for row in ask(server, 'up{job="adbpg"}')] == ["1"]  # type: ignore[index]
+        statuses = {
+            (row["metric"]["job_id"], row["metric"]["status"])  # type: ignore[index]
+            for row in ask(server, "adbpg_job_status == 1")
+        }
+        assert statuses == {
+            ("steady", "Running"),
+            ("stalled", "Running"),
+            ("failed", "Failed"),
+            ('quote" back\\slash', "Running"),
+        }
+        _, targets = get(server + "/api/v1/targets")
+        assert json.loads(targets)["data"]["activeTargets"][0]["lastError"] == ""
+        assert [line for line in log if "level=warn" in line or "level=error" in line] == []
+        assert not any("out of order" in line or "Duplicate" in line for line in log)
+
+
+def test_prometheus_is_offered_openmetrics(tmp_path: Path) -> None:
+    """Asked for OpenMetrics, as Prometheus asks, the exporter answers with it."""
+    accept = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5"
+    with simulator(SCENARIO, tmp_path) as api, exporter(api.configuration(), tmp_path) as it:
+        _, page = get(it.url + "/metrics", Accept=accept)
+
+    assert page.endswith("# EOF\n")
+
+
+def test_the_demo_in_prometheus(tmp_path: Path) -> None:
+    """The demo's jobs reach Prometheus, several at once, and move."""
+    listen = "--web.listen-address=127.0.0.1:0"
+    pattern = r"http://(\S+)/metrics "
+    with (
+        started("demo", listen, address=pattern, environ={}, cwd=tmp_path) as it,
+        prometheus(it.url, tmp_path) as (server, _),
+    ):
+        moving = "changes(adbpg_job_progress_entries[5m]) > 0"
+        eventually(lambda: len(ask(server, moving)) >= 3, "at least three jobs move")
+
+        assert len(ask(server, "count by (status) (adbpg_job_status == 1)")) >= 5

@@ -1,0 +1,146 @@
+"""The structure that docs/architecture.md draws: which room may import which, and how big it is."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[2] / "exporter"
+
+# Arrows run one way: a room may import only what stands in its row. Rooms are files or folders
+# of exporter/; inside a folder everyone may import everyone, unless a file has a row of its own.
+MAY_IMPORT: dict[str, set[str]] = {
+    "__init__": set(),
+    "__main__": {"cli"},
+    "clock": set(),
+    "errors": set(),
+    "sockets": set(),
+    "secret": {"errors"},
+    "model": {"secret"},
+    "logs": set(),
+    "config": {"errors", "model", "secret"},
+    "gpdb/__init__": set(),
+    "gpdb/signing": set(),
+    "gpdb/endpoints": {"model"},
+    "gpdb/answers": {"errors"},
+    "gpdb/failures": {"errors"},
+    "gpdb/kinds": {"errors", "model"},
+    "gpdb/credentials": {"errors", "secret"},
+    "gpdb/transport": {"sockets"},
+    "gpdb/client": {"", "clock", "config", "errors", "gpdb", "model"},
+    "sources": {"config", "errors", "model"},
+    "poller": {"clock", "config", "errors", "gpdb", "model"},
+    "metrics": {"errors", "model"},
+    "instruments": {"errors", "metrics"},
+    "collector": {"metrics", "model"},
+    "service": {
+        "clock",
+        "collector",
+        "config",
+        "errors",
+        "gpdb",
+        "instruments",
+        "model",
+        "poller",
+        "sources",
+    },
+    "web": {"errors", "metrics", "model", "sockets"},
+    "simulator": {"errors", "gpdb", "secret"},
+    "cli": {
+        "",
+        "clock",
+        "config",
+        "errors",
+        "gpdb",
+        "instruments",
+        "logs",
+        "model",
+        "poller",
+        "secret",
+        "service",
+        "simulator",
+        "sources",
+        "web",
+    },
+}
+# Libraries that only these rooms may know.
+ONLY_THERE = {
+    "requests": {"gpdb/client", "gpdb/transport", "gpdb/failures"},
+    "urllib3": {"gpdb/client", "gpdb/transport", "gpdb/failures"},
+    "prometheus_client": {"instruments", "collector"},
+    "yaml": {"config", "simulator"},
+}
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+
+def _room(file: Path) -> str:
+    parts = file.relative_to(PACKAGE).with_suffix("").parts
+    own = "/".join(parts)
+    return own if own in MAY_IMPORT else parts[0]
+
+
+def _imports(file: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file}: relative import"
+            if node.module == "exporter":
+                for alias in node.names:
+                    is_room = alias.name in {name.split("/")[0] for name in MAY_IMPORT}
+                    yield f"exporter.{alias.name}" if is_room else "exporter"
+            elif node.module:
+                yield node.module
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(PACKAGE)))
+def test_imports_follow_the_arrows(file: Path) -> None:
+    """A file imports of ours only what its room may."""
+    room = _room(file)
+    ours = {name for name in _imports(file) if name.split(".")[0] == "exporter"}
+
+    rooms = {name.split(".")[1] if "." in name else "" for name in ours}
+
+    assert rooms - {room.split("/")[0]} <= MAY_IMPORT[room]
+
+
+@pytest.mark.parametrize("library", ONLY_THERE)
+def test_foreign_libraries_stay_in_their_rooms(library: str) -> None:
+    """A library that could be exchanged one day is known to few files."""
+    users = {_room(file) for file in FILES for n in _imports(file) if n.split(".")[0] == library}
+
+    assert users <= ONLY_THERE[library]
+
+
+def test_the_arrows_have_no_circle() -> None:
+    """Rooms can be read one after the other, each knowing only those before it."""
+    folders: dict[str, set[str]] = {}
+    for room, allowed in MAY_IMPORT.items():
+        folders.setdefault(room.split("/")[0], set()).update(allowed - {room.split("/")[0], ""})
+    read: set[str] = set()
+
+    while ready := {room for room, needs in folders.items() if room not in read and needs <= read}:
+        read |= ready
+
+    assert read == set(folders)
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(PACKAGE)))
+def test_no_file_is_over_350_lines(file: Path) -> None:
+    """A file can be read in one sitting."""
+    assert len(file.read_text("utf-8").splitlines()) <= 350
+
+
+def test_nine_of_ten_functions_fit_in_25_lines() -> None:
+    """Functions are short, docstrings included."""
+    lengths = [
+        (node.end_lineno or 0) - node.lineno + 1
+        for file in FILES
+        for node in ast.walk(ast.parse(file.read_text("utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    ]
+
+    long = [length for length in lengths if length > 25]
+
+    assert len(long) <= len(lengths) / 10

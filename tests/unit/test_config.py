@@ -1,0 +1,289 @@
+import re
+from datetime import timedelta, timezone
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from exporter.config import ApiSettings, Config, ScrapeSettings, load, read_job_file
+from exporter.config.yaml_source import LARGEST_FILE
+from exporter.errors import ConfigurationError
+from exporter.model import JobRef
+from exporter.secret import Secret, SecretFile
+from tests.config_files import CONFIG, DATA, ENVIRON, PLANTED, names, told
+
+BAD_FILES = names("config", "bad-*.yaml")
+GOOD_FILES = names("config", "good-*.yaml")
+TARGET = """\
+targets:
+  - name: rag
+    region_id: cn-hangzhou
+    db_instance_id: gp-1
+    namespace_password: ${PASSWORD}
+"""
+
+
+def sample(name: str) -> Config:
+    """Load a sample file."""
+    return load(str(DATA / "config" / name), ENVIRON)
+
+
+def problems_of(text: str | bytes, folder: Path) -> str:
+    """Load a file that cannot be loaded, and return the lines told."""
+    path = folder / "c.yaml"
+    path.write_bytes(text.encode() if isinstance(text, str) else text)
+    with pytest.raises(ConfigurationError) as caught:
+        load(str(path), ENVIRON)
+    return str(caught.value).replace(f"{folder}/", "")
+
+
+@pytest.mark.parametrize("name", BAD_FILES)
+def test_bad_file(name: str) -> None:
+    """Each bad file is refused with exactly the lines beside it."""
+    with pytest.raises(ConfigurationError) as caught:
+        sample(name)
+
+    expected = (DATA / "config" / name).with_suffix(".txt").read_text(encoding="utf-8")
+    assert told("config", str(caught.value)) + "\n" == expected
+
+
+@pytest.mark.parametrize("name", BAD_FILES)
+def test_no_secret_in_problems(name: str) -> None:
+    """No planted secret is in any message, nor in the error as a debugger shows it."""
+    with pytest.raises(ConfigurationError) as caught:
+        sample(name)
+
+    shown = str(caught.value) + repr(caught.value) + repr(caught.value.problems)
+    assert not [secret for secret in PLANTED if secret in shown.lower()]
+
+
+@pytest.mark.parametrize("name", GOOD_FILES)
+def test_no_secret_in_config(name: str) -> None:
+    """No planted secret is in a configuration as a debugger shows it."""
+    shown = repr(sample(name))
+
+    assert not [secret for secret in PLANTED if secret in shown.lower()]
+
+
+def test_every_bad_file_has_its_messages() -> None:
+    """No file of messages is left over, and none is missing."""
+    assert names("config", "bad-*.txt") == [n.replace(".yaml", ".txt") for n in BAD_FILES]
+
+
+def test_defaults() -> None:
+    """What a file does not say has the documented defaults."""
+    config = sample("good-minimal.yaml")
+
+    assert config.scrape == ScrapeSettings(
+        min_interval=5, max_age=300, concurrency=32, max_jobs=10000, timeout=9, timeout_offset=0.5
+    )
+    assert config.api == ApiSettings(
+        connect_timeout=3, request_timeout=5, max_response_bytes=262144, calls_per_second=100
+    )
+    assert config.credentials.provider == "environment"
+    assert (config.deadline.entries_per_second, config.deadline.grace) == (1000, 1800)
+    assert config.targets[0].time_zone == timezone(timedelta(hours=8))
+    assert config.targets[0].namespace_password == Secret("planted-in-the-environment")
+    assert (config.job_labels, config.jobs, config.job_files, config.warnings) == ((), (), (), ())
+
+
+@pytest.mark.parametrize("name", ["byte-order-mark", "json", "nothing-below"])
+def test_same_as_minimal(name: str) -> None:
+    """A byte order mark, CRLF, JSON and sections with nothing in them change nothing."""
+    assert sample(f"good-{name}.yaml") == sample("good-minimal.yaml")
+
+
+def test_settings() -> None:
+    """Durations become seconds, sizes bytes, and ${NAME} a number where one is expected."""
+    config = sample("good-everything.yaml")
+
+    assert config.scrape == ScrapeSettings(
+        min_interval=10, max_age=3600, concurrency=8, max_jobs=5, timeout=90, timeout_offset=0
+    )
+    assert config.api == ApiSettings(
+        connect_timeout=1,
+        request_timeout=2,
+        max_response_bytes=1 << 20,
+        calls_per_second=7,
+        proxy=Secret("http://planted-in-the-environment@proxy:3128"),
+    )
+    assert (config.deadline.entries_per_second, config.deadline.grace) == (0.5, 172_800)
+
+
+def test_targets() -> None:
+    """A target is taken with its password's file, its endpoint made plain, and its zone."""
+    rag, chat = sample("good-everything.yaml").targets
+
+    assert rag.namespace_password == SecretFile(str(DATA / "config" / "some.secret"))
+    assert (rag.workspace_id, rag.db_instance_id, rag.namespace) == ("gp-ws-1", "", "docs")
+    assert (rag.endpoint, rag.network) == ("http://localhost:8080", "vpc")
+    assert rag.time_zone == timezone(-timedelta(hours=5, minutes=30))
+    assert chat.endpoint == "https://[::1]:8443"
+    assert chat.time_zone == ZoneInfo("Asia/Shanghai")
+
+
+def test_jobs() -> None:
+    """A job has its target's identity, and every declared label in the declared order."""
+    assert sample("good-everything.yaml").jobs == (
+        JobRef(
+            target="rag",
+            region_id="cn-hangzhou",
+            job_id="job-1",
+            collection="document",
+            collection_namespace="docs",
+            workspace_id="gp-ws-1",
+            expected_entries=500_000,
+            labels=(("team", ""), ("pipeline", "nightly")),
+        ),
+    )
+
+
+def test_relative_paths() -> None:
+    """Relative paths begin at the configuration file's directory, absolute ones stand."""
+    config = sample("good-everything.yaml")
+
+    here = DATA / "config"
+    assert config.job_files == (str(here / "jobs/*.yaml"), "/var/lib/adbpg-jobs/*.yaml")
+    assert config.credentials.access_key_id_file == str(here / "some.secret")
+
+
+def test_directory_is_no_pattern(tmp_path: Path) -> None:
+    """A bracket in the directory's own name does not act as a pattern."""
+    folder = tmp_path / "a[b]"
+    folder.mkdir()
+    (folder / "c.yaml").write_text(TARGET + "job_files: ['*.yaml']\n")
+
+    config = load(str(folder / "c.yaml"), ENVIRON)
+
+    assert config.job_files == (f"{tmp_path}/a[[]b]/*.yaml",)
+
+
+def test_any_script() -> None:
+    """Ids and names are opaque text of any script; quotes make text of what YAML would not."""
+    config = sample("good-any-script.yaml")
+
+    found = [(job.job_id, job.collection, job.collection_namespace) for job in config.jobs]
+    assert found == [
+        ("on", "\u05d0\u05d1 \U0001f642", "\u540d\u524d\u7a7a\u9593"),
+        ("0123", "c d", "\u540d\u524d\u7a7a\u9593"),
+        ("a$b", "c d-${COLLECTION}", "\u540d\u524d\u7a7a\u9593"),
+    ]
+
+
+def test_warnings() -> None:
+    """A secret in the file itself, and a space at an end of a name, are warned about."""
+    warnings = "\n".join(map(str, sample("good-warnings.yaml").warnings))
+
+    expected = (DATA / "config" / "good-warnings.txt").read_text(encoding="utf-8")
+    assert told("config", warnings) + "\n" == expected
+
+
+def test_file_missing(tmp_path: Path) -> None:
+    """A configuration file that is not there is one problem, without a line."""
+    with pytest.raises(ConfigurationError, match=r"nowhere\.yaml: cannot be read: No such file"):
+        load(str(tmp_path / "nowhere.yaml"), {})
+
+
+def test_secret_file_unreadable(tmp_path: Path) -> None:
+    """A directory in place of a secret's file is told when the configuration is loaded."""
+    text = TARGET.replace("namespace_password: ${PASSWORD}", "namespace_password_file: .")
+
+    found = problems_of(text, tmp_path)
+
+    assert found.endswith("a file that holds a secret: Is a directory")
+
+
+def test_too_large(tmp_path: Path) -> None:
+    """A file over 4 MiB is refused without a look at what is in it."""
+    assert problems_of(b"#" * (LARGEST_FILE + 1), tmp_path) == "c.yaml: expected at most 4 MiB"
+
+
+def test_many_problems(tmp_path: Path) -> None:
+    """Of very many problems the first hundred are told, and that there are more."""
+    lines = problems_of("".join(f"key{i}: x\n" for i in range(5000)), tmp_path).splitlines()
+
+    assert len(lines) == 101
+    assert lines[-2].endswith("too many problems: the rest is not told")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[" * LARGEST_FILE, "at most 20 levels"),
+        ("{" * LARGEST_FILE, "at most 20 levels"),
+        ("- " * (LARGEST_FILE // 2), "at most 20 levels"),
+        ("? " * (LARGEST_FILE // 2), "at most 20 levels"),
+        ("scrape: &a [" + "*a," * 100_000 + "]", "an anchor"),
+        ("a: 1\n" * 100_000, "the key is given twice"),
+        ("a: [" + "1," * 400_000 + "]", "at most 400000 values"),
+        ("a" * LARGEST_FILE, "expected a mapping"),
+        ("a: " + "9" * 1_000_000, "unknown key"),
+        ("? " + "k" * 1_000_000 + "\n: v", "unknown key"),
+    ],
+    ids=[
+        "lists",
+        "mappings",
+        "dashes",
+        "keys",
+        "aliases",
+        "equal",
+        "wide",
+        "long",
+        "digits",
+        "key",
+    ],
+)
+def test_hostile(text: str, message: str, tmp_path: Path) -> None:
+    """Deep, wide, long and self-repeating files are refused, and with few lines."""
+    found = problems_of(text, tmp_path)
+
+    assert message in found
+    assert len(found) < 20_000
+
+
+@pytest.mark.parametrize("name", names("jobs", "bad-*.yaml"))
+def test_bad_job_file(name: str) -> None:
+    """Each bad job file is refused with exactly the lines beside it."""
+    path = DATA / "jobs" / name
+
+    with pytest.raises(ConfigurationError) as caught:
+        read_job_file(name, path.read_bytes(), CONFIG)
+
+    assert str(caught.value) + "\n" == path.with_suffix(".txt").read_text(encoding="utf-8")
+
+
+def test_good_job_file() -> None:
+    """A job file's jobs are its targets' jobs; a dollar has no meaning there."""
+    data = (DATA / "jobs" / "good.yaml").read_bytes()
+
+    first, second = read_job_file("good.yaml", data, CONFIG)
+
+    assert first == JobRef(
+        target="rag",
+        region_id="cn-hangzhou",
+        job_id="job-1",
+        collection="c",
+        db_instance_id="gp-1",
+        expected_entries=5,
+        labels=(("team", "search"),),
+        source="file",
+    )
+    assert (second.job_id, second.labels) == ("$job${A}$$", (("team", ""),))
+
+
+@pytest.mark.parametrize("name", ["good-empty.yaml"])
+def test_empty_job_file(name: str) -> None:
+    """A job file with nothing in it is an empty list."""
+    assert read_job_file(name, (DATA / "jobs" / name).read_bytes(), CONFIG) == ()
+
+
+def test_example_loads() -> None:
+    """The example is a good configuration, without a warning."""
+    path = DATA.parents[1] / "config.example.yaml"
+
+    config = load(str(path), {"RAG_PASSWORD": "x"})
+
+    assert config.scrape == ScrapeSettings()
+    assert config.api == ApiSettings()
+    assert config.warnings == ()
+    assert re.fullmatch("[0-9a-f-]{36}", config.jobs[0].job_id)

@@ -1,0 +1,66 @@
+"""The docs say what the code says."""
+
+import importlib.util
+import re
+from pathlib import Path
+
+import pytest
+
+from exporter.cli.main import make_parser
+from exporter.metrics import COUNTED_FAMILIES, FAMILIES, SCRAPE_FAMILIES
+
+ROOT = Path(__file__).parents[2]
+_SPEC = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
+assert _SPEC is not None
+assert _SPEC.loader is not None
+generate = importlib.util.module_from_spec(_SPEC)
+_SPEC.loader.exec_module(generate)
+PAGES: dict[str, str] = generate.pages()
+METRICS = {
+    *(family.name for family in FAMILIES),
+    *(family.name for family in SCRAPE_FAMILIES),
+    *(family.name for family in COUNTED_FAMILIES),
+}
+PROSE = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_generated_pages_are_current(name: str) -> None:
+    """`make docs` would change nothing."""
+    assert (ROOT / "docs" / name).read_text("utf-8") == PAGES[name]
+
+
+def test_every_metric_is_documented() -> None:
+    """Each row of the metric table is in docs/metrics.md."""
+    page = PAGES["metrics.md"]
+
+    assert {name for name in METRICS if f"`{name}`" not in page} == set()
+
+
+def test_every_flag_is_documented() -> None:
+    """Each flag of each command is in docs/commands.md."""
+    page = PAGES["commands.md"]
+    parsers = make_parser()
+
+    for name, parser in parsers.items():
+        for action in parser._actions:
+            for flag in action.option_strings:
+                assert not name or flag in page, flag
+
+
+@pytest.mark.parametrize("page", PROSE, ids=lambda page: page.name)
+def test_no_page_names_a_metric_that_does_not_exist(page: Path) -> None:
+    """A renamed metric is renamed in the prose too."""
+    named = set(re.findall(r"\badbpg_[a-z_]+[a-z]\b", page.read_text("utf-8")))
+
+    assert {name for name in named if not any(m.startswith(name) for m in METRICS)} == set()
+
+
+@pytest.mark.parametrize("page", PROSE, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    """A link to a file of ours leads to a file."""
+    links = re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", page.read_text("utf-8"))
+
+    missing = [to for to in links if "://" not in to and not (page.parent / to).exists()]
+
+    assert missing == []

@@ -1,0 +1,281 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.errors import (
+    ApiFailed,
+    AuthRejected,
+    BadAnswer,
+    BadRequest,
+    ClockSkewed,
+    InternalError,
+    NotFound,
+    PermissionDenied,
+    QueryError,
+    Redirected,
+    ServerFailed,
+    Throttled,
+    TimedOut,
+)
+from exporter.poller.limits import HostLimit, Lane
+
+PAUSES = st.integers(0, 1_536).map(lambda n: n / 1_024)  # seconds that floats hold exactly
+
+
+def never() -> float:
+    """Chance that takes nothing off a pause."""
+    return 0.0
+
+
+def proven_lane(limit: HostLimit | None = None) -> Lane:
+    """Return the lane of a target that has answered once."""
+    lane = Lane(limit or HostLimit(1_000))
+    lane.started(0.0)
+    lane.answered(0.0)
+    lane.earned = 0
+    return lane
+
+
+@given(limit=st.integers(1, 8), wishes=st.lists(PAUSES, max_size=60))
+def test_the_limit_holds_in_every_second(limit: int, wishes: list[float]) -> None:
+    """However calls are wished for, no second, wherever it begins, sees more than the limit."""
+    host, now, calls = HostLimit(limit), 1_000.0, list[float]()
+    for pause in wishes:
+        now += pause
+        now += host.wait(now)
+        assert host.wait(now) == 0
+        host.started(now)
+        calls.append(now)
+
+    assert all(later - first >= 1 for first, later in zip(calls, calls[limit:], strict=False))
+
+
+@given(limit=st.integers(1, 8), wishes=st.lists(PAUSES, max_size=60))
+def test_the_limit_costs_nothing_below_it(limit: int, wishes: list[float]) -> None:
+    """A call waits only when it would be one too many in the second before it."""
+    host, now, calls = HostLimit(limit), 1_000.0, list[float]()
+    for pause in wishes:
+        now += pause
+        recent = sum(1 for call in calls if now - call < 1)
+        assert (host.wait(now) > 0) == (recent >= limit)
+        now += host.wait(now)
+        host.started(now)
+        calls.append(now)
+
+
+@pytest.mark.parametrize(("before", "after"), [(4, 2), (2, 4), (3, 3)])
+def test_a_changed_limit_counts_the_calls_before_it(before: int, after: int) -> None:
+    """After a reload the new limit holds at once, in seconds that began under the old one too."""
+    host = HostLimit(before)
+    for _ in range(before):
+        host.started(100.0)
+
+    host.allow(after)
+
+    more = 0
+    while host.wait(100.5) == 0:
+        host.started(100.5)
+        more += 1
+    assert more == max(0, after - before)
+
+
+def test_a_changed_limit_keeps_a_pause() -> None:
+    """A reload is no way around throttling."""
+    host = HostLimit(5)
+    host.throttled(100.0, 30.0, never)
+
+    host.allow(50)
+
+    assert host.wait(110.0) == 20.0
+
+
+def test_pauses_double() -> None:
+    """Throttled again and again, a host is left alone for 1, 2, 4, ... at most 60 seconds."""
+    host, now, pauses = HostLimit(5), 100.0, []
+    for _ in range(9):
+        host.throttled(now, None, never)
+        pauses.append(host.wait(now))
+        now += host.wait(now)
+
+    assert pauses == [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0, 60.0]
+
+
+@given(chance=st.floats(0.0, 1.0), times=st.integers(1, 12))
+def test_pauses_vary(chance: float, times: int) -> None:
+    """By chance a pause is up to half shorter, so that several exporters do not come as one."""
+    host, now = HostLimit(5), 100.0
+    for _ in range(times):
+        now += host.wait(now)
+        host.throttled(now, None, lambda: chance)
+
+    full = min(2.0 ** (times - 1), 60.0)
+    assert host.wait(now) == pytest.approx(full * (1 - chance / 2))
+
+
+def test_one_wave_of_refusals_is_one_throttling() -> None:
+    """Calls that were under way when the pause began neither double nor prolong it."""
+    host = HostLimit(5)
+    for _ in range(32):
+        host.throttled(100.0, None, never)
+
+    assert host.wait(100.0) == 1.0
+    host.throttled(101.0, None, never)
+    assert host.wait(101.0) == 2.0
+
+
+@pytest.mark.parametrize("first", [None, 5.0, 20.0])
+def test_the_longest_retry_after_is_respected(first: float | None) -> None:
+    """No call starts before the API's own retry-after, whichever of the answers brought it."""
+    host = HostLimit(5)
+    host.throttled(100.0, first, never)
+    host.throttled(100.5, 20.0, never)
+    host.throttled(100.6, None, never)
+
+    assert host.paused_until == 120.5
+
+
+def test_a_good_answer_ends_the_doubling() -> None:
+    """After an answer that came when the pause was over, the next pause is short again."""
+    host = HostLimit(5)
+    for now in (100.0, 101.0, 103.0):
+        host.throttled(now, None, never)
+    host.answered(107.0)
+
+    host.throttled(110.0, None, never)
+
+    assert host.wait(110.0) == 1.0
+
+
+def test_a_good_answer_within_the_pause_ends_nothing() -> None:
+    """An answer to a call from before the pause says nothing about the host now."""
+    host = HostLimit(5)
+    host.throttled(100.0, None, never)
+    host.answered(100.5)
+
+    host.throttled(101.0, None, never)
+
+    assert host.wait(101.0) == 2.0
+
+
+def test_a_target_may_use_its_share() -> None:
+    """A target that has not answered in this round has no more calls under way than its share."""
+    lane = proven_lane()
+    for _ in range(3):
+        assert lane.wait(1.0, 3) == 0.0
+        lane.started(1.0)
+
+    assert lane.wait(1.0, 3) is None
+
+
+@pytest.mark.parametrize(
+    "error", [None, NotFound("x"), ServerFailed("x"), BadAnswer("x"), Redirected("x")]
+)
+def test_an_answer_earns_a_call(error: QueryError | None) -> None:
+    """Whatever it says, an answer shows that the host lives, and so a target may use more."""
+    lane = proven_lane()
+    lane.started(1.0)
+    if error is None:
+        lane.answered(2.0)
+    else:
+        lane.failed(error, 2.0)
+
+    calls = 0
+    while lane.wait(2.0, 1) == 0.0:
+        lane.started(2.0)
+        calls += 1
+    assert calls == 2
+
+
+@pytest.mark.parametrize("error", [TimedOut("x"), InternalError("x")])
+def test_silence_costs_what_was_earned(error: QueryError) -> None:
+    """A target that dies in the middle of a round falls back to its share."""
+    lane = proven_lane()
+    for _ in range(5):
+        lane.started(1.0)
+        lane.answered(1.0)
+    lane.started(1.0)
+    lane.failed(error, 2.0)
+
+    lane.started(2.0)
+
+    assert lane.wait(2.0, 1) is None
+
+
+def test_the_first_call_goes_alone() -> None:
+    """At first contact one call shows whether the key is good, and the others wait for it."""
+    lane = Lane(HostLimit(1_000))
+    lane.started(100.0)
+
+    assert lane.wait(100.0, 32) == 0.5
+    assert lane.wait(100.25, 32) == 0.25
+    lane.answered(100.3)
+    assert lane.wait(100.3, 32) == 0.0
+
+
+def test_a_slow_first_call_is_not_waited_for_long() -> None:
+    """A target that is only slow loses half a second."""
+    lane = Lane(HostLimit(1_000))
+    lane.started(100.0)
+
+    assert lane.wait(100.5, 32) == 0.0
+
+
+def test_a_refused_key_rests_for_a_minute() -> None:
+    """After a refusal the target is closed for a minute, and what was queued there is dropped."""
+    lane = Lane(HostLimit(1_000))
+    lane.started(100.0)
+    lane.failed(AuthRejected("x"), 100.2)
+
+    assert not lane.is_open(160.1)
+    assert not lane.queue
+    assert lane.is_open(160.2)
+
+
+def test_after_a_refusal_calls_go_one_by_one() -> None:
+    """A key that was refused is tried with one call at a time, however slow, until one is good."""
+    lane = Lane(HostLimit(1_000))
+    lane.started(100.0)
+    lane.failed(AuthRejected("x"), 100.2)
+
+    lane.started(161.0)
+
+    assert lane.wait(161.0, 32) is None
+    assert lane.wait(200.0, 32) is None
+    lane.answered(200.0)
+    assert lane.wait(200.0, 32) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("error", "is_proven"),
+    [
+        (PermissionDenied("x"), True),
+        (NotFound("x"), True),
+        (BadRequest("x"), True),
+        (ApiFailed("x"), True),
+        (Throttled("x"), False),
+        (ServerFailed("x"), False),
+        (ClockSkewed("x"), False),
+        (BadAnswer("x"), False),
+        (TimedOut("x"), False),
+        (AuthRejected("x"), False),
+    ],
+)
+def test_which_failures_prove_a_key(error: QueryError, *, is_proven: bool) -> None:
+    """Only who has looked at the key can say no to the job; a gateway in trouble has not."""
+    lane = Lane(HostLimit(1_000))
+    lane.started(100.0)
+    lane.failed(AuthRejected("x"), 100.0)
+    lane.started(161.0)
+    lane.failed(error, 161.0)
+
+    assert lane.proven is is_proven
+
+
+def test_a_throttled_host_closes_all_of_its_targets() -> None:
+    """The pause is the host's, so its other targets keep it too."""
+    host = HostLimit(1_000)
+    lane, other, elsewhere = proven_lane(host), proven_lane(host), proven_lane()
+    host.throttled(100.0, 10.0, never)
+
+    assert [each.is_open(105.0) for each in (lane, other, elsewhere)] == [False, False, True]
+    assert lane.is_open(110.0)

@@ -1,0 +1,386 @@
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.errors import BadAnswer, NotFound, QueryError, ServerFailed, TimedOut
+from exporter.model import JobRef, JobState, JobStatus, Observation, ScrapeResult, Target
+from exporter.poller.record import DeadlineRule, Moment, Record
+from exporter.secret import Secret
+
+TARGET = Target("rag-prod", "cn-hangzhou", Secret("testpassword"), db_instance_id="gp-1")
+REF = JobRef("rag-prod", "cn-hangzhou", "job-1", "document", db_instance_id="gp-1")
+RULE = DeadlineRule(entries_per_second=1000.0, grace=1800.0)
+RUNNING = JobState(JobStatus.RUNNING, progress=100, created=1_704_700_000.0)
+FINAL = [JobStatus.SUCCESS, JobStatus.FAILED, JobStatus.CANCELLED]
+NOT_FINAL = [JobStatus.START, JobStatus.RUNNING, JobStatus.CANCELLING, JobStatus.UNKNOWN]
+MIN_INTERVAL = 5.0
+MAX_AGE = 300.0
+
+
+def at(monotonic: float, *, ahead: float = 0.0) -> Moment:
+    """Return a moment; the wall clock is so many seconds ahead of where it should be."""
+    return Moment(wall=1_704_700_000.0 + monotonic + ahead, monotonic=monotonic)
+
+
+def asked(record: Record, outcome: JobState | QueryError, now: Moment) -> Record:
+    """Do what the poller does with a query that begins and ends at one moment."""
+    record.asked_at = now.monotonic
+    if isinstance(outcome, QueryError):
+        record.fail(outcome, now)
+    else:
+        record.answer(outcome, now)
+    return record
+
+
+def fresh_record() -> Record:
+    """Return the record of a job that was never asked."""
+    return Record(REF, TARGET)
+
+
+def seen(record: Record, now: float, number: int = 1) -> Observation:
+    """Return what a scrape in this round has to say."""
+    return record.observation(record.ref, now, MAX_AGE, RULE, number)
+
+
+def test_a_job_that_was_never_asked_is_due() -> None:
+    """A new job is asked at once, even just after the machine has started."""
+    assert fresh_record().is_due(0.001, MIN_INTERVAL)
+
+
+def test_an_answered_job_is_due_after_min_interval() -> None:
+    """No job is asked again sooner than min_interval after its last query began."""
+    record = asked(fresh_record(), RUNNING, at(100.0))
+
+    assert not record.is_due(104.999, MIN_INTERVAL)
+    assert record.is_due(105.0, MIN_INTERVAL)
+
+
+def test_a_failed_job_is_due_after_min_interval() -> None:
+    """A failure is no reason to ask sooner, nor later."""
+    record = asked(fresh_record(), TimedOut("x"), at(100.0))
+
+    assert not record.is_due(104.999, MIN_INTERVAL)
+    assert record.is_due(105.0, MIN_INTERVAL)
+
+
+@pytest.mark.parametrize("status", FINAL)
+def test_a_final_job_is_never_due(status: JobStatus) -> None:
+    """Nobody asks about a job that cannot change any more."""
+    record = asked(fresh_record(), JobState(status), at(100.0))
+
+    assert not record.is_due(1e9, MIN_INTERVAL)
+
+
+@pytest.mark.parametrize("status", NOT_FINAL)
+def test_any_other_job_stays_due(status: JobStatus) -> None:
+    """An unknown status is no end."""
+    record = asked(fresh_record(), JobState(status), at(100.0))
+
+    assert record.is_due(105.0, MIN_INTERVAL)
+
+
+def test_a_job_that_is_being_asked_is_not_due() -> None:
+    """A query under way is not doubled, however long it takes."""
+    record = fresh_record()
+    record.in_flight = True
+
+    assert not record.is_due(1e9, MIN_INTERVAL)
+
+
+def test_not_found_is_asked_ever_more_slowly() -> None:
+    """After not_found the pauses double from 30 s to 15 minutes, and stay there."""
+    record, now, pauses = fresh_record(), 100.0, []
+    for _ in range(8):
+        asked(record, NotFound("x"), at(now))
+        pause = 0.0
+        while not record.is_due(now + pause, MIN_INTERVAL):
+            pause += 1.0
+        pauses.append(pause)
+        now += pause
+
+    assert pauses == [30.0, 60.0, 120.0, 240.0, 480.0, 900.0, 900.0, 900.0]
+
+
+def test_not_found_ten_thousand_times() -> None:
+    """A job that is gone for weeks does not overflow the doubling."""
+    record = fresh_record()
+    for number in range(10_000):
+        asked(record, NotFound("x"), at(900.0 * number))
+
+    assert record.is_due(900.0 * 10_000, MIN_INTERVAL)
+
+
+def test_a_job_that_is_found_again_starts_anew() -> None:
+    """A good answer ends the slow asking, and a later not_found begins with the short pause."""
+    record = fresh_record()
+    for now in (100.0, 200.0, 300.0):
+        asked(record, NotFound("x"), at(now))
+    asked(record, RUNNING, at(1000.0))
+
+    assert record.is_due(1005.0, MIN_INTERVAL)
+    asked(record, NotFound("x"), at(1005.0))
+    assert record.is_due(1035.0, MIN_INTERVAL)
+
+
+def test_never_asked() -> None:
+    """Of a job that was never asked nothing is known, not even whether its queries work."""
+    observation = seen(fresh_record(), 100.0)
+
+    assert observation == Observation(ref=REF, result=ScrapeResult.LATE)
+    assert observation.up is None
+
+
+def test_answered() -> None:
+    """An answered job is up, with its state and the moments on the wall clock."""
+    record = asked(fresh_record(), RUNNING, at(100.0))
+
+    observation = seen(record, 100.0)
+
+    assert observation.up is True
+    assert observation.state == RUNNING
+    assert observation.reason == ""
+    assert observation.answered_at == observation.queried_at == at(100.0).wall
+    assert observation.progress_changed_at == at(100.0).wall
+
+
+def test_a_failure_leaves_the_last_answer() -> None:
+    """After a failed query the job is not up, and its last state still stands."""
+    record = asked(fresh_record(), RUNNING, at(100.0))
+    asked(record, ServerFailed("x"), at(110.0))
+
+    observation = seen(record, 110.0)
+
+    assert observation.up is False
+    assert observation.reason == "server"
+    assert observation.state == RUNNING
+    assert observation.answered_at == at(100.0).wall
+    assert observation.queried_at == at(110.0).wall
+
+
+def test_the_state_ages_out_while_queries_fail() -> None:
+    """A state is shown while it is younger than max_age; the time of the last answer stays."""
+    record = asked(fresh_record(), RUNNING, at(100.0))
+    asked(record, TimedOut("x"), at(390.0))
+
+    before, after = seen(record, 399.999), seen(record, 400.0)
+
+    assert before.state == RUNNING
+    assert before.progress_changed_at is not None
+    assert after.state is None
+    assert after.progress_changed_at is None
+    assert after.entries_per_second is None
+    assert after.deadline_at is None
+    assert after.up is False
+    assert after.answered_at == at(100.0).wall
+
+
+@pytest.mark.parametrize("status", FINAL)
+def test_a_final_state_does_not_age(status: JobStatus) -> None:
+    """What a job ended as is shown for ever."""
+    record = asked(fresh_record(), JobState(status, progress=7), at(100.0))
+
+    observation = seen(record, 1e9, 99)
+
+    assert observation.state == JobState(status, progress=7)
+    assert observation.result is ScrapeResult.FINAL
+    assert observation.up is True
+
+
+def test_not_found_ends_the_state_at_once() -> None:
+    """A job that the API does not know has no state, only the time of its last answer."""
+    record = asked(fresh_record(), RUNNING, at(100.0))
+    asked(record, NotFound("x"), at(101.0))
+
+    observation = seen(record, 101.0)
+
+    assert observation.state is None
+    assert observation.up is False
+    assert observation.reason == "not_found"
+    assert observation.progress_changed_at is None
+    assert observation.answered_at == at(100.0).wall
+
+
+def test_a_jump_of_the_wall_clock_changes_no_due_time_and_no_age() -> None:
+    """Due times and ages are counted in monotonic seconds."""
+    record = asked(fresh_record(), RUNNING, at(100.0, ahead=-3600.0))
+    other = asked(fresh_record(), NotFound("x"), at(100.0, ahead=3600.0))
+
+    assert not record.is_due(104.0, MIN_INTERVAL)
+    assert record.is_due(105.0, MIN_INTERVAL)
+    assert not other.is_due(129.0, MIN_INTERVAL)
+    assert other.is_due(130.0, MIN_INTERVAL)
+    assert seen(record, 399.0).state == RUNNING
+    assert seen(record, 400.0).state is None
+
+
+def test_progress_changed() -> None:
+    """The first sight of a progress counts as a change, and a fall; the same again does not."""
+    record, changes = fresh_record(), []
+    for now, progress in ((100.0, 5), (110.0, 5), (120.0, 6), (130.0, 6), (140.0, 4)):
+        asked(record, replace(RUNNING, progress=progress), at(now))
+        changes.append(seen(record, now).progress_changed_at)
+
+    assert changes == [at(now).wall for now in (100.0, 100.0, 120.0, 120.0, 140.0)]
+
+
+def test_an_unreadable_progress_is_no_change() -> None:
+    """An answer without a progress in between does not hide that the job stands still."""
+    record = asked(fresh_record(), RUNNING, at(100.0))
+    asked(record, replace(RUNNING, progress=None), at(110.0))
+    asked(record, RUNNING, at(120.0))
+
+    observation = seen(record, 120.0)
+
+    assert observation.progress_changed_at == at(100.0).wall
+
+
+def test_a_job_without_any_progress_has_no_change() -> None:
+    """What was never seen cannot have changed."""
+    record = asked(fresh_record(), replace(RUNNING, progress=None), at(100.0))
+
+    observation = seen(record, 100.0)
+
+    assert observation.progress_changed_at is None
+
+
+def test_after_not_found_the_first_sight_counts_again() -> None:
+    """A job that comes back is seen for the first time."""
+    record = asked(fresh_record(), RUNNING, at(100.0))
+    asked(record, NotFound("x"), at(110.0))
+    asked(record, RUNNING, at(200.0))
+
+    observation = seen(record, 200.0)
+
+    assert observation.progress_changed_at == at(200.0).wall
+
+
+def test_entries_per_second() -> None:
+    """The rate is that between the last two answers, in monotonic seconds."""
+    record = asked(fresh_record(), RUNNING, at(100.0))
+    assert seen(record, 100.0).entries_per_second is None
+    asked(record, replace(RUNNING, progress=1100), at(110.0, ahead=-3600.0))
+
+    observation = seen(record, 110.0)
+
+    assert observation.entries_per_second == 100.0
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "seconds"),
+    [(100, None, 10.0), (None, 100, 10.0), (100, 99, 10.0), (100, 200, 0.0)],
+    ids=["unreadable now", "unreadable before", "fallen", "no time between"],
+)
+def test_no_entries_per_second(before: int | None, after: int | None, seconds: float) -> None:
+    """A rate that is not known is not invented."""
+    record = asked(fresh_record(), replace(RUNNING, progress=before), at(100.0))
+    asked(record, replace(RUNNING, progress=after), at(100.0 + seconds))
+
+    observation = seen(record, 100.0 + seconds)
+
+    assert observation.entries_per_second is None
+
+
+def test_a_job_that_stands_still_has_the_rate_zero() -> None:
+    """That nothing was uploaded is known, and so it is a 0."""
+    record = asked(fresh_record(), RUNNING, at(100.0))
+    asked(record, RUNNING, at(110.0))
+
+    observation = seen(record, 110.0)
+
+    assert observation.entries_per_second == 0.0
+
+
+def test_deadline() -> None:
+    """A job's deadline is its CreateTime, its entries at the expected speed, and the grace."""
+    record = fresh_record()
+    record.ref = replace(REF, expected_entries=500_000)
+    asked(record, RUNNING, at(100.0))
+
+    observation = seen(record, 100.0)
+
+    assert observation.deadline_at == 1_704_700_000.0 + 500.0 + 1800.0
+
+
+@pytest.mark.parametrize(
+    ("expected", "state"),
+    [(None, RUNNING), (500_000, None), (500_000, replace(RUNNING, created=None))],
+    ids=["not configured", "no answer", "no CreateTime"],
+)
+def test_no_deadline(expected: int | None, state: JobState | None) -> None:
+    """Without expected entries or a CreateTime there is no deadline."""
+    assert RULE.deadline(replace(REF, expected_entries=expected), state) is None
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "due_in", "done_in", "result"),
+    [
+        ([RUNNING], 7, 7, ScrapeResult.FRESH),
+        ([JobState(JobStatus.SUCCESS)], 7, 7, ScrapeResult.FRESH),
+        ([TimedOut("x")], 7, 7, ScrapeResult.FAILED),
+        ([RUNNING], 7, 8, ScrapeResult.FRESH),
+        ([RUNNING], 7, 6, ScrapeResult.LATE),
+        ([TimedOut("x")], 7, 6, ScrapeResult.LATE),
+        ([RUNNING], 6, 6, ScrapeResult.CACHED),
+        ([RUNNING, BadAnswer("x")], 6, 6, ScrapeResult.FAILED),
+        ([JobState(JobStatus.SUCCESS)], 6, 6, ScrapeResult.FINAL),
+        ([], 7, 0, ScrapeResult.LATE),
+        ([], 0, 0, ScrapeResult.LATE),
+    ],
+    ids=[
+        "answered now",
+        "ended now",
+        "failed now",
+        "answered while a later round is under way",
+        "due, not yet answered",
+        "due, not yet answered, failed before",
+        "not due",
+        "not due, failed before",
+        "ended before",
+        "new, not yet answered",
+        "new, not even due",
+    ],
+)
+def test_result(
+    outcomes: list[JobState | QueryError], due_in: int, done_in: int, result: ScrapeResult
+) -> None:
+    """How a job fared in the scrape of round 7 follows from when it was due and done."""
+    record = fresh_record()
+    for outcome in outcomes:
+        asked(record, outcome, at(100.0))
+    record.due_in, record.done_in = due_in, done_in
+
+    observation = seen(record, 100.0, 7)
+
+    assert observation.result is result
+
+
+@given(
+    outcomes=st.lists(
+        st.tuples(
+            st.floats(0.0, 1_000.0),
+            st.sampled_from([RUNNING, TimedOut("x"), NotFound("x"), JobState(JobStatus.UNKNOWN)]),
+        ),
+        max_size=20,
+    ),
+    later=st.floats(0.0, 1_000.0),
+)
+def test_whatever_happens_up_and_state_agree(
+    outcomes: list[tuple[float, JobState | QueryError]], later: float
+) -> None:
+    """Up follows the last outcome, and no state is shown that is not a young answer of the API."""
+    record, now, answered = fresh_record(), 0.0, None
+    for pause, outcome in outcomes:
+        now += pause
+        asked(record, outcome, at(now))
+        answered = now if isinstance(outcome, JobState) else answered
+
+    observation = seen(record, now + later)
+
+    last = outcomes[-1][1] if outcomes else None
+    assert observation.up == (None if last is None else isinstance(last, JobState))
+    if observation.state is not None:
+        assert answered is not None
+        assert now + later - answered < MAX_AGE
+        assert not isinstance(last, NotFound)

@@ -1,0 +1,242 @@
+import gzip
+
+import pytest
+
+from exporter.errors import ConfigurationError, Problem
+from exporter.model import Snapshot
+from exporter.web.app import App, ScrapeTimeouts, Settings, parse_telemetry_path
+from exporter.web.messages import Request, Response
+
+METRICS = b"adbpg_job_up 1\n" * 100
+TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class FakeBackend:
+    """Mimics the exporter behind the routes: fixed metrics, no jobs, and a note of what came."""
+
+    def __init__(self) -> None:
+        self.scrapes: list[tuple[str, tuple[str, ...], float]] = []
+        self.reloads = 0
+        self.problems: tuple[Problem, ...] = ()
+        self.ready = True
+
+    def scrape(self, accept: str, names: tuple[str, ...], budget: float) -> tuple[str, bytes]:
+        """Return the same page every time."""
+        self.scrapes.append((accept, names, budget))
+        return TYPE, METRICS
+
+    def last_seen(self) -> Snapshot:
+        """Return nothing at all, seen at the start of 1970."""
+        return Snapshot(0.0, 0.0, (), {}, {})
+
+    def reload(self) -> None:
+        """Find the configured problems."""
+        self.reloads += 1
+        if self.problems:
+            raise ConfigurationError(self.problems)
+
+    def is_ready(self) -> bool:
+        """Say what was set."""
+        return self.ready
+
+
+@pytest.fixture
+def backend() -> FakeBackend:
+    """One for each test."""
+    return FakeBackend()
+
+
+@pytest.fixture
+def app(backend: FakeBackend) -> App:
+    """As it is with the flag for reloading."""
+    return App(backend, Settings("1.2.3", lifecycle=True), ScrapeTimeouts)
+
+
+def ask(app: App, method: str, target: str, **headers: str) -> Response:
+    """Ask the app as the server does."""
+    path, _, query = target.partition("?")
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return app(Request(method, path, query, named))
+
+
+def header(response: Response, name: str) -> str | None:
+    """Return the value of a further header, or None."""
+    return dict(response.headers).get(name)
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "status"),
+    [
+        ("GET", "/", 200),
+        ("HEAD", "/", 200),
+        ("GET", "/?unknown=1&paused", 200),
+        ("GET", "/metrics", 200),
+        ("HEAD", "/metrics", 200),
+        ("GET", "/metrics?unknown=%zz&&;=", 200),
+        ("GET", "/-/healthy", 200),
+        ("HEAD", "/-/healthy", 200),
+        ("GET", "/-/ready", 200),
+        ("POST", "/-/reload", 200),
+        ("POST", "/", 405),
+        ("PUT", "/metrics", 405),
+        ("DELETE", "/-/healthy", 405),
+        ("OPTIONS", "/-/ready", 405),
+        ("TRACE", "/metrics", 405),
+        ("GET", "/-/reload", 405),
+        ("HEAD", "/-/reload", 405),
+        ("get", "/metrics", 405),
+        ("GET", "/nothing", 404),
+        ("POST", "/nothing", 404),
+        ("GET", "/metrics/", 404),
+        ("GET", "//metrics", 404),
+        ("GET", "/../metrics", 404),
+        ("GET", "/metrics\0", 404),
+        ("GET", "/favicon.ico", 404),
+        ("OPTIONS", "*", 404),
+    ],
+)
+def test_routes(app: App, method: str, target: str, status: int) -> None:
+    """Each path answers to its methods, and to nothing else."""
+    assert ask(app, method, target).status == status
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [("POST", "/metrics", "GET, HEAD"), ("GET", "/-/reload", "POST")],
+)
+def test_a_wrong_method_is_told_the_right_one(
+    app: App, method: str, path: str, allowed: str
+) -> None:
+    """A 405 names what is allowed."""
+    assert header(ask(app, method, path), "Allow") == allowed
+
+
+def test_a_scrape_gets_the_metrics(app: App, backend: FakeBackend) -> None:
+    """Format, names and budget of a scrape reach the backend, its answer the scraper."""
+    response = ask(
+        app,
+        "GET",
+        "/metrics?name[]=a&x=y&name%5B%5D=b%20c&name[]=",
+        accept="application/openmetrics-text",
+        x_prometheus_scrape_timeout_seconds="10",
+    )
+
+    assert backend.scrapes == [("application/openmetrics-text", ("a", "b c"), 9.5)]
+    assert (response.content_type, response.body) == (TYPE, METRICS)
+    assert header(response, "Vary") == "Accept-Encoding, Accept"
+    assert header(response, "Content-Encoding") is None
+
+
+def test_changed_timeouts_hold_at_once(backend: FakeBackend) -> None:
+    """The configuration's timeouts are asked for at every scrape, since a reload changes them."""
+    timeouts = iter([ScrapeTimeouts(timeout=4), ScrapeTimeouts(timeout=7)])
+    app = App(backend, Settings("1.2.3"), lambda: next(timeouts))
+
+    ask(app, "GET", "/metrics")
+    ask(app, "GET", "/metrics")
+
+    assert [budget for _, _, budget in backend.scrapes] == [4, 7]
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/"])
+def test_large_answers_are_compressed_for_who_wants_it(app: App, path: str) -> None:
+    """Compressed and plain, metrics and page say the same."""
+    plain = ask(app, "GET", path)
+
+    packed = ask(app, "GET", path, accept_encoding="gzip")
+
+    assert header(packed, "Content-Encoding") == "gzip"
+    assert gzip.decompress(packed.body) == plain.body
+    assert len(packed.body) < len(plain.body)
+
+
+def test_the_telemetry_path_can_be_another(backend: FakeBackend) -> None:
+    """The metrics move, and the page links to where they are."""
+    app = App(backend, Settings("1.2.3", telemetry_path="/probe"), ScrapeTimeouts)
+
+    assert ask(app, "GET", "/probe").body == METRICS
+    assert ask(app, "GET", "/metrics").status == 404
+    assert b'href="/probe"' in ask(app, "GET", "/").body
+
+
+def test_metrics_may_take_the_place_of_the_page(backend: FakeBackend) -> None:
+    """With the telemetry path /, the metrics are there and the page is not."""
+    app = App(backend, Settings("1.2.3", telemetry_path="/"), ScrapeTimeouts)
+
+    assert ask(app, "GET", "/").body == METRICS
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/", "/a/b", "/m\u00e9triques"])
+def test_a_telemetry_path_is_taken(path: str) -> None:
+    """What a request can ask for is taken as it is."""
+    assert parse_telemetry_path(path) == path
+
+
+@pytest.mark.parametrize(
+    "path", ["", "metrics", "/a?b", "/a#b", "/a b", "/%41", "/a\n", "/-/ready"]
+)
+def test_a_telemetry_path_out_of_reach_is_refused(path: str) -> None:
+    """What no request could ask for, or what answers something else, is a mistake."""
+    with pytest.raises(ValueError, match="expected a path"):
+        parse_telemetry_path(path)
+
+
+def test_stopping_is_not_ready_but_healthy(app: App, backend: FakeBackend) -> None:
+    """While the process stops it is out of rotation, and not restarted for it."""
+    backend.ready = False
+
+    assert ask(app, "GET", "/-/ready").status == 503
+    assert ask(app, "GET", "/-/healthy").status == 200
+
+
+def test_reloading_needs_its_flag(backend: FakeBackend) -> None:
+    """Without --web.enable-lifecycle nothing is reloaded, and the answer names the flag."""
+    app = App(backend, Settings("1.2.3"), ScrapeTimeouts)
+
+    response = ask(app, "POST", "/-/reload")
+
+    assert response.status == 403
+    assert b"--web.enable-lifecycle" in response.body
+    assert backend.reloads == 0
+
+
+def test_a_bad_configuration_is_told_line_by_line(app: App, backend: FakeBackend) -> None:
+    """Reloading a broken file answers 400 with every problem."""
+    backend.problems = (
+        Problem("c.yaml", 3, 1, "scrape", "unknown key"),
+        Problem("c.yaml", 9, 2, "targets[0].name", "expected a text"),
+    )
+
+    response = ask(app, "POST", "/-/reload")
+
+    assert response.status == 400
+    assert response.body.decode().splitlines() == [
+        "c.yaml:3:1: scrape: unknown key",
+        "c.yaml:9:2: targets[0].name: expected a text",
+    ]
+
+
+def test_the_page_may_load_nothing_and_be_framed_by_nobody(app: App) -> None:
+    """The page's policy allows its own style and icon, and no script, form, base or frame."""
+    response = ask(app, "GET", "/")
+
+    policy = dict(
+        directive.strip().split(" ", 1)
+        for directive in (header(response, "Content-Security-Policy") or "").split(";")
+    )
+    assert policy.pop("style-src").startswith("'sha256-")
+    assert policy == {
+        "default-src": "'none'",
+        "img-src": "data:",
+        "base-uri": "'none'",
+        "form-action": "'none'",
+        "frame-ancestors": "'none'",
+    }
+    assert header(response, "Referrer-Policy") == "no-referrer"
+    assert header(response, "Cache-Control") == "no-store"
+
+
+def test_the_page_can_be_held_still(app: App) -> None:
+    """A reader who is disturbed by a page that loads itself again can pause it."""
+    assert b'http-equiv="refresh"' in ask(app, "GET", "/").body
+    assert b'http-equiv="refresh"' not in ask(app, "GET", "/?paused").body
