@@ -1,6 +1,7 @@
 """The exporter's own counters, kept by prometheus_client on a registry of ours."""
 
 import platform
+import threading
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
@@ -52,32 +53,35 @@ class Instruments:
         PlatformCollector(registry=self.registry)
         GCCollector(registry=self.registry)
         self._watched: frozenset[tuple[str, str]] = frozenset()
+        self._lock = threading.Lock()  # a query that ends must not bring a removed target back
 
     def watch(self, targets: Iterable[str], actions: Sequence[str]) -> None:
         """Show every counter of these targets from 0, and none of those that are gone."""
         watched = frozenset((target, action) for target in targets for action in actions)
-        for target, action in self._watched - watched:
-            self._requests.remove(target, action)
-            for reason in REASONS:
-                self._errors.remove(target, action, reason)
-        for target, action in sorted(watched):
-            self._requests.labels(target, action)
-            for reason in REASONS:
-                self._errors.labels(target, action, reason)
-        for action in actions:
-            self._seconds.labels(action)
-        self._watched = watched
+        with self._lock:
+            for target, action in self._watched - watched:
+                self._requests.remove(target, action)
+                for reason in REASONS:
+                    self._errors.remove(target, action, reason)
+            for target, action in sorted(watched):
+                self._requests.labels(target, action)
+                for reason in REASONS:
+                    self._errors.labels(target, action, reason)
+            for action in actions:
+                self._seconds.labels(action)
+            self._watched = watched
 
     def called(
         self, target: str, action: str, seconds: float, error: QueryError | None = None
     ) -> None:
         """Count one query, how long it took, and why it failed if it did."""
-        if (target, action) not in self._watched:
-            return  # the last answer of a target that a reload took away
-        self._requests.labels(target, action).inc()
-        self._seconds.labels(action).observe(seconds)
-        if error is not None:
-            self._errors.labels(target, action, error.reason).inc()
+        with self._lock:
+            if (target, action) not in self._watched:
+                return  # the last answer of a target that a reload took away
+            self._requests.labels(target, action).inc()
+            self._seconds.labels(action).observe(seconds)
+            if error is not None:
+                self._errors.labels(target, action, error.reason).inc()
 
     def invalid(self, fields: Sequence[str]) -> None:
         """Count the fields of an answer that could not be read."""

@@ -10,7 +10,7 @@ import sys
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -97,11 +97,23 @@ def run(
 
 @contextlib.contextmanager
 def started(
-    *arguments: str, address: str, environ: Mapping[str, str] = KEY, cwd: Path | None = None
+    *arguments: str,
+    address: str,
+    environ: Mapping[str, str] = KEY,
+    cwd: Path | None = None,
+    prefix: Sequence[str] = (),
 ) -> Iterator[Process]:
-    """Start a command of ours; ``address`` is the pattern of the line that tells where it is."""
+    """Start a command of ours.
+
+    Args:
+        arguments: after the program's name.
+        address: the pattern of the line that tells where it listens.
+        environ: beside the plain environment.
+        cwd: its working directory.
+        prefix: a command that ends in becoming ours, such as ``unshare --mount``.
+    """
     popen = subprocess.Popen(
-        command(*arguments),
+        [*prefix, *command(*arguments)],
         env={**_plain_environ(), **environ},
         cwd=cwd,
         stdout=subprocess.PIPE,
@@ -142,11 +154,13 @@ def exporter(
     folder: Path,
     *flags: str,
     environ: Mapping[str, str] = KEY,
+    prefix: Sequence[str] = (),
 ) -> Iterator[Process]:
     """Start the exporter on a configuration, as the README says, on a free port."""
     (folder / "config.yaml").write_text(configuration, "utf-8")
     listen = "--web.listen-address=127.0.0.1:0"
-    with started(listen, *flags, address=r"listening on (\S+)", environ=environ, cwd=folder) as it:
+    pattern = r"listening on (\S+)"
+    with started(listen, *flags, address=pattern, environ=environ, cwd=folder, prefix=prefix) as it:
         yield it
 
 

@@ -1,7 +1,7 @@
 """One signed call of the API, bounded in time and size. The only user of requests."""
 
 import email.utils
-import uuid
+import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -104,6 +104,11 @@ def sign_request(
     return SignedRequest(query_string, headers, body)
 
 
+def random_nonce() -> str:
+    """Return a text that was never used before: 128 bits by chance, without a system call."""
+    return f"{random.getrandbits(128):032x}"
+
+
 @dataclass(frozen=True, slots=True)
 class _Route:
     """Where a target's calls go: resolved once, not for each call."""
@@ -131,7 +136,7 @@ class ApiClient:
         *,
         connections: int,
         clock: Clock,
-        nonce: Callable[[], str] = lambda: uuid.uuid4().hex,
+        nonce: Callable[[], str] = random_nonce,
     ) -> None:
         self._api = api
         self._credentials = credentials

@@ -83,13 +83,18 @@ class Resolver:
         return lookup
 
     def _look_up(self, key: tuple[str, int], lookup: Future[list[Address]]) -> None:
+        found: list[Address] | None = None
         try:
-            lookup.set_result(self._library(*key))
-        except (OSError, UnicodeError) as error:  # UnicodeError: a label over 63 characters
-            lookup.set_exception(socket.gaierror(socket.EAI_NONAME, type(error).__name__))
+            found = self._library(*key)
+        except (OSError, UnicodeError):  # UnicodeError: a label over 63 characters
+            pass
         finally:
-            with self._lock:
+            with self._lock:  # before the result is there, so that the next lookup is a fresh one
                 del self._under_way[key]
+        if found is None:
+            lookup.set_exception(socket.gaierror(socket.EAI_NONAME, "no such name"))
+        else:
+            lookup.set_result(found)
 
 
 def _literal(host: str, port: int) -> Address | None:

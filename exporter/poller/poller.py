@@ -195,7 +195,8 @@ class Poller:
         self._lanes = {n: self._lane(plan, t, key_mark) for n, t in view.watched.targets.items()}
         self._round = Round(self._round.number + 1, deadline, self._lanes, plan.scrape.concurrency)
         queued = self._round.queue(view.records, now, plan.scrape.min_interval)
-        self._hire(min(queued, plan.scrape.concurrency))
+        # Those that have a query under way from earlier may hang.
+        self._hire(min(self._in_flight + queued, plan.scrape.concurrency))
         self._work.notify(queued)
         return self._round.number
 

@@ -1,6 +1,8 @@
 """One client's connection: heads come in, responses go out, and neither takes for ever."""
 
+import select
 import socket
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from time import monotonic
@@ -12,7 +14,7 @@ _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _RECEIVE = 16_384  # bytes at a time
 _JOIN = 65_536  # bytes; a body up to this travels in one piece with its head
 _SHORTEST = 0.001  # seconds; 0 would mean never to wait
-_LINGER = 1.0  # seconds in which a refused client may still read why
+_LINGER = 2.0  # seconds in which a refused client may still read why
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,7 @@ class Limits:
         backlog: connections that the kernel keeps waiting for a slot.
         head_seconds: for the whole head of a request, and again for its body.
         write_seconds: for the whole response.
+        patience_seconds: of waiting for a request, for which nobody is evicted.
         idle_seconds: between two requests on one connection.
         request_line_bytes: more is answered by 414.
         header_bytes: of all headers together; more is answered by 431.
@@ -34,6 +37,7 @@ class Limits:
     backlog: int = 128
     head_seconds: float = 5.0
     write_seconds: float = 10.0
+    patience_seconds: float = 0.02
     idle_seconds: float = 120.0
     request_line_bytes: int = 8_192
     header_bytes: int = 32_768
@@ -43,10 +47,22 @@ class Limits:
 class Connection:
     """A connection whose every step has a deadline. For one thread, but for ``hang_up``."""
 
-    def __init__(self, sock: socket.socket, limits: Limits) -> None:
+    def __init__(
+        self, sock: socket.socket, limits: Limits, may_wait: Callable[["Connection"], bool]
+    ) -> None:
+        """Take over a socket.
+
+        Args:
+            sock: just accepted.
+            limits: what the client may take.
+            may_wait: is asked before waiting for the client; False ends the connection.
+        """
         self._sock = DeadlineSocket.adopt(sock)
         self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._poll = select.poll()
+        self._poll.register(self._sock, select.POLLIN)
         self._limits = limits
+        self._may_wait = may_wait
         self._received = bytearray()
         self._kept = False  # a request came before
 
@@ -84,6 +100,9 @@ class Connection:
             raise Refused(408, "The request did not come in time.") from None
 
     def _receive(self) -> bool:
+        """Return whether anything more came."""
+        if not (self._poll.poll(0) or self._may_wait(self)):
+            return False
         data = self._sock.recv(_RECEIVE)
         self._received += data
         return bool(data)
@@ -150,5 +169,5 @@ class Connection:
         """
         self._sock.shutdown(socket.SHUT_WR)
         self._sock.settimeout(_LINGER)
-        while self._sock.recv(_RECEIVE):
-            pass
+        while self._receive():
+            self._received.clear()

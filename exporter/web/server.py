@@ -16,11 +16,12 @@ from collections.abc import Callable
 from exporter.web.addresses import Address, listen
 from exporter.web.connection import Connection, Limits
 from exporter.web.messages import Handler, Refused, Request, Response, text
-from exporter.web.slots import Slots
+from exporter.web.slots import Admission, Slots
 
 _log = logging.getLogger(__name__)
 _PAUSE = 0.1  # seconds before the next connection is taken after one could not be
 _SHED_PAUSE = 0.01  # seconds likewise, where one was evicted: its descriptor is soon free
+_BETWEEN_WARNINGS = 60.0  # seconds
 _SPENT = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 
@@ -54,9 +55,9 @@ class Server:
         host, port = self._listener.getsockname()[:2]
         self.address: Address = (host, port)  # where it really listens: the port is never 0
         self._wake, self._woken = socket.socketpair()
-        self._slots: Slots[Connection] = Slots(self._limits.slots)
+        self._slots: Slots[Connection] = Slots(self._limits.slots, self._limits.patience_seconds)
         self._stopping = threading.Event()
-        self._failing = False
+        self._next_warning = 0.0  # monotonic
         self._acceptor = threading.Thread(target=self._accept_all, name="web-accept", daemon=True)
 
     def start(self) -> None:
@@ -92,16 +93,16 @@ class Server:
                 continue  # woken to stop, or the client has already gone
             except Exception as error:  # noqa: BLE001  whatever it is, the next client is served
                 self._back_off(error)
-            else:
-                self._failing = False
 
     def _accept_one(self) -> None:
         sock, _ = self._listener.accept()
-        connection = Connection(sock, self._limits)
-        if not self._slots.admit(connection):
+        connection = Connection(sock, self._limits, self._slots.pause)
+        admission = self._slots.admit(connection)
+        if admission is Admission.CLOSED:
             connection.close()
+        if admission is not Admission.FREE:
             return
-        thread = threading.Thread(target=self._serve, args=(connection,), name="web", daemon=True)
+        thread = threading.Thread(target=self._work, args=(connection,), name="web", daemon=True)
         try:
             thread.start()
         except BaseException:  # no memory, no more threads
@@ -113,13 +114,19 @@ class Server:
         """Neither spin nor fill the log while descriptors, threads or memory are short."""
         spent = isinstance(error, OSError) and error.errno in _SPENT
         shed = spent and self._slots.shed()
-        if not self._failing:
+        now = time.monotonic()
+        if now >= self._next_warning:
             _log.warning("cannot take a connection", extra={"error": str(error)})
-        self._failing = True
+            self._next_warning = now + _BETWEEN_WARNINGS
         self._stopping.wait(_SHED_PAUSE if shed else _PAUSE)
 
+    def _work(self, connection: Connection | None) -> None:
+        while connection is not None:
+            self._serve(connection)
+            connection = self._slots.release(connection)
+
     def _serve(self, connection: Connection) -> None:
-        # A thread's first act, and so the place where a TLS handshake holds up nobody else.
+        # The connection's own thread, and so the place where a TLS handshake holds up nobody else.
         try:
             self._converse(connection)
         except OSError as error:
@@ -128,7 +135,6 @@ class Server:
             _log.exception("connection failed")
         finally:
             connection.close()
-            self._slots.release(connection)
 
     def _converse(self, connection: Connection) -> None:
         keep_alive = True
@@ -151,7 +157,6 @@ class Server:
                 with_body=head.request.method != "HEAD",
                 now=self._wall(),
             )
-            keep_alive = keep_alive and self._slots.pause(connection)
 
     def _answer(self, request: Request) -> Response:
         try:

@@ -1,7 +1,10 @@
 """Who holds the server's slots, and who must give one up."""
 
+import enum
 import threading
 import time
+from collections import deque
+from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
 
 
@@ -15,55 +18,87 @@ class Holder(Protocol):
 H = TypeVar("H", bound=Holder)
 
 
+class Admission(enum.Enum):
+    """What becomes of a newcomer."""
+
+    FREE = "free"  # it has a slot that was free: it needs a thread
+    HANDED = "handed"  # whoever leaves next hands its slot over, and its thread with it
+    CLOSED = "closed"  # it has none
+
+
 class Slots(Generic[H]):
     """At most so many holders at a time; a new one takes the place of the longest waiting one.
 
-    A holder waits from its admission until its request is complete, and again after each answer.
+    A holder is admitted, pauses whenever it must wait for its client, and begins when a request
+    is complete. It can be evicted from soon after its first pause to that beginning: not before it
+    has looked whether its request has come already, nor in the moment that a request takes to
+    follow its connection, or else a crowd of good clients would drive each other out.
     """
 
-    def __init__(self, limit: int) -> None:
+    def __init__(
+        self, limit: int, patience: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """Open so many slots.
+
+        Args:
+            limit: holders at a time.
+            patience: seconds of waiting for which nobody is evicted.
+            clock: monotonic seconds.
+        """
         self._limit = limit
+        self._patience = patience
+        self._clock = clock
         self._changed = threading.Condition()  # guards all below
         self._held: set[H] = set()
-        self._waiting: dict[H, None] = {}  # the longest waiting first
+        self._waiting: dict[H, float] = {}  # since when; the longest waiting first
+        self._evicted: set[H] = set()
+        self._heirs: deque[H] = deque()  # admitted, for each of whom one was evicted
         self._closed = False
 
-    def admit(self, holder: H) -> bool:
-        """Wait for a slot, evicting for it where one can be evicted; False when closed."""
+    def admit(self, holder: H) -> Admission:
+        """Wait until there is a slot, or one that can be evicted for it."""
         with self._changed:
-            evicted = False
-            while len(self._held) >= self._limit and not self._closed:
-                evicted = evicted or self._evict()
-                self._changed.wait()
+            while not self._closed and len(self._held) >= self._limit:
+                ripe_in = self._ripe_in()
+                if ripe_in is not None and ripe_in <= 0:
+                    self._evict()
+                    break
+                self._changed.wait(ripe_in)
             if self._closed:
+                return Admission.CLOSED
+            if len(self._held) < self._limit:
+                self._held.add(holder)
+                return Admission.FREE
+            self._heirs.append(holder)
+            return Admission.HANDED
+
+    def pause(self, holder: H) -> bool:
+        """It must wait for its client. False when it should leave instead."""
+        with self._changed:
+            if self._closed or holder in self._evicted:
                 return False
-            self._held.add(holder)
-            self._waiting[holder] = None
+            self._waiting.setdefault(holder, self._clock())  # waiting on is no new waiting
+            self._changed.notify_all()
             return True
 
     def begin(self, holder: H) -> bool:
         """Its request is complete. False when it was evicted meanwhile."""
         with self._changed:
-            if holder not in self._waiting:
-                return False
-            del self._waiting[holder]
-            return True
+            self._waiting.pop(holder, None)
+            return holder not in self._evicted
 
-    def pause(self, holder: H) -> bool:
-        """It waits for a request again. False when it should leave."""
-        with self._changed:
-            if self._closed:
-                return False
-            self._waiting[holder] = None
-            self._changed.notify_all()
-            return True
-
-    def release(self, holder: H) -> None:
-        """It has left."""
+    def release(self, holder: H) -> H | None:
+        """It has left. Return who takes over its slot and its thread, if anybody does."""
         with self._changed:
             self._held.discard(holder)
             self._waiting.pop(holder, None)
+            self._evicted.discard(holder)
             self._changed.notify_all()
+            if not self._heirs:
+                return None
+            heir = self._heirs.popleft()
+            self._held.add(heir)
+            return heir
 
     def shed(self) -> bool:
         """Evict the one that has waited longest; False when none waits."""
@@ -80,17 +115,24 @@ class Slots(Generic[H]):
 
     def drain(self, grace: float) -> None:
         """Wait up to so many seconds until all have left, then evict whoever is still there."""
-        deadline = time.monotonic() + grace
+        deadline = self._clock() + grace
         with self._changed:
-            while self._held and (left := deadline - time.monotonic()) > 0:
+            while self._held and (left := deadline - self._clock()) > 0:
                 self._changed.wait(left)
             for holder in self._held:
                 holder.hang_up()
+
+    def _ripe_in(self) -> float | None:
+        """Return in how many seconds the first can be evicted; None when none waits."""
+        for since in self._waiting.values():
+            return since + self._patience - self._clock()
+        return None
 
     def _evict(self) -> bool:
         """Hang up under the lock, so that the holder cannot begin meanwhile."""
         for holder in self._waiting:
             del self._waiting[holder]
+            self._evicted.add(holder)
             holder.hang_up()
             return True
         return False

@@ -132,7 +132,7 @@ def test_a_broken_job_file_keeps_its_last_good_list(tmp_path: Path) -> None:
 
             assert page.value("adbpg_exporter_job_file_error") == 1
             assert page.value("adbpg_job_up", job_id="second") == 1
-            assert "jobs.yaml:1:29: [0].colection: " in it.wait_for_log("job file")
+            assert "jobs.yaml:1:30: " in it.wait_for_log("[0].colection: unknown key")
 
 
 def test_sigterm_lets_a_scrape_end(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.errors import BadAnswer, NotFound, QueryError, ServerFailed, TimedOut
@@ -356,6 +356,7 @@ def test_result(
     assert observation.result is result
 
 
+@settings(deadline=None)
 @given(
     outcomes=st.lists(
         st.tuples(

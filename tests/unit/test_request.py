@@ -1,7 +1,5 @@
 """A signed request is the one that the official SDK puts on the wire."""
 
-import hashlib
-import hmac
 import json
 from datetime import datetime
 from pathlib import Path
@@ -17,6 +15,7 @@ from exporter.gpdb.credentials import AccessKey
 from exporter.gpdb.kinds import KINDS
 from exporter.model import UPSERT_COLLECTION_DATA, JobRef, Target
 from exporter.secret import Secret
+from tests.reference_signature import parts_of, reference_signature
 
 VECTORS = json.loads(
     (Path(__file__).parents[1] / "data" / "signature_vectors.json").read_text("utf-8")
@@ -24,26 +23,6 @@ VECTORS = json.loads(
 SDK_WIRE = [pytest.param(vector, id=vector["name"]) for vector in VECTORS["sdk_wire"]]
 # What the SDK says of itself, and we do not.
 ONLY_THE_SDKS = {"x-acs-credentials-provider", "user-agent"}
-
-
-def reference_signature(
-    target: str, headers: dict[str, str], signed_headers: str, body: bytes, secret: str
-) -> str:
-    """The signature, computed step by step from what is on the wire."""
-    path, _, query = target.partition("?")
-    lines = ["POST", path, query]
-    lines += [f"{name}:{headers[name].strip()}" for name in signed_headers.split(";")]
-    lines += ["", signed_headers, hashlib.sha256(body).hexdigest()]
-    digest = hashlib.sha256("\n".join(lines).encode()).hexdigest()
-    text = f"ACS3-HMAC-SHA256\n{digest}"
-    return hmac.new(secret.encode(), text.encode(), hashlib.sha256).hexdigest()
-
-
-def parts_of(authorization: str) -> dict[str, str]:
-    """The three named values of a header Authorization."""
-    scheme, _, rest = authorization.partition(" ")
-    assert scheme == "ACS3-HMAC-SHA256"
-    return dict(part.split("=", 1) for part in rest.split(","))
 
 
 def sign(vector: dict[str, Any]) -> SignedRequest:

@@ -1,0 +1,62 @@
+"""What a row of the metric table is."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from exporter.model import Observation, Snapshot
+
+JOB_LABELS = ("job_id", "collection", "collection_namespace", "db_instance_id", "workspace_id")
+"""The identity labels of a job, in the order of ``JobRef.identity``."""
+
+Sample = tuple[tuple[str, ...], float]
+"""The values of the labels that a row adds, and the sample's value."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobFamily:
+    """A metric of each job. All are gauges, and all have the identity labels.
+
+    Attributes:
+        name: as Prometheus sees it.
+        help: one sentence.
+        samples: an observation and ``now`` to the samples that it gives.
+        labels: what it has beside the identity labels.
+        notes: what to know when reading it: edge cases and blind spots. For docs/metrics.md.
+    """
+
+    name: str
+    help: str
+    samples: Callable[[Observation, float], Iterable[Sample]]
+    labels: tuple[str, ...] = ()
+    notes: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ScrapeFamily:
+    """A gauge about the scrape itself. The attributes are those of ``JobFamily``."""
+
+    name: str
+    help: str
+    samples: Callable[[Snapshot], Iterable[Sample]]
+    labels: tuple[str, ...] = ()
+    notes: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CountedFamily:
+    """A metric that is counted while queries are made; ``instruments`` keeps it.
+
+    Attributes:
+        name: as Prometheus sees it.
+        help: one sentence.
+        type: its type.
+        labels: all of its labels.
+        notes: as in ``JobFamily``.
+    """
+
+    name: str
+    help: str
+    type: Literal["counter", "gauge", "histogram"]
+    labels: tuple[str, ...] = ()
+    notes: str = ""

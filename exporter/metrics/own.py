@@ -1,0 +1,140 @@
+"""The exporter's own metrics: of a scrape, and counted since the start."""
+
+from collections import Counter
+from collections.abc import Iterable
+
+from exporter.errors import REASONS
+from exporter.metrics.families import CountedFamily, Sample, ScrapeFamily
+from exporter.model import Observation, ScrapeResult, Snapshot
+
+
+def _by_result(snapshot: Snapshot) -> Iterable[Sample]:
+    counts = Counter(observation.result for observation in snapshot.observations)
+    return [((result.value,), counts[result]) for result in ScrapeResult]
+
+
+def _by_state(snapshot: Snapshot) -> Iterable[Sample]:
+    counts = Counter((o.ref.source, _phase(o)) for o in snapshot.observations)
+    return [
+        ((source, phase), counts[source, phase])
+        for source in ("config", "file")
+        for phase in ("active", "final", "unseen")
+    ]
+
+
+def _phase(observation: Observation) -> str:
+    if observation.state is None:
+        return "unseen"
+    return "final" if observation.state.status.is_final else "active"
+
+
+def _file_errors(snapshot: Snapshot) -> Iterable[Sample]:
+    return [((path,), float(broken)) for path, broken in sorted(snapshot.file_errors.items())]
+
+
+def _clock_skews(snapshot: Snapshot) -> Iterable[Sample]:
+    return [
+        ((name,), health.clock_skew)
+        for name, health in snapshot.targets.items()
+        if health.clock_skew is not None
+    ]
+
+
+def _zone_suspects(snapshot: Snapshot) -> Iterable[Sample]:
+    return [((name,), float(h.time_zone_suspect)) for name, h in snapshot.targets.items()]
+
+
+SCRAPE_FAMILIES: tuple[ScrapeFamily, ...] = (
+    ScrapeFamily(
+        "adbpg_exporter_scrape_duration_seconds",
+        "How long this scrape waited for the API.",
+        lambda snapshot: (((), snapshot.duration),),
+    ),
+    ScrapeFamily(
+        "adbpg_exporter_scrape_jobs",
+        "Jobs in this scrape, by how they fared.",
+        _by_result,
+        ("result",),
+        "`fresh`: asked and answered. `cached`: asked less than `scrape.min_interval` ago. "
+        "`final`: ended, not asked again. `failed`: the last query failed. `late`: due, but not "
+        "answered within the scrape's budget, or left alone after throttling or a refused key.",
+    ),
+    ScrapeFamily(
+        "adbpg_exporter_jobs",
+        "Watched jobs, by where they are named and by what is known of them.",
+        _by_state,
+        ("source", "state"),
+        "`unseen`: no answer yet, or the last one is older than `scrape.max_age`.",
+    ),
+    ScrapeFamily(
+        "adbpg_exporter_job_file_error",
+        "Whether the last reading of a job file failed; its last good list stays in use.",
+        _file_errors,
+        ("file",),
+    ),
+    ScrapeFamily(
+        "adbpg_exporter_clock_skew_seconds",
+        "How far the API's clock is ahead of this machine's, from the Date of its last answer.",
+        _clock_skews,
+        ("target",),
+        "The API refuses calls from 900 seconds on. A Date has whole seconds, so a second either "
+        "way means nothing.",
+    ),
+    ScrapeFamily(
+        "adbpg_exporter_time_zone_suspect",
+        "Whether a running job was updated in the future, so that time_zone must be wrong.",
+        _zone_suspects,
+        ("target",),
+    ),
+)
+
+API_REQUESTS = CountedFamily(
+    "adbpg_exporter_api_requests_total",
+    "Queries made, those that failed included.",
+    "counter",
+    ("target", "action"),
+)
+API_ERRORS = CountedFamily(
+    "adbpg_exporter_api_errors_total",
+    "Queries that failed, by reason.",
+    "counter",
+    ("target", "action", "reason"),
+    "All reasons are there from the start, at 0: " + ", ".join(f"`{r}`" for r in REASONS) + ".",
+)
+API_DURATION = CountedFamily(
+    "adbpg_exporter_api_request_duration_seconds",
+    "How long queries took, those that failed included.",
+    "histogram",
+    ("action",),
+)
+INVALID_FIELDS = CountedFamily(
+    "adbpg_exporter_invalid_fields_total",
+    "Fields of answers that could not be read, and so have no sample.",
+    "counter",
+    ("field",),
+)
+RELOAD_SUCCESSFUL = CountedFamily(
+    "adbpg_exporter_config_last_reload_successful",
+    "Whether the last loading of the configuration worked.",
+    "gauge",
+)
+RELOAD_TIMESTAMP = CountedFamily(
+    "adbpg_exporter_config_last_reload_success_timestamp_seconds",
+    "When the configuration was last loaded with success.",
+    "gauge",
+)
+BUILD_INFO = CountedFamily(
+    "adbpg_exporter_build_info",
+    "Always 1; the labels tell what is running.",
+    "gauge",
+    ("version", "revision", "python"),
+)
+COUNTED_FAMILIES: tuple[CountedFamily, ...] = (
+    API_REQUESTS,
+    API_ERRORS,
+    API_DURATION,
+    INVALID_FIELDS,
+    RELOAD_SUCCESSFUL,
+    RELOAD_TIMESTAMP,
+    BUILD_INFO,
+)
