@@ -161,6 +161,17 @@ class JobState:
             return True
         return self.status is JobStatus.SUCCESS and bool(self.error_text)
 
+    def age(self, now: float) -> float | None:
+        """Return seconds since the job was created; of a final job, those that it took.
+
+        None where its times are not known. A clock that is behind the API's gives 0.
+        """
+        if self.created is None:
+            return None
+        if not self.status.is_final:
+            return max(now - self.created, 0.0)
+        return None if self.updated is None else self.updated - self.created
+
 
 class ScrapeResult(enum.StrEnum):
     """How one job fared in one scrape."""

@@ -8,7 +8,7 @@ that the API says in its own words becomes a label.
 """
 
 from exporter.metrics.families import JOB_LABELS, CountedFamily, JobFamily, Sample, ScrapeFamily
-from exporter.metrics.jobs import FAMILIES, age_seconds, job_label_names
+from exporter.metrics.jobs import FAMILIES, job_label_names
 from exporter.metrics.own import (
     API_DURATION,
     API_ERRORS,
@@ -37,6 +37,5 @@ __all__ = [
     "JobFamily",
     "Sample",
     "ScrapeFamily",
-    "age_seconds",
     "job_label_names",
 ]

@@ -42,16 +42,6 @@ def _error(observation: Observation, _now: float) -> bool | None:
     return None if observation.state is None else bool(observation.state.error_text)
 
 
-def age_seconds(observation: Observation, now: float) -> float | None:
-    """Return the age of a job in seconds: growing while it runs, frozen once it is final."""
-    state = observation.state
-    if state is None or state.created is None:
-        return None
-    if not state.status.is_final:
-        return max(now - state.created, 0.0)
-    return None if state.updated is None else state.updated - state.created
-
-
 FAMILIES: tuple[JobFamily, ...] = (
     JobFamily(
         "adbpg_job_info",
@@ -124,7 +114,7 @@ FAMILIES: tuple[JobFamily, ...] = (
     JobFamily(
         "adbpg_job_age_seconds",
         "Time since the job was created; for a final job, the time that it took.",
-        _one(age_seconds),
+        _one(lambda o, now: None if o.state is None else o.state.age(now)),
         notes="Never under 0. For a final job it is UpdateTime - CreateTime, right in any zone.",
     ),
     JobFamily(

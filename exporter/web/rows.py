@@ -145,8 +145,8 @@ def _deadline(seen: Observation, now: float) -> str:
         return f'<strong class="late">{moment(at, words)}</strong>'
     if state.status.is_active:
         return moment(at, f"in {wording.duration(at - now)}")
-    if not state.status.is_final or state.updated is None:
-        return moment(at, "set")
+    if state.status is not JobStatus.SUCCESS or state.updated is None:
+        return moment(at, "set")  # a job that failed did not meet it, however early
     if state.updated > at:
         return moment(at, f"missed by {wording.duration(state.updated - at)}")
     return moment(at, "met")

@@ -70,7 +70,8 @@ def examine(seen: Observation, now: float) -> Case:
         now: Unix seconds.
     """
     remarks = tuple(sorted(_remarks(seen, now), key=lambda remark: remark.level))
-    return Case(seen, remarks, _group(seen.state, remarks), _age(seen.state, now))
+    age = None if seen.state is None else seen.state.age(now)
+    return Case(seen, remarks, _group(seen.state, remarks), age)
 
 
 def urgency(case: Case) -> tuple[int, float]:
@@ -97,17 +98,6 @@ def _group(state: JobState | None, remarks: tuple[Remark, ...]) -> Group:
     if state is None:
         return Group.WAITING
     return Group.ENDED if state.status.is_final else Group.ACTIVE
-
-
-def _age(state: JobState | None, now: float) -> float | None:
-    """Return the value of ``adbpg_job_age_seconds``."""
-    if state is None or state.created is None:
-        return None
-    if state.status.is_active:
-        return max(0.0, now - state.created)
-    if state.status.is_final and state.updated is not None:
-        return state.updated - state.created
-    return None
 
 
 def _remarks(seen: Observation, now: float) -> Iterator[Remark]:

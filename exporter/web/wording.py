@@ -34,8 +34,8 @@ ADVICE: Mapping[str, Advice] = MappingProxyType(
             "Set this machine's clock, by NTP for instance.",
         ),
         "permission": Advice(
-            "The access key may not ask about this job.",
-            "Grant it the RAM action gpdb:GetUpsertCollectionDataJob.",
+            "The access key may not ask about this job, or the namespace password is wrong.",
+            "Grant the key the RAM action gpdb:GetUpsertCollectionDataJob; check the password.",
         ),
         "not_found": Advice(
             "The API does not know this job, its collection, namespace or instance.",

@@ -45,7 +45,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "poller",
         "sources",
     },
-    "web": {"errors", "metrics", "model", "sockets"},
+    "web": {"errors", "model", "sockets"},
     "simulator": {"errors", "gpdb", "secret"},
     "cli": {
         "",

@@ -104,13 +104,13 @@ def test_urgency_is_by_level_then_by_the_last_change() -> None:
         (JobState(JobStatus.RUNNING, created=NOW + 5), 0.0),
         (JobState(JobStatus.SUCCESS, created=NOW - 500, updated=NOW - 400), 100.0),
         (JobState(JobStatus.SUCCESS, created=NOW - 500), None),
-        (JobState(JobStatus.UNKNOWN, created=NOW - 500, updated=NOW), None),
+        (JobState(JobStatus.UNKNOWN, created=NOW - 500, updated=NOW), 500.0),
         (JobState(JobStatus.RUNNING), None),
         (None, None),
     ],
 )
 def test_age_is_as_in_the_metric(state: JobState | None, age: float | None) -> None:
-    """An active job ages, never below 0; a final one stopped; else there is no age."""
+    """A job ages, never below 0, until it is final; without its times it has no age."""
     assert examine(seen(state), NOW).age == age
 
 
