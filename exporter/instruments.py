@@ -47,6 +47,7 @@ class Instruments:
         self._invalid = self._make(Counter, metrics.INVALID_FIELDS)
         self._reload_successful = self._make(Gauge, metrics.RELOAD_SUCCESSFUL)
         self._reload_timestamp = self._make(Gauge, metrics.RELOAD_TIMESTAMP)
+        self._web_reload_successful: Gauge | None = None
         build = self._make(Gauge, metrics.BUILD_INFO)
         build.labels(version, revision, platform.python_version()).set(1)
         ProcessCollector(registry=self.registry)
@@ -96,6 +97,13 @@ class Instruments:
     def reload_failed(self) -> None:
         """Note that loading the configuration failed."""
         self._reload_successful.set(0)
+
+    def web_config_read(self, *, good: bool) -> None:
+        """Note whether reading the web configuration worked; without one there is no such gauge."""
+        with self._lock:
+            if self._web_reload_successful is None:
+                self._web_reload_successful = self._make(Gauge, metrics.WEB_RELOAD_SUCCESSFUL)
+        self._web_reload_successful.set(good)
 
     def _make(self, kind: type[M], family: CountedFamily, **options: Any) -> M:
         return kind(family.name, family.help, family.labels, registry=self.registry, **options)

@@ -133,12 +133,12 @@ class JobState:
 
     Attributes:
         status: the job's status; UNKNOWN for a missing or undocumented one.
-        status_text: the status as the API spelt it, at most 200 characters; for the log.
+        status_text: the status as the API spelt it, at most 2,000 characters; for the log.
         completed: the API's ``Completed``; None where it is missing or no boolean.
         progress: entries uploaded so far; None where it is missing or no count.
         created: the API's ``CreateTime``; None where it is missing or no time.
         updated: the API's ``UpdateTime``; None likewise.
-        error_text: the API's ``Error``, at most 200 characters; empty for none. Anything can be
+        error_text: the API's ``Error``, at most 2,000 characters; empty for none. Anything can be
             in it: it is for logs and terminals, escaped, and never a label.
         invalid_fields: the names of the fields that could not be read.
     """

@@ -21,6 +21,10 @@ class Secret:
         """Return the value. Call it only where the value leaves this process."""
         return self._value
 
+    def seen(self) -> tuple[str, ...]:
+        """Return the values that may have left this object so far, for ``redaction``."""
+        return (self._value,)
+
     def __repr__(self) -> str:
         return MASK
 
@@ -69,8 +73,14 @@ class SecretFile:
             raise NoCredentials(f"secret file {self.path}: {why}") from None
         if not value or len(value) > _LONGEST:
             raise NoCredentials(f"secret file {self.path}: expected 1 to {_LONGEST} characters")
+        if known is not None:
+            self._read["before"] = known
         self._read["value"] = (mark, Secret(value))
         return value
+
+    def seen(self) -> tuple[str, ...]:
+        """Return the present value and the one before it, as far as they were read."""
+        return tuple(secret.reveal() for _, secret in self._read.values())
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a SecretFile is not pickled")

@@ -106,6 +106,10 @@ class Exporter:
             self._watch(loaded)
         logger.info("configuration reloaded")
 
+    def web_config_read(self, *, good: bool) -> None:
+        """Show whether the last reading of the web configuration worked."""
+        self._instruments.web_config_read(good=good)
+
     def is_ready(self) -> bool:
         """Whether scrapes are welcome: from the start until the stop begins."""
         return not self._stopping.is_set()

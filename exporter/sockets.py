@@ -7,6 +7,7 @@ CPython gives each ``sendall``, ``connect`` and ``do_handshake`` one deadline.
 
 import socket
 import ssl
+from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Self
 
@@ -32,6 +33,18 @@ class _Deadline(socket.socket):
         """Drop the deadline."""
         super().setblocking(flag)
         self._deadline = None
+
+    def cut(self) -> None:
+        """End whatever another thread is doing with this socket.
+
+        An SSLSocket's own ``shutdown`` would take TLS from under that thread, which would then
+        read the enciphered bytes.
+        """
+        socket.socket.shutdown(self, socket.SHUT_RDWR)
+
+    def end_sending(self) -> None:
+        """Send no more, and keep receiving."""
+        socket.socket.shutdown(self, socket.SHUT_WR)
 
     def _shrink(self) -> None:
         if self._deadline is not None:
@@ -62,6 +75,14 @@ class DeadlineSocket(_Deadline):
         self._shrink()
         return super().recv_into(buffer, nbytes, flags)
 
+    def recv_at_once(self, bufsize: int) -> bytes | None:
+        """Receive what is there; None where that would take waiting. The deadline counts."""
+        self._shrink()
+        try:
+            return super().recv(bufsize, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return None
+
 
 class DeadlineTlsSocket(_Deadline, ssl.SSLSocket):
     """The same over TLS: give this class to an ``SSLContext`` as its ``sslsocket_class``."""
@@ -70,3 +91,18 @@ class DeadlineTlsSocket(_Deadline, ssl.SSLSocket):
         """Receive in what is left of the time; ``recv``, ``recv_into`` and ``makefile`` use it."""
         self._shrink()
         return super().read(len, buffer)
+
+    def recv_at_once(self, bufsize: int) -> bytes | None:
+        """Receive what is there; None where that would take waiting, as for half a record."""
+        self._shrink()
+        super(_Deadline, self).settimeout(0)  # the deadline stays: the next read sets what is left
+        try:
+            return super().read(bufsize)
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return None
+
+    def say_goodbye(self) -> None:
+        """Tell the peer that nothing follows, if that can be told without waiting."""
+        super(_Deadline, self).settimeout(0)
+        with suppress(OSError, ValueError):  # it has gone, or TLS never came about
+            self.unwrap()

@@ -18,6 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from exporter.simulator.configuration import exporter_configuration
 from exporter.simulator.scenario_file import load_scenario
+from tests.planted import assert_absent
 
 PATIENCE = 60.0
 """Seconds until a process that should have answered is given up: machines are slow and shared."""
@@ -26,13 +27,15 @@ KEY = {
     "ALIBABA_CLOUD_ACCESS_KEY_ID": "LTAI5tTestAccessKey000",
     "ALIBABA_CLOUD_ACCESS_KEY_SECRET": "TestSecretOfTheSimulator000000",
 }
+# In no output of any test that uses this module, in no form: see ``get``, ``run`` and ``started``.
+PLANTED = (KEY["ALIBABA_CLOUD_ACCESS_KEY_SECRET"], "pw-of-rag-namespace")
 ACCESS_KEYS = """\
 access_keys:
   - {id: LTAI5tTestAccessKey000, secret: TestSecretOfTheSimulator000000}
 """
 ONE_NAMESPACE = """\
 namespaces:
-  - {name: main, region_id: cn-hangzhou, db_instance_id: gp-bp1test, namespace: rag, password: pw-of-rag}
+  - {name: main, region_id: cn-hangzhou, db_instance_id: gp-bp1test, namespace: rag, password: pw-of-rag-namespace}
 """  # noqa: E501  a flow mapping is one line
 
 
@@ -84,7 +87,7 @@ def run(
     *arguments: str, environ: Mapping[str, str] = KEY, cwd: Path | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Run a command of ours to its end."""
-    return subprocess.run(
+    done = subprocess.run(
         command(*arguments),
         env={**_plain_environ(), **environ},
         cwd=cwd,
@@ -93,6 +96,8 @@ def run(
         timeout=PATIENCE,
         check=False,
     )
+    assert_absent(PLANTED, done.stdout + done.stderr, " ".join(arguments))
+    return done
 
 
 @contextlib.contextmanager
@@ -137,6 +142,7 @@ def started(
         for stream in (popen.stdout, popen.stderr):
             if stream:
                 stream.close()
+    assert_absent(PLANTED, "\n".join(process.log), "the log")
 
 
 def _address(popen: subprocess.Popen[str], pattern: str, log: list[str]) -> str:
@@ -213,10 +219,12 @@ def post(url: str) -> tuple[int, str]:
 def _answer(request: urllib.request.Request) -> tuple[int, str]:
     try:
         with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
-            return answer.status, answer.read().decode()
+            status, text = answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         with error:
-            return error.code, error.read().decode()
+            status, text = error.code, error.read().decode()
+    assert_absent(PLANTED, text, request.full_url)
+    return status, text
 
 
 class Page:

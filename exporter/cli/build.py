@@ -1,6 +1,7 @@
 """Makes every object of the running exporter, in reading order. Nobody else does."""
 
 from collections.abc import Callable, Mapping
+from urllib.parse import urlsplit
 
 from exporter import __version__
 from exporter.clock import Clock
@@ -10,7 +11,8 @@ from exporter.gpdb.credentials import Credentials, EnvironmentCredentials, FileC
 from exporter.instruments import Instruments
 from exporter.poller import Plan, Poller
 from exporter.poller.record import DeadlineRule
-from exporter.secret import SecretFile
+from exporter.redaction import Redactor
+from exporter.secret import Secret, SecretFile
 from exporter.service import Exporter, Loaded
 from exporter.sources import Sources
 
@@ -21,6 +23,7 @@ def build(
     *,
     environ: Mapping[str, str],
     clock: Clock,
+    redactor: Redactor,
 ) -> Exporter:
     """Return the exporter of a configuration, ready to be scraped.
 
@@ -29,11 +32,13 @@ def build(
         load: reads the configuration again; raises ConfigurationError.
         environ: where access keys may be.
         clock: what time it is.
+        redactor: is told of every secret.
     """
 
     def assemble(config: Config, previous: Sources | None) -> Loaded:
         sources = Sources(config, previous)
-        return Loaded(config, sources, _plan(config, sources, environ, clock))
+        client = build_client(config, environ=environ, clock=clock, redactor=redactor)
+        return Loaded(config, sources, _plan(config, sources, client))
 
     instruments = Instruments(__version__)
     loaded = assemble(config, None)
@@ -47,23 +52,26 @@ def build(
     )
 
 
-def build_client(config: Config, *, environ: Mapping[str, str], clock: Clock) -> ApiClient:
-    """Return the client of a configuration."""
-    return ApiClient(
-        config.api,
-        _credentials(config.credentials, environ),
-        connections=config.scrape.concurrency,
-        clock=clock,
-    )
+def build_client(
+    config: Config, *, environ: Mapping[str, str], clock: Clock, redactor: Redactor
+) -> ApiClient:
+    """Return the client of a configuration; every secret that it may use is made known."""
+    credentials = _credentials(config.credentials, environ)
+    redactor.watch(target.namespace_password for target in config.targets)
+    redactor.watch(credentials.secrets())
+    if config.api.proxy is not None:
+        password = urlsplit(config.api.proxy.reveal()).password
+        redactor.watch([config.api.proxy, Secret(password or "")])
+    return ApiClient(config.api, credentials, connections=config.scrape.concurrency, clock=clock)
 
 
-def _plan(config: Config, sources: Sources, environ: Mapping[str, str], clock: Clock) -> Plan:
+def _plan(config: Config, sources: Sources, client: ApiClient) -> Plan:
     return Plan(
         scrape=config.scrape,
         deadline=DeadlineRule(config.deadline.entries_per_second, config.deadline.grace),
         calls_per_second=config.api.calls_per_second,
         watched=sources.current,
-        client=build_client(config, environ=environ, clock=clock),
+        client=client,
     )
 
 

@@ -9,22 +9,27 @@ from datetime import UTC, datetime
 
 from exporter import config
 from exporter.cli.build import build_client
+from exporter.cli.loading import load_both
 from exporter.clock import Clock
 from exporter.config import Config
 from exporter.errors import ConfigurationError, Problem, QueryError
 from exporter.gpdb.kinds import KINDS
 from exporter.model import DEFAULT_NAMESPACE, JobRef, JobState, Target
 from exporter.sources import Sources
+from exporter.web.security import WebConfig
 
 
 def check_config(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    """Load the configuration and its job files; print every problem.
+    """Load the configuration with its job files, and the web configuration; print every problem.
 
     Raises:
         ConfigurationError: there are problems.
     """
-    loaded = config.load(options.config_file, environ)
-    for warning in loaded.warnings:
+    loaded, web = load_both(
+        lambda: config.load(options.config_file, environ), options.web_config_file
+    )
+    web_config = web.current() if web else WebConfig()
+    for warning in (*loaded.warnings, *web_config.warnings):
         print(f"warning: {warning}", file=sys.stderr)
     sources = Sources(loaded)
     # What it would log as errors is printed here, as problems.
@@ -33,6 +38,9 @@ def check_config(options: argparse.Namespace, environ: Mapping[str, str]) -> int
         raise ConfigurationError(problems)
     targets, jobs = len(loaded.targets), len(sources.current().jobs)
     print(f"{options.config_file}: good: {_count(targets, 'target')}, {_count(jobs, 'job')}")
+    if web:
+        tls = "TLS" if web_config.tls else "no TLS"
+        print(f"{options.web_config_file}: good: {tls}, {_count(len(web_config.users), 'user')}")
     return 0
 
 
@@ -53,17 +61,19 @@ def query(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
         db_instance_id=target.db_instance_id,
         workspace_id=target.workspace_id,
     )
-    client = build_client(loaded, environ=environ, clock=Clock())
+    client = build_client(loaded, environ=environ, clock=Clock(), redactor=options.redactor)
     kind = KINDS[ref.kind]
     try:
         answer = client.call(target, kind.action, kind.query(ref), kind.form(ref, target))
         state = kind.decode(answer.document, ref, target.time_zone)
     except QueryError as error:
-        print(f"no answer about job {_plain(ref.job_id)}: {error.reason}: {error}", file=sys.stderr)
+        text = options.redactor(f"no answer about job {ref.job_id}: {error.reason}: {error}")
+        print(_plain(text), file=sys.stderr)
         return 1
     finally:
         client.close()
-    print(_as_json(ref, state) if options.output == "json" else _as_table(ref, state))
+    text = _as_json(ref, state) if options.output == "json" else _as_table(ref, state)
+    print(options.redactor(text))  # what the API says may repeat what it was told
     return 0
 
 

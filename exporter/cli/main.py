@@ -9,6 +9,7 @@ from typing import NoReturn
 from exporter import __version__, logs
 from exporter.cli import inspect, serve, simulated
 from exporter.errors import ConfigurationError
+from exporter.redaction import Redactor
 from exporter.web.addresses import parse_listen_address
 from exporter.web.app import parse_telemetry_path
 
@@ -28,7 +29,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     options = make_parser()[""].parse_args(_with_command(arguments))
-    logs.set_up(options.log_level, options.log_format)
+    options.redactor = Redactor()
+    logs.set_up(options.log_level, options.log_format, options.redactor)
     try:
         code: int = options.run(options, os.environ)
     except ConfigurationError as error:
@@ -98,6 +100,16 @@ def _config_flag(command: argparse.ArgumentParser) -> None:
     )
 
 
+def _web_config_flag(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--web.config.file",
+        dest="web_config_file",
+        metavar="FILE",
+        default="",
+        help="TLS and users of the exporter's own port (default: neither)",
+    )
+
+
 def _address(text: str) -> tuple[str, int]:
     try:
         return parse_listen_address(text)
@@ -123,6 +135,7 @@ def _web_flags(command: argparse.ArgumentParser, default: str) -> None:
         default="/metrics",
         help="where the metrics are (default: /metrics)",
     )
+    _web_config_flag(command)
 
 
 def _path(text: str) -> str:
@@ -130,6 +143,11 @@ def _path(text: str) -> str:
         return parse_telemetry_path(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _check_flags(command: argparse.ArgumentParser) -> None:
+    _config_flag(command)
+    _web_config_flag(command)
 
 
 def _serve_flags(command: argparse.ArgumentParser) -> None:
@@ -183,7 +201,7 @@ COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None], Run]] 
     ),
     "check-config": (
         "Load the configuration as serve does, and print every problem.",
-        _config_flag,
+        _check_flags,
         inspect.check_config,
     ),
     "query": (

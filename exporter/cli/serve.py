@@ -2,11 +2,13 @@
 
 import argparse
 import logging
+import secrets
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from exporter import __version__, config
 from exporter.cli.build import build
+from exporter.cli.loading import load_both
 from exporter.cli.stopping import RELOAD, Signals
 from exporter.clock import Clock
 from exporter.config import Config
@@ -14,6 +16,8 @@ from exporter.errors import ConfigurationError, Problem
 from exporter.service import Exporter
 from exporter.web.addresses import Address, explain_listen_error, format_address
 from exporter.web.app import App, ScrapeTimeouts, Settings
+from exporter.web.messages import Handler
+from exporter.web.security import Guard, LiveWebConfig, Passwords, TlsEndpoint
 from exporter.web.server import Server
 
 logger = logging.getLogger(__name__)
@@ -31,18 +35,22 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     def load() -> Config:
         return config.load(options.config_file, environ)
 
-    loaded = load()
+    loaded, web = load_both(load, options.web_config_file)
     for warning in loaded.warnings:
         logger.warning("configuration", extra={"problem": str(warning)})
     signals = Signals()
-    exporter = build(loaded, load, environ=environ, clock=Clock())
-    servers = start_servers(exporter, options, lifecycle=options.lifecycle)
+    exporter = build(loaded, load, environ=environ, clock=Clock(), redactor=options.redactor)
+    servers = start_servers(exporter, options, web, lifecycle=options.lifecycle)
     wait(exporter, servers, signals)
     return 0
 
 
 def start_servers(
-    exporter: Exporter, options: argparse.Namespace, *, lifecycle: bool
+    exporter: Exporter,
+    options: argparse.Namespace,
+    web: LiveWebConfig | None,
+    *,
+    lifecycle: bool,
 ) -> list[Server]:
     """Listen on every address of the flags, and tell where.
 
@@ -57,7 +65,8 @@ def start_servers(
         ),
     )
     addresses = options.listen_addresses or options.default_addresses
-    servers = [_bind(address, app) for address in addresses]
+    handler, tls = _secured(app, exporter, web)
+    servers = [_bind(address, handler, tls) for address in addresses]
     for asked, server in zip(addresses, servers, strict=True):
         server.start()
         logger.info("listening", extra={"address": format_address(server.address)})
@@ -92,9 +101,21 @@ def _stop(servers: Sequence[Server]) -> None:
         thread.join()
 
 
-def _bind(address: Address, app: App) -> Server:
+Tls = Callable[[], TlsEndpoint | None]
+
+
+def _secured(app: App, exporter: Exporter, web: LiveWebConfig | None) -> tuple[Handler, Tls]:
+    """Return what answers, and how TLS is spoken."""
+    if web is None:
+        return app, lambda: None
+    web.begin(exporter.web_config_read)
+    guard = Guard(app, web.current, Passwords(secrets.token_bytes(32)))
+    return guard, lambda: web.current().tls
+
+
+def _bind(address: Address, handler: Handler, tls: Tls) -> Server:
     try:
-        return Server(address, app)
+        return Server(address, handler, tls=tls)
     except OSError as error:
         flag = f"--web.listen-address={format_address(address)}"
         problem = Problem(flag, 0, 0, "", explain_listen_error(address, error))

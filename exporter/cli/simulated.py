@@ -1,8 +1,6 @@
 """The commands ``simulate`` and ``demo``."""
 
 import argparse
-import http.client
-import logging
 import sys
 import tempfile
 import threading
@@ -12,17 +10,17 @@ from pathlib import Path
 from exporter import config
 from exporter.cli import serve
 from exporter.cli.build import build
+from exporter.cli.loading import load_both
 from exporter.cli.stopping import Signals
 from exporter.clock import Clock
 from exporter.config import Config
 from exporter.gpdb.credentials import ID_VARIABLE, SECRET_VARIABLE
+from exporter.service import Exporter
 from exporter.simulator.command import run_simulator, start_simulator
 from exporter.simulator.configuration import exporter_job_file, told_passwords
 from exporter.simulator.demo import demo_configuration, demo_scenario
 from exporter.simulator.scenario import Scenario
 from exporter.web.addresses import Address, format_address
-
-logger = logging.getLogger(__name__)
 
 _SCRAPE_INTERVAL = 5.0  # seconds
 
@@ -54,10 +52,14 @@ def demo(options: argparse.Namespace, _environ: Mapping[str, str]) -> int:
             def load() -> Config:
                 return config.load(str(pipeline.config_file), environ)
 
-            exporter = build(load(), load, environ=environ, clock=Clock())
-            servers = serve.start_servers(exporter, options, lifecycle=True)
-            print(_where_to_look(servers[0].address, options.telemetry_path), flush=True)
-            for work in (pipeline.submit_jobs, _scraper(servers[0].address, options)):
+            loaded, web = load_both(load, options.web_config_file)
+            exporter = build(
+                loaded, load, environ=environ, clock=Clock(), redactor=options.redactor
+            )
+            servers = serve.start_servers(exporter, options, web, lifecycle=True)
+            scheme = "https" if web and web.current().tls else "http"
+            print(_where_to_look(scheme, servers[0].address, options.telemetry_path), flush=True)
+            for work in (pipeline.submit_jobs, _scraper(exporter)):
                 threading.Thread(target=work, args=(stopping,), daemon=True).start()
             serve.wait(exporter, servers, signals)
             stopping.set()
@@ -100,19 +102,12 @@ class _Pipeline:
         fresh.replace(self._job_file)  # never half written
 
 
-def _scraper(address: Address, options: argparse.Namespace) -> Callable[[threading.Event], None]:
+def _scraper(exporter: Exporter) -> Callable[[threading.Event], None]:
     """Return what stands in for Prometheus: the exporter asks nothing unless it is scraped."""
 
     def scrape(stopping: threading.Event) -> None:
         while True:
-            connection = http.client.HTTPConnection(_reachable(address), address[1], timeout=10)
-            try:
-                connection.request("GET", options.telemetry_path)
-                connection.getresponse().read()
-            except (OSError, http.client.HTTPException) as error:
-                logger.debug("the demo's own scrape failed", extra={"error": str(error)})
-            finally:
-                connection.close()
+            exporter.scrape("", (), exporter.config.scrape.timeout)
             if stopping.wait(_SCRAPE_INTERVAL):
                 return
 
@@ -129,8 +124,8 @@ def _access_key(scenario: Scenario) -> dict[str, str]:
     return {ID_VARIABLE: key.id, SECRET_VARIABLE: key.secret.reveal()}
 
 
-def _where_to_look(address: Address, telemetry_path: str) -> str:
-    base = f"http://{format_address((_reachable(address), address[1]))}"
+def _where_to_look(scheme: str, address: Address, telemetry_path: str) -> str:
+    base = f"{scheme}://{format_address((_reachable(address), address[1]))}"
     return (
         "\nThe demo is running: a simulated API, its jobs, and the exporter that watches them.\n"
         f"It scrapes itself every {_SCRAPE_INTERVAL:.0f} seconds, as Prometheus would.\n\n"

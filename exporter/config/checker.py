@@ -125,7 +125,7 @@ class Checker:
         node = self._mapping(place, "keys such as " + ", ".join([*keys][:3]))
         if node is None:
             return INVALID
-        values = dict(self._values(node, keys, place))
+        values = dict(self._values(node, shape, place))
         self._check_alternatives(shape, node, place)
         for name, key in keys.items():
             if key.required and name not in node.entries:
@@ -148,10 +148,12 @@ class Checker:
             self._refuse(Place(refused, place.parent, place.key), refused.message)
         return node
 
-    def _values(
-        self, node: Mapping, keys: collections.abc.Mapping[str, Key], place: Place
-    ) -> Iterator[tuple[str, object]]:
+    def _values(self, node: Mapping, shape: Record, place: Place) -> Iterator[tuple[str, object]]:
+        keys = keys_of(shape.cls)
         for name, child in node.entries.items():
+            if name in shape.refused:
+                self._refuse(Place(child, place, name), shape.refused[name])
+                continue
             if name not in keys:
                 self._tell_unknown(name, child, keys, place)
                 continue

@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Iterator, Mapping
-from dataclasses import MISSING, Field, dataclass, fields
+from dataclasses import MISSING, Field, dataclass, field, fields
 from typing import Any, get_type_hints
 
 from exporter.config.kinds import Kind
@@ -39,11 +39,13 @@ class Record:
             it has one, yields key and message of each value that does not go with another.
         placed: whether it also has a field ``place`` to be told where it stands.
         exactly_one: groups of keys of which just one must be given.
+        refused: keys that another program knows under this name, and why they are not taken here.
     """
 
     cls: type
     placed: bool = False
     exactly_one: tuple[tuple[str, ...], ...] = ()
+    refused: Mapping[str, str] = field(default_factory=dict)
 
 
 Shape = Kind | ListOf | Labels | Record
@@ -71,9 +73,9 @@ def keys_of(cls: type) -> Mapping[str, Key]:
     """Return the keys of a record's class by name, in the order of its fields."""
     hints = get_type_hints(cls, include_extras=True)
     return {
-        field.name: _key(field, *hints[field.name].__metadata__)
-        for field in fields(cls)
-        if hasattr(hints[field.name], "__metadata__")
+        each.name: _key(each, *hints[each.name].__metadata__)
+        for each in fields(cls)
+        if hasattr(hints[each.name], "__metadata__")
     }
 
 
@@ -87,8 +89,8 @@ def keys_below(shape: Shape, path: str = "") -> Iterator[tuple[str, str]]:
             yield from keys_below(key.shape, f"{path}.{name}" if path else name)
 
 
-def _key(field: Field[Any], shape: Shape, meaning: str) -> Key:
-    if field.default_factory is not MISSING:
-        return Key(shape, meaning, required=False, default=field.default_factory())
-    required = field.default is MISSING
-    return Key(shape, meaning, required, None if required else field.default)
+def _key(of: Field[Any], shape: Shape, meaning: str) -> Key:
+    if of.default_factory is not MISSING:
+        return Key(shape, meaning, required=False, default=of.default_factory())
+    required = of.default is MISSING
+    return Key(shape, meaning, required, None if required else of.default)

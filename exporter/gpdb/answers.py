@@ -49,7 +49,7 @@ _BY_STATUS: Final[Mapping[int, type[ApiError]]] = {
     404: NotFound,
     429: Throttled,
 }
-_LONGEST_TEXT = 200  # characters of the API's own words that go into a log line
+_LONGEST_TEXT = 2_000  # characters of the API's own words; the log cuts them further
 
 
 def parse(http_status: int, headers: Mapping[str, str], body: bytes) -> dict[str, object]:

@@ -264,7 +264,7 @@ def _body(response: requests.Response, most: int) -> bytes:
 
     Raises:
         AnswerTooLarge: it has more than ``most`` bytes.
-        BadAnswer: it is compressed all the same.
+        BadAnswer: it is compressed all the same, or its Content-Length is no number.
         ConnectionFailed: it ends before its Content-Length.
     """
     if 300 <= response.status_code < 400:
@@ -274,6 +274,8 @@ def _body(response: requests.Response, most: int) -> bytes:
             return b""
         raise BadAnswer("the body is compressed, which was not asked for")
     declared = response.headers.get("content-length", "")
+    if declared and not declared.isdecimal():  # it may be anywhere that the body ends
+        raise BadAnswer("the Content-Length is no number")
     too_large = AnswerTooLarge(f"the body has more than {most} bytes")
     if declared.isdecimal() and (len(declared) > 15 or int(declared) > most):
         raise too_large

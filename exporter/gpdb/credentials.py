@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from exporter.errors import NoCredentials
-from exporter.secret import Secret, SecretFile
+from exporter.secret import AnySecret, Secret, SecretFile
 
 ID_VARIABLE = "ALIBABA_CLOUD_ACCESS_KEY_ID"
 SECRET_VARIABLE = "ALIBABA_CLOUD_ACCESS_KEY_SECRET"  # noqa: S105  a variable's name
@@ -37,6 +37,9 @@ class Credentials(Protocol):
             NoCredentials: there is no usable one.
         """
 
+    def secrets(self) -> tuple[AnySecret, ...]:
+        """Return what of it must never be shown."""
+
 
 class EnvironmentCredentials:
     """The key in the variables that all tools of Alibaba Cloud read. Read once, at start."""
@@ -58,6 +61,10 @@ class EnvironmentCredentials:
         )
         return AccessKey(key_id, Secret(secret), Secret(token) if token else None)
 
+    def secrets(self) -> tuple[AnySecret, ...]:
+        """See ``Credentials``."""
+        return (self._values[SECRET_VARIABLE], self._values[TOKEN_VARIABLE])
+
 
 class FileCredentials:
     """The key in one file a value, read again when a file changes (a rotated secret)."""
@@ -74,6 +81,10 @@ class FileCredentials:
             secret=Secret(_in_file(self._secret)),
             security_token=Secret(_in_file(self._token)) if self._token else None,
         )
+
+    def secrets(self) -> tuple[AnySecret, ...]:
+        """See ``Credentials``."""
+        return (self._secret, self._token) if self._token else (self._secret,)
 
 
 def _in_file(file: SecretFile) -> str:

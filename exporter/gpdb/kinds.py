@@ -16,7 +16,7 @@ from exporter.model import UPSERT_COLLECTION_DATA, JobRef, JobState, JobStatus, 
 
 T = TypeVar("T")
 
-_LONGEST_TEXT = 200  # characters of the API's own words that we keep
+_LONGEST_TEXT = 2_000  # characters of the API's own words that we keep; the log cuts them further
 _MOST_ENTRIES = 10**15  # past this a number is no count of entries
 
 

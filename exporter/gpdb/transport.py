@@ -6,6 +6,7 @@ from when it is set. The one thing that cannot be bounded from outside is the C 
 resolver, so a lookup runs in a thread of its own, and we stop waiting for it.
 """
 
+import http.client
 import socket
 import ssl
 import threading
@@ -129,7 +130,18 @@ def _connect(addresses: list[Address], ends: float) -> socket.socket:
     raise failure
 
 
+class _Response(http.client.HTTPResponse):
+    """Takes no chunk of a negative length: the library would read, and keep, all that comes."""
+
+    def _read_next_chunk_size(self) -> int:
+        size: int = super()._read_next_chunk_size()  # type: ignore[misc]  # private there
+        if size < 0:
+            raise ValueError("a chunk of a negative length")  # as for one that is no number
+        return size
+
+
 class _Connection(HTTPConnection):
+    response_class = _Response
     resolver: Resolver  # given by the pool's subclass, see _pool_classes
 
     def _new_conn(self) -> socket.socket:

@@ -19,6 +19,7 @@ from exporter.metrics.own import (
     RELOAD_SUCCESSFUL,
     RELOAD_TIMESTAMP,
     SCRAPE_FAMILIES,
+    WEB_RELOAD_SUCCESSFUL,
 )
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "RELOAD_SUCCESSFUL",
     "RELOAD_TIMESTAMP",
     "SCRAPE_FAMILIES",
+    "WEB_RELOAD_SUCCESSFUL",
     "CountedFamily",
     "JobFamily",
     "Sample",

@@ -123,6 +123,13 @@ RELOAD_TIMESTAMP = CountedFamily(
     "When the configuration was last loaded with success.",
     "gauge",
 )
+WEB_RELOAD_SUCCESSFUL = CountedFamily(
+    "adbpg_exporter_web_config_last_reload_successful",
+    "Whether the last reading of the web configuration and the files that it names worked.",
+    "gauge",
+    notes="Only with `--web.config.file`. While it is 0, the last good one stays in force; the log "
+    "tells what is wrong.",
+)
 BUILD_INFO = CountedFamily(
     "adbpg_exporter_build_info",
     "Always 1; the labels tell what is running.",
@@ -136,5 +143,6 @@ COUNTED_FAMILIES: tuple[CountedFamily, ...] = (
     INVALID_FIELDS,
     RELOAD_SUCCESSFUL,
     RELOAD_TIMESTAMP,
+    WEB_RELOAD_SUCCESSFUL,
     BUILD_INFO,
 )

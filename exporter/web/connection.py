@@ -1,5 +1,6 @@
 """One client's connection: heads come in, responses go out, and neither takes for ever."""
 
+import logging
 import select
 import socket
 from collections.abc import Callable
@@ -7,9 +8,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from time import monotonic
 
-from exporter.sockets import DeadlineSocket
+from exporter.sockets import DeadlineSocket, DeadlineTlsSocket
 from exporter.web.messages import Head, Refused, Response, find_head, parse_head, response_head
+from exporter.web.security.tls import TlsEndpoint, alternative_names
 
+_log = logging.getLogger(__name__)
+_TLS_HANDSHAKE = b"\x16"  # the first byte of a client that speaks TLS (RFC 8446, section 5.1)
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _RECEIVE = 16_384  # bytes at a time
 _JOIN = 65_536  # bytes; a body up to this travels in one piece with its head
@@ -24,7 +28,8 @@ class Limits:
     Attributes:
         slots: connections, and so threads, at a time.
         backlog: connections that the kernel keeps waiting for a slot.
-        head_seconds: for the whole head of a request, and again for its body.
+        head_seconds: for the whole head of a request, with the TLS handshake before the first
+            one, and again for its body.
         write_seconds: for the whole response.
         patience_seconds: of waiting for a request, for which nobody is evicted.
         idle_seconds: between two requests on one connection.
@@ -48,7 +53,11 @@ class Connection:
     """A connection whose every step has a deadline. For one thread, but for ``hang_up``."""
 
     def __init__(
-        self, sock: socket.socket, limits: Limits, may_wait: Callable[["Connection"], bool]
+        self,
+        sock: socket.socket,
+        limits: Limits,
+        may_wait: Callable[["Connection"], bool],
+        tls: Callable[[], TlsEndpoint | None] = lambda: None,
     ) -> None:
         """Take over a socket.
 
@@ -56,23 +65,28 @@ class Connection:
             sock: just accepted.
             limits: what the client may take.
             may_wait: is asked before waiting for the client; False ends the connection.
+            tls: how to speak TLS from now on; None for plain HTTP.
         """
-        self._sock = DeadlineSocket.adopt(sock)
+        self._sock: DeadlineSocket | DeadlineTlsSocket = DeadlineSocket.adopt(sock)
         self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._poll = select.poll()
         self._poll.register(self._sock, select.POLLIN)
         self._limits = limits
         self._may_wait = may_wait
+        self._tls = tls
+        self._secured = False  # it speaks TLS, or need not
         self._received = bytearray()
         self._kept = False  # a request came before
 
     def hang_up(self) -> None:
         """Make whatever another thread is doing with this connection end at once."""
         with suppress(OSError):  # the client was faster
-            self._sock.shutdown(socket.SHUT_RDWR)
+            self._sock.cut()
 
     def close(self) -> None:
         """Give the descriptor back."""
+        if isinstance(self._sock, DeadlineTlsSocket):
+            self._sock.say_goodbye()
         self._sock.close()
 
     def read_request(self) -> Head | None:
@@ -86,7 +100,7 @@ class Connection:
             self._limits.idle_seconds if self._kept else self._limits.head_seconds
         )
         try:
-            if not self._received and not self._receive():
+            if not self._received and not (self._secure() and self._receive()):
                 return None
         except TimeoutError:
             return None
@@ -99,11 +113,50 @@ class Connection:
         except TimeoutError:
             raise Refused(408, "The request did not come in time.") from None
 
-    def _receive(self) -> bool:
-        """Return whether anything more came."""
+    def _secure(self) -> bool:
+        """Go over to TLS, where that is asked for; return whether the client may go on."""
+        if self._secured:
+            return True
+        self._secured = True
+        endpoint = self._tls()
+        if endpoint is None:
+            return True
+        deadline = monotonic() + self._limits.head_seconds
         if not (self._poll.poll(0) or self._may_wait(self)):
             return False
-        data = self._sock.recv(_RECEIVE)
+        first = self._sock.recv(1, socket.MSG_PEEK)  # no TLS object yet for who stays silent
+        if first and first != _TLS_HANDSHAKE:
+            raise Refused(400, "This port speaks TLS: the address begins with https://.")
+        if not (first and self._may_wait(self) and self._shake_hands(endpoint)):
+            return False
+        self._sock.settimeout(max(deadline - monotonic(), _SHORTEST))
+        return True
+
+    def _shake_hands(self, endpoint: TlsEndpoint) -> bool:
+        """Return whether the client may go on.
+
+        Raises:
+            OSError: it could not agree with us, or not in time.
+        """
+        self._sock = sock = endpoint.wrap(self._sock)
+        # It may have been hung up while the descriptor went from one object to the other.
+        if not self._may_wait(self):
+            return False
+        sock.do_handshake()
+        certificate = sock.getpeercert()
+        if endpoint.admits(certificate):
+            return True
+        names = ", ".join(sorted(alternative_names(certificate or {})))
+        _log.warning("client certificate with no allowed name", extra={"names": names})
+        return False
+
+    def _receive(self) -> bool:
+        """Return whether anything more came."""
+        data = self._sock.recv_at_once(_RECEIVE) if self._poll.poll(0) else None
+        if data is None:
+            if not self._may_wait(self):
+                return False
+            data = self._sock.recv(_RECEIVE)
         self._received += data
         return bool(data)
 
@@ -167,7 +220,9 @@ class Connection:
         Raises:
             OSError: the client went away, or sends without end.
         """
-        self._sock.shutdown(socket.SHUT_WR)
+        if isinstance(self._sock, DeadlineTlsSocket):
+            self._sock.say_goodbye()
+        self._sock.end_sending()
         self._sock.settimeout(_LINGER)
         while self._receive():
             self._received.clear()

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from exporter.web.addresses import Address, listen
 from exporter.web.connection import Connection, Limits
 from exporter.web.messages import Handler, Refused, Request, Response, text
+from exporter.web.security.tls import TlsEndpoint
 from exporter.web.slots import Admission, Slots
 
 _log = logging.getLogger(__name__)
@@ -35,6 +36,7 @@ class Server:
         *,
         limits: Limits | None = None,
         wall: Callable[[], float] = time.time,
+        tls: Callable[[], TlsEndpoint | None] = lambda: None,
     ) -> None:
         """Bind the address; connections queue in the backlog until ``start``.
 
@@ -43,6 +45,7 @@ class Server:
             handler: is called in many threads at once.
             limits: what one client may take.
             wall: Unix seconds, for the header Date.
+            tls: is asked at each connection how to speak TLS; None for plain HTTP.
 
         Raises:
             OSError: the address cannot be bound; see ``explain_listen_error``.
@@ -50,13 +53,15 @@ class Server:
         self._handler = handler
         self._limits = limits or Limits()
         self._wall = wall
+        self._tls = tls
         self._listener = listen(address, self._limits.backlog)
         self._listener.settimeout(0)
         host, port = self._listener.getsockname()[:2]
         self.address: Address = (host, port)  # where it really listens: the port is never 0
         self._wake, self._woken = socket.socketpair()
         self._slots: Slots[Connection] = Slots(self._limits.slots, self._limits.patience_seconds)
-        self._stopping = threading.Event()
+        self._stopping = threading.Event()  # each answer is the last on its connection
+        self._closing = threading.Event()  # no connection is taken any more
         self._next_warning = 0.0  # monotonic
         self._acceptor = threading.Thread(target=self._accept_all, name="web-accept", daemon=True)
 
@@ -65,27 +70,33 @@ class Server:
         self._acceptor.start()
 
     def stop(self, grace: float) -> None:
-        """Stop accepting, close idle connections at once, and others when they are answered.
+        """Let the requests in flight be answered, then close.
+
+        Meanwhile new ones are answered too, each as the last on its connection: else a probe
+        that asks whether we are ready would find nobody.
 
         Args:
             grace: seconds to wait for requests in flight; those left then are cut.
         """
         if self._stopping.is_set():
             return
+        deadline = time.monotonic() + grace
         self._stopping.set()
+        self._slots.settle(grace)
+        self._closing.set()
         self._wake.send(b"stop")
         self._slots.close()
         if self._acceptor.ident is not None:
             self._acceptor.join()
         for sock in (self._listener, self._wake, self._woken):
             sock.close()
-        self._slots.drain(grace)
+        self._slots.drain(deadline - time.monotonic())
 
     def _accept_all(self) -> None:
         poll = select.poll()
         poll.register(self._listener, select.POLLIN)
         poll.register(self._woken, select.POLLIN)
-        while not self._stopping.is_set():
+        while not self._closing.is_set():
             poll.poll()
             try:
                 self._accept_one()
@@ -96,7 +107,7 @@ class Server:
 
     def _accept_one(self) -> None:
         sock, _ = self._listener.accept()
-        connection = Connection(sock, self._limits, self._slots.pause)
+        connection = Connection(sock, self._limits, self._slots.pause, self._tls)
         admission = self._slots.admit(connection)
         if admission is Admission.CLOSED:
             connection.close()
@@ -118,7 +129,7 @@ class Server:
         if now >= self._next_warning:
             _log.warning("cannot take a connection", extra={"error": str(error)})
             self._next_warning = now + _BETWEEN_WARNINGS
-        self._stopping.wait(_SHED_PAUSE if shed else _PAUSE)
+        self._closing.wait(_SHED_PAUSE if shed else _PAUSE)
 
     def _work(self, connection: Connection | None) -> None:
         while connection is not None:
@@ -126,7 +137,7 @@ class Server:
             connection = self._slots.release(connection)
 
     def _serve(self, connection: Connection) -> None:
-        # The connection's own thread, and so the place where a TLS handshake holds up nobody else.
+        # The connection's own thread, and so a TLS handshake holds up nobody else.
         try:
             self._converse(connection)
         except OSError as error:

@@ -105,6 +105,11 @@ class Slots(Generic[H]):
         with self._changed:
             return self._evict()
 
+    def settle(self, grace: float) -> None:
+        """Wait up to so many seconds until all that hold a slot wait for their clients."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting.keys() >= self._held, grace)
+
     def close(self) -> None:
         """Admit no more, and evict all that wait."""
         with self._changed:

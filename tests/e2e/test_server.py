@@ -444,20 +444,29 @@ def test_clients_that_vanish_leave_nothing(caplog: pytest.LogCaptureFixture) -> 
 
 
 def test_stopping_lets_a_request_end() -> None:
-    """A request in flight is answered in full, and no new connection is taken."""
+    """A request in flight is answered in full; new ones are answered until then, and not after."""
     gate = Gate()
-    with serving(gate) as server, connect(server, GET) as client:
+
+    def handle(request: Request) -> Response:
+        return gate(request) if request.path == "/" else echo(request)
+
+    def is_stopping() -> bool:
+        with connect(server, GET.replace(b"/ ", b"/new ")) as newcomer:
+            return b"Connection: close\r\n" in newcomer.recv(65_536)
+
+    with serving(handle) as server, connect(server, GET) as client:
         assert gate.entered.acquire(timeout=LIMIT)
         stopping = threading.Thread(target=server.stop, args=(LIMIT,))
         stopping.start()
-        assert eventually(lambda: not listens(server))
+        assert eventually(is_stopping)
 
         gate.open.set()
         received = rest(client)
         stopping.join()
 
-    assert b"Connection: close\r\n" in received
-    assert received.endswith(b"\r\n\r\nGET /\n")
+        assert b"Connection: close\r\n" in received
+        assert received.endswith(b"\r\n\r\nGET /\n")
+        assert not listens(server)
 
 
 def listens(server: Server) -> bool:

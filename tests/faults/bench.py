@@ -103,7 +103,11 @@ def configuration(
 ) -> str:
     """Return a configuration. JSON is YAML too."""
     settings: dict[str, Any] = {
-        "scrape": {"min_interval": "0s", "timeout_offset": f"{OFFSET * 1000:.0f}ms", **(scrape or {})},
+        "scrape": {
+            "min_interval": "0s",
+            "timeout_offset": f"{OFFSET * 1000:.0f}ms",
+            **(scrape or {}),
+        },
         "api": {"request_timeout": "1s", "connect_timeout": "1s", **(api or {})},
         "targets": targets,
         **sections,
@@ -160,16 +164,25 @@ class Scrape:
         """Fail where it was not in time."""
         assert self.overshoot < SLACK, f"{self.seconds:.2f} s for a budget of {self.budget} s"
 
-    def lost(self, reason: str, times: int = 1) -> None:
-        """Fail unless the job ``sick`` alone was lost, for this reason, in so many queries."""
-        assert self.up("sick") == 0
-        assert self.errors() == {("sick", reason): times}
-        self.check_others()
+    def lost(self, reason: str, times: int = 1, where: str = "") -> None:
+        """Fail unless the job ``sick`` alone was lost, for this reason, in so many queries.
 
-    def check_others(self) -> None:
+        Args:
+            reason: the only one that is counted for its target.
+            times: that it is counted.
+            where: which of the targets that a ``ward`` has.
+        """
+        name = f"sick {where}".strip()
+        assert self.up(name) == 0
+        counted = {why: count for (at, why), count in self.errors().items() if at == name}
+        assert counted == {reason: times}
+        self.check_others(where)
+
+    def check_others(self, where: str = "") -> None:
         """Fail unless the other jobs are complete, in time."""
-        assert self.is_complete("neighbour")
+        assert self.is_complete(f"neighbour {where}".strip())
         assert self.is_complete("well")
+        assert not [target for target, _ in self.errors() if target == "well"]
         self.check_time()
 
 
@@ -235,6 +248,33 @@ def bench(
             **sections,
         )
         with exporter(text, folder, *flags, environ=environ, prefix=prefix) as process:
+            yield Bench(process, sick, other)
+
+
+@contextlib.contextmanager
+def ward(behaviours: Mapping[str, Behaviour], folder: Path, **sections: Any) -> Iterator[Bench]:
+    """Start the exporter between a healthy server and one that is sick in many ways at once.
+
+    For each behaviour there is a target ``sick <name>`` with the jobs ``sick <name>`` and
+    ``neighbour <name>``.
+
+    Args:
+        behaviours: what is done for a call about the sick job, by name.
+        folder: for the configuration.
+        sections: further parts of the configuration.
+    """
+
+    def pick(request: Request) -> Behaviour:
+        kind, _, name = asked_for(request).partition(" ")
+        return behaviours[name] if kind == "sick" else well(request)
+
+    with Upstream(pick) as sick, Upstream(well) as other:
+        targets = [
+            target(f"sick {name}", sick.url, [f"sick {name}", f"neighbour {name}"])
+            for name in behaviours
+        ]
+        text = configuration(*targets, target("well", other.url, ["well"]), **sections)
+        with exporter(text, folder) as process:
             yield Bench(process, sick, other)
 
 

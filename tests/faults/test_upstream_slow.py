@@ -1,5 +1,6 @@
 """A slow or silent API costs its own job, in time."""
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -7,16 +8,15 @@ import pytest
 from tests.faults.bench import (
     BUDGET,
     Recorder,
+    Scrape,
     asked_for,
     bench,
     job_answer,
     only_sick,
-    scrape,
-    well,
+    ward,
 )
 from tests.upstream import (
     Behaviour,
-    Request,
     Upstream,
     Wire,
     both,
@@ -30,7 +30,6 @@ from tests.upstream import (
 GOOD = message(job_answer("sick"))
 HEAD, BODY = GOOD.split(b"\r\n\r\n")
 HEAD += b"\r\n\r\n"
-OVER = 5.0  # seconds of a call that is longer than the budget
 
 SILENT: dict[str, Behaviour] = {
     "hangs": hang(),
@@ -70,33 +69,41 @@ def test_slow_but_within_budget(tmp_path: Path) -> None:
         page.check_others()
 
 
-def check_timeout(behaviour: Behaviour, folder: Path, record: Recorder) -> None:
-    """One call runs out of time inside the budget, and the next scrape is no worse."""
-    with bench(Upstream(only_sick(behaviour)), folder) as it:
+@pytest.fixture(scope="module")
+def pages(
+    tmp_path_factory: pytest.TempPathFactory, record_testsuite_property: Recorder
+) -> list[Scrape]:
+    """Two scrapes while a job of each of many targets runs out of time in its own way."""
+    slow = SILENT | DRIPPED_BODIES | DRIPPED_HEADERS
+    with ward(slow, tmp_path_factory.mktemp("slow")) as it:
         pages = [it.scrape(), it.scrape()]
 
-        record("overshoot in seconds", max(page.overshoot for page in pages))
-        pages[0].lost("timeout")
-        pages[1].lost("timeout", times=2)
-        assert it.calls() == 2  # one a scrape: what is out of time is not tried again
+        asked = Counter(map(asked_for, it.sick.requests))
+        record_testsuite_property("overshoot of timeouts", max(p.overshoot for p in pages))
+        # One a scrape: what is out of time is not tried again.
+        assert {asked[f"sick {name}"] for name in slow} == {2}
+    return pages
 
 
-@pytest.mark.parametrize("behaviour", SILENT.values(), ids=SILENT)
-def test_silence(behaviour: Behaviour, tmp_path: Path, record_testsuite_property: Recorder) -> None:
+@pytest.mark.parametrize("name", SILENT)
+def test_silence(pages: list[Scrape], name: str) -> None:
     """Fault 2: a server that falls silent, wherever in its answer, costs that job alone."""
-    check_timeout(behaviour, tmp_path, record_testsuite_property)
+    pages[0].lost("timeout", where=name)
+    pages[1].lost("timeout", where=name, times=2)
 
 
-@pytest.mark.parametrize("behaviour", DRIPPED_BODIES.values(), ids=DRIPPED_BODIES)
-def test_dripped_body(behaviour: Behaviour, tmp_path: Path, record_testsuite_property: Recorder) -> None:
+@pytest.mark.parametrize("name", DRIPPED_BODIES)
+def test_dripped_body(pages: list[Scrape], name: str) -> None:
     """Fault 3: a body that comes byte by byte is a timeout of that job, however long it comes."""
-    check_timeout(behaviour, tmp_path, record_testsuite_property)
+    pages[0].lost("timeout", where=name)
+    pages[1].lost("timeout", where=name, times=2)
 
 
-@pytest.mark.parametrize("behaviour", DRIPPED_HEADERS.values(), ids=DRIPPED_HEADERS)
-def test_dripped_headers(behaviour: Behaviour, tmp_path: Path, record_testsuite_property: Recorder) -> None:
+@pytest.mark.parametrize("name", DRIPPED_HEADERS)
+def test_dripped_headers(pages: list[Scrape], name: str) -> None:
     """Fault 4: headers that come byte by byte are a timeout of that job, too."""
-    check_timeout(behaviour, tmp_path, record_testsuite_property)
+    pages[0].lost("timeout", where=name)
+    pages[1].lost("timeout", where=name, times=2)
 
 
 CUT = {
@@ -107,38 +114,39 @@ CUT = {
 }
 
 
-@pytest.mark.parametrize("head", CUT.values(), ids=CUT)
-def test_cut_headers(head: bytes, tmp_path: Path) -> None:
-    """Fault 4: headers that are cut off are never taken for a whole, empty answer."""
-    with bench(Upstream(only_sick(both(send(head), hang_up()))), tmp_path) as it:
-        page = it.scrape()
+@pytest.fixture(scope="module")
+def cut(tmp_path_factory: pytest.TempPathFactory) -> Scrape:
+    """A scrape while answers end inside their headers."""
+    behaviours = {name: both(send(head), hang_up()) for name, head in CUT.items()}
+    with ward(behaviours, tmp_path_factory.mktemp("cut")) as it:
+        return it.scrape()
 
-        assert set(page.errors()) <= {("sick", "bad_answer"), ("sick", "connection")}
-        assert sum(page.errors().values()) == 1
-        assert page.up("sick") == 0
-        assert it.calls() <= 2
-        page.check_others()
+
+@pytest.mark.parametrize("name", CUT)
+def test_cut_headers(cut: Scrape, name: str) -> None:
+    """Fault 4: headers that are cut off are never taken for a whole, empty answer."""
+    reasons = {why for at, why in cut.errors() if at == f"sick {name}"}
+
+    assert len(reasons) == 1
+    assert reasons <= {"bad_answer", "connection"}
+    cut.lost(reasons.pop(), where=name)
 
 
 def test_overshoot(tmp_path: Path, record_testsuite_property: Recorder) -> None:
     """Fault 2: where calls may take longer than a scrape, the page comes without their jobs."""
-    sick = [*SILENT.values(), *DRIPPED_BODIES.values(), *DRIPPED_HEADERS.values()]
+    slow = SILENT | DRIPPED_BODIES | DRIPPED_HEADERS
 
-    def pick(request: Request) -> Behaviour:
-        job = asked_for(request)
-        return sick[len(upstream.requests) % len(sick)] if job == "sick" else well(request)
-
-    upstream = Upstream(pick)
-    api = {"request_timeout": f"{OVER:.0f}s"}
-    with bench(upstream, tmp_path, api=api) as it:
+    with ward(slow, tmp_path, api={"request_timeout": "3s"}) as it:
         first = it.scrape()
-        pages = [scrape(it.process, 0.2) for _ in range(30)]
+        pages = [it.scrape(0.15) for _ in range(20)]
 
-        record_testsuite_property("overshoot in seconds", max(p.overshoot for p in [first, *pages]))
-        assert first.up("sick") is None
-        assert first.value("adbpg_exporter_scrape_jobs", result="late") == 1
-        first.check_others()
-        assert first.seconds >= BUDGET  # the budget ended it, and not the call
-        assert pages[-1].errors() == {("sick", "timeout"): 1}
+        overshoots = [page.overshoot for page in (first, *pages)]
+        record_testsuite_property("overshoot of budgets", max(overshoots))
+        assert first.seconds >= BUDGET  # the budget ended it, and not the calls
+        assert first.value("adbpg_exporter_scrape_jobs", result="late") == len(slow)
+        assert pages[-1].errors() == {(f"sick {name}", "timeout"): 1 for name in slow}
+        for name in slow:
+            assert first.up(f"sick {name}") is None
+            first.check_others(name)
         for page in pages:
             page.check_time()

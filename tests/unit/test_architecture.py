@@ -18,6 +18,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "sockets": set(),
     "secret": {"errors"},
     "model": {"secret"},
+    "redaction": {"secret"},
     "logs": set(),
     "config": {"errors", "model", "secret"},
     "gpdb/__init__": set(),
@@ -45,7 +46,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "poller",
         "sources",
     },
-    "web": {"errors", "model", "sockets"},
+    "web": {"config", "errors", "model", "secret", "sockets"},
     "simulator": {"errors", "gpdb", "secret"},
     "cli": {
         "",
@@ -57,6 +58,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "logs",
         "model",
         "poller",
+        "redaction",
         "secret",
         "service",
         "simulator",
@@ -70,6 +72,7 @@ ONLY_THERE = {
     "urllib3": {"gpdb/client", "gpdb/transport", "gpdb/failures"},
     "prometheus_client": {"instruments", "collector"},
     "yaml": {"config", "simulator"},
+    "bcrypt": {"web"},
 }
 FILES = sorted(PACKAGE.rglob("*.py"))
 

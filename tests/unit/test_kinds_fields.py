@@ -44,7 +44,7 @@ def test_status(text: str, status: JobStatus, spell: Any, *, final: bool, active
         ("unknown", "unknown"),
         ("Successful", "Successful"),
         ("\ud800", "\ud800"),
-        ("x" * 1_000_000, "x" * 200),
+        ("x" * 1_000_000, "x" * 2000),
         (True, "bool"),
         (3, "int"),
         (["Success"], "list"),
@@ -175,7 +175,7 @@ def test_not_completed_nor_incomplete(value: object) -> None:
         ("  \n", ""),
         ("Failed to connect database.", "Failed to connect database."),
         ('\x1b[2J"\\\n{}\x00', '\x1b[2J"\\\n{}\x00'),
-        ("é" * 1_000_000, "é" * 200),
+        ("é" * 1_000_000, "é" * 2000),
         ("\ud800", "\ud800"),
         ({"Code": "x"}, "dict"),
         (["x"], "list"),
@@ -184,7 +184,7 @@ def test_not_completed_nor_incomplete(value: object) -> None:
     ids=lambda value: repr(value)[:30],
 )
 def test_error(value: object, text: str) -> None:
-    """An Error text is kept as it came, 200 characters of it; a missing one is no fault."""
+    """An Error text is kept as it came, 2,000 characters of it; a missing one is no fault."""
     state = decode(Error=value)
 
     assert (state.error_text, state.invalid_fields) == (text, ())
@@ -249,4 +249,4 @@ def test_any_values(job: dict[str, object]) -> None:
     missing = {name for name, fact in facts.items() if fact is None}
     assert missing == set(state.invalid_fields)
     assert len(state.invalid_fields) == len(missing)
-    assert max(len(state.error_text), len(state.status_text)) <= 200
+    assert max(len(state.error_text), len(state.status_text)) <= 2000

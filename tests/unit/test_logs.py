@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from exporter import logs
@@ -108,6 +108,9 @@ def test_json_tells_the_value_as_it_was(value: str) -> None:
 
 @settings(deadline=None)
 @given(value=st.text(st.characters(exclude_categories=()), max_size=60))
+@example(value="a=b")
+@example(value="a\\b")
+@example(value='a"b')
 def test_logfmt_fields_cannot_be_forged(value: str) -> None:
     """A value holds no further field, wherever its quotes, blanks and equal signs are."""
     text = line("logfmt", error=value, last="field")

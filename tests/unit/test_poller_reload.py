@@ -99,9 +99,10 @@ def test_a_scrape_under_way_is_not_mixed_with_a_reload(world: World) -> None:
     """A scrape shows the list and the settings with which it began, whatever comes meanwhile."""
     world.watch({"a": 3})
     world.prove()
-    world.api.hold("a")
+    world.api.hold("a-0")
     waiting = world.scrape_in_background()
-    world.api.wait_for_calls(3)
+    world.wait_until_late("a-0")
+    world.time.advance(1.0)
     world.watch({"b": 2})
     world.adopt(max_age=0.001)
     later = in_background(world.scrape)

@@ -233,24 +233,6 @@ def wait_for_another_change_time(path: Path, before: int) -> None:
         path.touch()
 
 
-def test_twins(tmp_path: Path) -> None:
-    """Two files of the same age and size are told apart."""
-    one, two, link = tmp_path / "one", tmp_path / "two", tmp_path / "link"
-    for _ in range(1000):  # until both fall into one tick of the kernel's clock
-        one.write_text("first")
-        two.write_text("other")
-        if one.stat().st_ctime_ns == two.stat().st_ctime_ns:
-            break
-    link.symlink_to(one)
-    secret = SecretFile(str(link))
-    assert secret.reveal() == "first"
-
-    link.unlink()
-    link.symlink_to(two)
-
-    assert secret.reveal() == "other"
-
-
 def test_an_unchanged_file_is_not_read_again(path: Path) -> None:
     """While nothing changed, the value comes from memory."""
     path.write_text("x" * 16_384)

@@ -1,0 +1,56 @@
+"""The last guard of the log: known secrets are replaced in every line, however they got there.
+
+Nothing should bring one there: secrets are a type that prints as ``<secret>``, and the texts of
+foreign exceptions are dropped. This is for the day on which something does.
+"""
+
+import base64
+import json
+from collections.abc import Iterable
+from urllib.parse import quote, quote_plus
+
+from exporter.secret import MASK, AnySecret
+
+_SHORTEST = 6  # characters; a shorter one would be found in ordinary words
+_MOST = 10_000  # secrets that are remembered; reloads bring new ones
+
+
+class Redactor:
+    """Knows this process's secrets, and takes them out of texts."""
+
+    def __init__(self) -> None:
+        self._secrets: dict[AnySecret, None] = {}
+        self._forms: dict[str, tuple[str, ...]] = {}
+
+    def watch(self, secrets: Iterable[AnySecret]) -> None:
+        """Know these secrets too; those of files as they change."""
+        known = {**self._secrets, **dict.fromkeys(secrets)}
+        self._secrets = dict(list(known.items())[-_MOST:])
+
+    def __call__(self, text: str) -> str:
+        """Return the text with each known secret masked, plain or encoded."""
+        for secret in self._secrets:
+            for value in secret.seen():
+                if len(value) >= _SHORTEST:
+                    for form in self._forms_of(value):
+                        text = text.replace(form, MASK)
+        return text
+
+    def _forms_of(self, value: str) -> tuple[str, ...]:
+        forms = self._forms.get(value)
+        if forms is None:
+            data = value.encode("utf-8", "surrogatepass")
+            found = {
+                value,
+                quote(value, safe="", errors="surrogatepass"),
+                quote_plus(value, errors="surrogatepass"),
+                json.dumps(value)[1:-1],
+                json.dumps(value, ensure_ascii=False)[1:-1],
+                repr(value)[1:-1],
+                base64.b64encode(data).decode(),
+                data.hex(),
+            }
+            # The longest first: a part of it may be another form.
+            forms = tuple(sorted(found, key=len, reverse=True))
+            self._forms = {**dict(list(self._forms.items())[-_MOST:]), value: forms}
+        return forms

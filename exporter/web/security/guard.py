@@ -1,0 +1,53 @@
+"""Stands before the routes: asks for a password, and adds the configured headers."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from exporter.web.app import HEALTHY, READY
+from exporter.web.messages import Handler, Request, Response, text
+from exporter.web.security.file import WebConfig
+from exporter.web.security.passwords import Passwords, Verdict
+
+_CHALLENGE = ("WWW-Authenticate", 'Basic realm="adbpg-job-exporter", charset="UTF-8"')
+_AGAIN = ("Retry-After", "1")  # seconds
+# The server itself adds it to every answer.
+_ALWAYS_SET = "X-Content-Type-Options"
+
+
+class Guard:
+    """A handler around another one.
+
+    Args:
+        handler: answers the requests that may pass.
+        config: asked at every request, since it may have changed.
+        passwords: checks them.
+    """
+
+    def __init__(
+        self, handler: Handler, config: Callable[[], WebConfig], passwords: Passwords
+    ) -> None:
+        self._handler = handler
+        self._config = config
+        self._passwords = passwords
+
+    def __call__(self, request: Request) -> Response:
+        """Answer a request, or refuse it."""
+        config = self._config()
+        response = self._refusal(config, request) or self._handler(request)
+        there = {name for name, _ in response.headers} | {_ALWAYS_SET}
+        added = tuple(header for header in config.headers if header[0] not in there)
+        return replace(response, headers=response.headers + added) if added else response
+
+    def _refusal(self, config: WebConfig, request: Request) -> Response | None:
+        if not config.users:
+            return None
+        if config.probes_without_auth and request.path in (HEALTHY, READY):
+            return None
+        verdict = self._passwords.check(config.users, request.headers.get("authorization", ""))
+        match verdict:
+            case Verdict.GOOD:
+                return None
+            case Verdict.BAD:
+                return text(401, "Unauthorized: a user's name and password are needed.", _CHALLENGE)
+            case Verdict.BUSY:
+                return text(503, "Too many passwords are being checked: ask again.", _AGAIN)

@@ -1,0 +1,125 @@
+"""The web configuration in force: read again when a file changes, the last good one kept."""
+
+import logging
+import os
+import threading
+from collections.abc import Iterable
+from typing import Protocol
+
+from exporter.errors import ConfigurationError, Problem
+from exporter.web.security.file import WebConfig, build, parse
+
+_log = logging.getLogger(__name__)
+_Mark = tuple[int, ...] | None
+_RESTART = "cannot be taken away while serving, since a cut-off file looks like that: restart"
+
+
+class Told(Protocol):
+    """Whoever is told how readings go."""
+
+    def __call__(self, *, good: bool) -> None:
+        """Take note."""
+
+
+class LiveWebConfig:
+    """A web configuration file that may change at any time.
+
+    Args:
+        path: of the file.
+
+    Raises:
+        ConfigurationError: it cannot be used to begin with.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._tell: Told = _nobody
+        self._seen: dict[str, _Mark] = {}
+        self._problems: tuple[Problem, ...] = ()
+        self._reading = threading.Lock()
+        self._config = self._read()
+
+    def begin(self, told: Told) -> None:
+        """Take it into force: log what is unwise, and tell of each reading whether it worked."""
+        self._tell = told
+        told(good=True)
+        _warn(self._config)
+
+    def current(self) -> WebConfig:
+        """Return the last good configuration, after a look at the files.
+
+        Costs one stat for each file. While one caller reads, the others get the previous one.
+        """
+        seen = self._seen
+        if _marks(seen) != seen and self._reading.acquire(blocking=False):
+            try:
+                self._read_again()
+            finally:
+                self._reading.release()
+        return self._config
+
+    def _read_again(self) -> None:
+        try:
+            config = self._read()
+            self._refuse_weaker(config)
+        except ConfigurationError as error:
+            self._tell(good=False)
+            if error.problems != self._problems:
+                self._problems = error.problems
+                for problem in error.problems:
+                    _log.error("web configuration not reloaded", extra={"problem": str(problem)})
+            return
+        self._config = config
+        self._problems = ()
+        self._tell(good=True)
+        _warn(config)
+        _log.info("web configuration reloaded")
+
+    def _read(self) -> WebConfig:
+        """Read all files, and note as what they were found.
+
+        A mark is taken before its file is read, so that a change meanwhile is seen the next time.
+        """
+        self._seen = own = _marks([self._path])
+        parsed = parse(self._path)
+        self._seen = own | _marks(parsed.files)
+        return build(parsed)
+
+    def _refuse_weaker(self, config: WebConfig) -> None:
+        if lost := _lost(self._config, config):
+            raise ConfigurationError([Problem(self._path, 0, 0, lost, _RESTART)])
+
+
+def _marks(paths: Iterable[str]) -> dict[str, _Mark]:
+    """Return by path what changes when a file is written or replaced; None for no file."""
+    return {path: _mark(path) for path in paths}
+
+
+def _mark(path: str) -> _Mark:
+    try:
+        found = os.stat(path)  # noqa: PTH116  half the cost of Path.stat, at every request
+    except (OSError, ValueError):
+        return None
+    return found.st_ctime_ns, found.st_ino, found.st_size, found.st_dev
+
+
+def _lost(before: WebConfig, after: WebConfig) -> str:
+    """Return the key of a protection that was there before and is not after; empty for none."""
+    if before.tls and not after.tls:
+        return "tls_server_config"
+    if before.users and not after.users:
+        return "basic_auth_users"
+    if before.verifies_clients and not after.verifies_clients:
+        return "tls_server_config.client_auth_type"
+    if before.tls and before.tls.allowed_sans and not (after.tls and after.tls.allowed_sans):
+        return "tls_server_config.client_allowed_sans"
+    return ""
+
+
+def _nobody(*, good: bool) -> None:
+    """Take no note."""
+
+
+def _warn(config: WebConfig) -> None:
+    for warning in config.warnings:
+        _log.warning("web configuration", extra={"problem": str(warning)})

@@ -1,0 +1,151 @@
+"""TLS contexts of settings, and what is left to check once a client has shaken hands."""
+
+import ipaddress
+import socket
+import ssl
+import stat
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, cast
+
+from exporter.config.places import Report
+from exporter.sockets import DeadlineTlsSocket
+from exporter.web.security import kinds
+from exporter.web.security.settings import TlsSettings
+
+_LARGEST: Final = 4 << 20  # bytes of a PEM file
+_MISMATCHES: Final = ("KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICATE_ASSIGNED")
+
+
+class _Unusable(Exception):
+    """A key's file cannot be used; the arguments are the key and the message."""
+
+
+@dataclass(frozen=True, slots=True)
+class TlsEndpoint:
+    """How the server speaks TLS.
+
+    Attributes:
+        context: with certificate, versions and authorities; it wraps into DeadlineTlsSocket.
+        allowed_sans: of a client's certificate, one of which it must have; empty for any.
+    """
+
+    context: ssl.SSLContext
+    allowed_sans: frozenset[str] = frozenset()
+
+    def wrap(self, sock: socket.socket) -> DeadlineTlsSocket:
+        """Return the TLS end of a connection, before its handshake; the socket is used up."""
+        wrapped = self.context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
+        return cast("DeadlineTlsSocket", wrapped)
+
+    def admits(self, certificate: Mapping[str, Any] | None) -> bool:
+        """Tell whether a verified certificate, as ``getpeercert`` gives it, has an allowed name."""
+        if not self.allowed_sans:
+            return True
+        return not self.allowed_sans.isdisjoint(alternative_names(certificate or {}))
+
+
+def alternative_names(certificate: Mapping[str, Any]) -> set[str]:
+    """Return the subject's alternative names as Go writes them: DNS, e-mail, URI and IP."""
+    names = set()
+    for kind, value in certificate.get("subjectAltName", ()):
+        if kind in {"DNS", "email", "URI"}:
+            names.add(value)
+        elif kind == "IP Address":
+            names.add(str(ipaddress.ip_address(value.strip())))
+    return names
+
+
+def make_endpoint(settings: TlsSettings, report: Report) -> TlsEndpoint | None:
+    """Return the endpoint of settings; None when their files cannot be used, which is reported."""
+    context = _context(settings)
+    loaded = [
+        _tried(load, context, settings, report) for load in (_load_certificate, _load_authorities)
+    ]
+    if not all(loaded):
+        return None
+    return TlsEndpoint(context, frozenset(settings.client_allowed_sans))
+
+
+def _tried(
+    load: Callable[[ssl.SSLContext, TlsSettings], None],
+    context: ssl.SSLContext,
+    settings: TlsSettings,
+    report: Report,
+) -> bool:
+    try:
+        load(context, settings)
+    except _Unusable as error:
+        key, message = error.args
+        report.problem(settings.place.child(key), message)
+        return False
+    return True
+
+
+def _context(settings: TlsSettings) -> ssl.SSLContext:
+    # A new one at each reading: its new ticket keys end every session that an older one began, so
+    # that nobody resumes past a certificate authority that was taken out.
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.sslsocket_class = DeadlineTlsSocket
+    context.set_alpn_protocols(["http/1.1"])
+    context.minimum_version, context.maximum_version = settings.oldest, settings.max_version
+    if settings.tls12_suites:
+        context.set_ciphers(":".join(settings.tls12_suites))
+    if not settings.prefer_server_cipher_suites:
+        context.options &= ~ssl.OP_CIPHER_SERVER_PREFERENCE
+    for curve in settings.curve_preferences:
+        context.set_ecdh_curve(kinds.CURVES[curve])
+    return context
+
+
+def _load_authorities(context: ssl.SSLContext, settings: TlsSettings) -> None:
+    if not settings.client_ca_file:
+        return
+    _load_certificates(context, "client_ca_file", settings.client_ca_file)
+    # As Go does: whatever is in the file is trusted, an authority in the middle too.
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    context.verify_mode = kinds.CLIENT_AUTH[settings.client_auth_type]
+
+
+def _load_certificate(context: ssl.SSLContext, settings: TlsSettings) -> None:
+    _load_certificates(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), "cert_file", settings.cert_file)
+    key = _read("key_file", settings.key_file)
+    try:
+        # A password, though none is taken: without one OpenSSL would ask at the terminal.
+        context.load_cert_chain(settings.cert_file, settings.key_file, password="")
+    except ssl.SSLError as error:
+        if error.reason in _MISMATCHES:
+            raise _Unusable("key_file", "is not the key of the certificate in cert_file") from None
+        if error.reason:
+            why = error.reason.replace("_", " ").lower()
+            raise _Unusable("cert_file", f"cannot be used: OpenSSL says {why!r}") from None
+        why = "it is encrypted" if b"ENCRYPTED" in key else "it holds none"
+        expected = "expected the path of a file of a PEM private key without a passphrase"
+        raise _Unusable("key_file", f"{expected}: {why}") from None
+    except OSError as error:  # it has gone since it was read
+        raise _Unusable("key_file", f"cannot be read: {error.strerror}") from None
+
+
+def _load_certificates(context: ssl.SSLContext, key: str, path: str) -> None:
+    _read(key, path)
+    try:
+        context.load_verify_locations(path)
+    except ssl.SSLError:
+        expected = "expected the path of a file of PEM certificates"
+        raise _Unusable(key, f"{expected}: it holds none") from None
+    except OSError as error:  # as above
+        raise _Unusable(key, f"cannot be read: {error.strerror}") from None
+
+
+def _read(key: str, path: str) -> bytes:
+    """Return what a file holds; the message names no path, which may be a pasted secret."""
+    try:
+        if not stat.S_ISREG(Path(path).stat().st_mode):
+            raise _Unusable(key, "cannot be read: it is no file")
+        with Path(path).open("rb") as file:
+            return file.read(_LARGEST)
+    except OSError as error:
+        raise _Unusable(key, f"cannot be read: {error.strerror}") from None
+    except ValueError:  # a NUL
+        raise _Unusable(key, "cannot be read: it is no path") from None

@@ -1,0 +1,48 @@
+"""A process with clocks of its own, by libfaketime."""
+
+from pathlib import Path
+
+from tests.processes import KEY
+
+ROOT = Path(__file__).parents[2]
+
+
+class Clocks:
+    """The clocks of a process. It sees a change at once.
+
+    Args:
+        folder: for the file that the library reads.
+        monotonic: to set the monotonic clock, too: for the process, time passes. Without that it
+            is the wall clock that jumps.
+
+    Attributes:
+        environ: of the process.
+    """
+
+    def __init__(self, folder: Path, *, monotonic: bool = True) -> None:
+        self._file = folder / "faketime"
+        self.set("+0s")
+        self.environ = {
+            **KEY,
+            "LD_PRELOAD": _library(),
+            "FAKETIME_TIMESTAMP_FILE": str(self._file),
+            "FAKETIME_NO_CACHE": "1",
+            "FAKETIME_DONT_FAKE_MONOTONIC": "0" if monotonic else "1",
+            "NO_FAKE_STAT": "1",
+        }
+
+    def set(self, offset: str) -> None:
+        """Set them off by so much, such as ``+1h``."""
+        new = self._file.with_suffix(".new")
+        new.write_text(offset + "\n")
+        new.rename(self._file)
+
+
+def _library() -> str:
+    """Return the path of what `make test` installs: the package `libfaketime` of Debian."""
+    found = [
+        *(ROOT / ".tools").glob("faketime/**/libfaketime.so.1"),
+        *Path("/usr/lib").glob("**/libfaketime.so.1"),
+    ]
+    assert found, "libfaketime is missing: run the tests with `make test`, which installs it"
+    return str(found[0])

@@ -1,0 +1,55 @@
+"""A crowd of clients that begin a request and never end it."""
+
+import contextlib
+import resource
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.faults.raw import connect, ids, rest, scenario, vitals
+from tests.processes import exporter, get, simulator
+
+CROWD = 2_000
+HALF = b"GET /metrics HTTP/1.1\r\nHost: x\r\n"
+SLOWEST = 4.0  # seconds; the crowd has five; docs/reliability.md tells the true figure
+
+
+@pytest.fixture
+def many_descriptors() -> Iterator[None]:
+    """This process is the crowd."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (before[1], before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+@pytest.mark.usefixtures("many_descriptors")
+def test_half_open_connections(
+    tmp_path: Path, record_testsuite_property: Callable[[str, object], None]
+) -> None:
+    """Fault 29: through 2,000 half-open requests scrapes are answered in time by at most 80
+    threads, and each of the crowd is dropped."""
+    with (
+        simulator(scenario(ids(5)), tmp_path) as api,
+        exporter(api.configuration(), tmp_path) as it,
+        contextlib.ExitStack() as clients,
+    ):
+        crowd, seconds, threads = [], [], []
+        for number in range(CROWD):
+            crowd.append(clients.enter_context(connect(it, HALF)))
+            if number % 20 == 0:
+                began = time.monotonic()
+                assert get(it.url + "/metrics")[0] == 200
+                seconds.append(time.monotonic() - began)
+                threads.append(vitals(it).threads)
+        for client in crowd:
+            rest(client)  # returns once it is dropped
+
+    p99 = statistics.quantiles(seconds, n=100)[98]
+    record_testsuite_property("fault 29: p99 of a scrape, seconds", round(p99, 3))
+    record_testsuite_property("fault 29: threads", max(threads))
+    assert p99 < SLOWEST
+    assert max(threads) <= 80
