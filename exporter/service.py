@@ -1,5 +1,6 @@
 """The running exporter: what the web room asks of it, and what a reload replaces."""
 
+import gc
 import logging
 import threading
 from collections.abc import Callable
@@ -104,6 +105,8 @@ class Exporter:
             self._poller.adopt(loaded.plan)
             self._loaded = loaded
             self._watch(loaded)
+        # A client is a ring of objects: its connections stay open until the collector comes by.
+        gc.collect()
         logger.info("configuration reloaded")
 
     def web_config_read(self, *, good: bool) -> None:

@@ -29,14 +29,26 @@ class Authority:
             names: as OpenSSL writes a subjectAltName.
             days: until it expires; -1 for yesterday.
         """
-        key, request, certificate = (self._directory / f"server.{end}" for end in ("key", "r", "c"))
+        return _context(*self.issue("server", names, days=days))
+
+    def issue(self, file: str, names: str, *, days: int = 2) -> tuple[Path, Path]:
+        """Return the paths of a new certificate of this authority and of its key.
+
+        Args:
+            file: what their names begin with.
+            names: as OpenSSL writes a subjectAltName.
+            days: until it expires; -1 for yesterday.
+        """
+        certificate, key, request = (
+            self._directory / f"{file}.{end}" for end in ("pem", "key", "r")
+        )
         alternatives = ("-addext", f"subjectAltName={names}")
         _openssl("req", "-new", *_KEY, "-keyout", key, "-out", request, "-subj", "/CN=x",
                  *alternatives)  # fmt: skip
         signer = ("-CA", self.ca_file, "-CAkey", self._key, "-CAcreateserial")
         _openssl("x509", "-req", "-in", request, *signer, "-copy_extensions", "copy",
                  "-days", str(days), "-out", certificate)  # fmt: skip
-        return _context(certificate, key)
+        return certificate, key
 
     def self_signed(self) -> ssl.SSLContext:
         """Return the context of a server whose certificate for localhost nobody has signed."""
@@ -53,6 +65,13 @@ class Authority:
             context.maximum_version = ssl.TLSVersion.TLSv1_1
         context.set_ciphers("ALL:@SECLEVEL=0")  # OpenSSL 3 itself refuses at its usual level
         return context
+
+
+def encrypted(key: Path) -> Path:
+    """Return the path of a copy of a key that needs a passphrase."""
+    copy = key.with_name(f"{key.stem}-encrypted.key")
+    _openssl("pkcs8", "-topk8", "-in", key, "-out", copy, "-passout", "pass:planted")
+    return copy
 
 
 def _context(certificate: Path, key: Path) -> ssl.SSLContext:

@@ -30,6 +30,7 @@ _BY_FAMILY: Final[Mapping[str, type[ApiError]]] = {
     "signaturedoesnotmatch": AuthRejected,
     "incompletesignature": AuthRejected,
     "invalidsecuritytoken": AuthRejected,
+    "missingsecuritytoken": AuthRejected,
     "unauthorized": AuthRejected,
     "illegaltimestamp": ClockSkewed,
     "invalidtimestamp": ClockSkewed,

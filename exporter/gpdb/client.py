@@ -5,13 +5,12 @@ import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-import requests
 import requests.utils
 import urllib3
-from requests.structures import CaseInsensitiveDict
+from urllib3.connectionpool import HTTPConnectionPool
+from urllib3.response import BaseHTTPResponse
 
 from exporter import __version__
 from exporter.clock import Clock
@@ -113,9 +112,8 @@ def random_nonce() -> str:
 class _Route:
     """Where a target's calls go: resolved once, not for each call."""
 
-    base_url: str
+    pool: HTTPConnectionPool
     host: str
-    proxies: dict[str, str]
 
 
 class ApiClient:
@@ -199,11 +197,15 @@ class ApiClient:
             nonce=self._nonce(),
         )
         left = max(ends - self._clock.monotonic(), 0.001)
-        response = self._adapter.send(
-            _prepared(route.base_url, signed),
-            stream=True,
-            timeout=urllib3.Timeout(total=left, connect=min(left, self._api.connect_timeout)),  # type: ignore[arg-type]  # requests passes it on to urllib3
-            proxies=route.proxies,
+        response = route.pool.urlopen(
+            "POST",
+            f"/?{signed.query}",
+            signed.body,
+            {**signed.headers, "accept-encoding": "identity"},
+            retries=False,
+            redirect=False,
+            timeout=urllib3.Timeout(total=left, connect=min(left, self._api.connect_timeout)),
+            preload_content=False,
         )
         try:
             return self._read(response)
@@ -211,11 +213,11 @@ class ApiClient:
             response.close()  # what is left unread makes the connection useless
             raise
 
-    def _read(self, response: requests.Response) -> Answer:
+    def _read(self, response: BaseHTTPResponse) -> Answer:
         clock_skew = self._clock_skew(response.headers.get("date"))
         try:
             body = _body(response, self._api.max_response_bytes)
-            document = answers.parse(response.status_code, response.headers, body)
+            document = answers.parse(response.status, response.headers, body)
         except QueryError as error:
             if isinstance(error, ApiError):
                 error = answers.blame_clock(error, clock_skew)
@@ -236,7 +238,8 @@ class ApiClient:
         url = base_url(target)
         route = self._routes.get(url)
         if route is None:
-            route = self._routes[url] = _Route(url, urlsplit(url).netloc, self._proxies(url))
+            pool = self._adapter.pool(url, self._proxies(url))
+            route = self._routes[url] = _Route(pool, urlsplit(url).netloc)
         return route
 
     def _proxies(self, url: str) -> dict[str, str]:
@@ -247,19 +250,7 @@ class ApiClient:
         return dict(requests.utils.get_environ_proxies(url, no_proxy=None))
 
 
-def _prepared(base: str, signed: SignedRequest) -> requests.PreparedRequest:
-    """Fill in what the adapter needs: ``prepare()`` would parse and quote the URL once more."""
-    request = requests.PreparedRequest()
-    request.method = "POST"
-    request.url = f"{base}/?{signed.query}"
-    request.headers = CaseInsensitiveDict(signed.headers)
-    request.headers["accept-encoding"] = "identity"
-    request.headers["content-length"] = str(len(signed.body))
-    request.body = signed.body
-    return request
-
-
-def _body(response: requests.Response, most: int) -> bytes:
+def _body(response: BaseHTTPResponse, most: int) -> bytes:
     """Read the whole body, uncompressed as we asked for it.
 
     Raises:
@@ -267,10 +258,10 @@ def _body(response: requests.Response, most: int) -> bytes:
         BadAnswer: it is compressed all the same, or its Content-Length is no number.
         ConnectionFailed: it ends before its Content-Length.
     """
-    if 300 <= response.status_code < 400:
+    if 300 <= response.status < 400:
         return b""
     if response.headers.get("content-encoding", "identity").lower() != "identity":
-        if response.status_code >= 400:  # a gateway's page: the status says enough
+        if response.status >= 400:  # a gateway's page: the status says enough
             return b""
         raise BadAnswer("the body is compressed, which was not asked for")
     declared = response.headers.get("content-length", "")
@@ -279,10 +270,9 @@ def _body(response: requests.Response, most: int) -> bytes:
     too_large = AnswerTooLarge(f"the body has more than {most} bytes")
     if declared.isdecimal() and (len(declared) > 15 or int(declared) > most):
         raise too_large
-    raw: Any = response.raw
-    body: bytes = raw.read(most + 1, decode_content=False)
+    body = response.read(most + 1, decode_content=False)
     if len(body) > most:
         raise too_large
-    if raw.length_remaining:  # urllib3 looks at it only when nothing more can be read
+    if response.length_remaining:  # urllib3 looks at it only when nothing more can be read
         raise ConnectionFailed("the connection was closed inside the body")
     return body

@@ -27,9 +27,9 @@ def unreadable(file: Path) -> None:
 
 
 BROKEN: dict[str, tuple[str, Callable[[Path], object]]] = {
-    "an unknown key": ("config.yaml:5:5: ", lambda f: f.write_text(_with("names", "namespce"))),
-    "not YAML": ("config.yaml:3:14: ", lambda f: f.write_text(_with("cn-hangzhou", "[cn"))),
-    "half of it": ("config.yaml:2:5: ", lambda f: f.write_text(configuration("job")[:30])),
+    "an unknown key": ("config.yaml:4:5: ", lambda f: f.write_text(_with("db_inst", "db_isnt"))),
+    "not YAML": ("config.yaml:4:19: ", lambda f: f.write_text(_with("cn-hangzhou", "[cn"))),
+    "half of it": ("config.yaml:4:1: ", lambda f: f.write_text(configuration("job")[:30])),
     "a job twice": (
         "config.yaml:9:9: ",
         lambda f: f.write_text(configuration("job", "job")),
@@ -56,7 +56,7 @@ def test_reload_of_a_broken_file(tmp_path: Path, broken: str, how: str) -> None:
         with exporter(good, tmp_path, LIFECYCLE) as it:
             file = tmp_path / "config.yaml"
             spoil(file)
-            status, problems = _reload(it, how)
+            status, problems = _reload(it, how, place)
             page = scrape(it)
 
             assert status == 400
@@ -70,13 +70,12 @@ def test_reload_of_a_broken_file(tmp_path: Path, broken: str, how: str) -> None:
             assert scrape(it).value(SUCCESSFUL) == 1
 
 
-def _reload(process: Process, how: str) -> tuple[int, str]:
-    """Return the answer to a reload; of a signal the log tells."""
+def _reload(process: Process, how: str, place: str) -> tuple[int, str]:
+    """Return the answer to a reload; to a signal it is the line in the log that tells a place."""
     if how == "POST":
         return post(process.url + "/-/reload")
     process.popen.send_signal(signal.SIGHUP)
-    line = process.wait_for_log("configuration not reloaded")
-    return 400, line
+    return 400, process.wait_for_log(f'"configuration not reloaded" problem="{place}')
 
 
 @dataclass

@@ -1,5 +1,6 @@
 """Clocks that are wrong, jump, or tell another zone."""
 
+import time
 from pathlib import Path
 
 import pytest

@@ -134,6 +134,7 @@ BY_CODE = [
     ("IncompleteSignature", 400, AuthRejected),
     ("InvalidSecurityToken.Expired", 400, AuthRejected),
     ("InvalidSecurityToken.MismatchWithAccessKey", 404, AuthRejected),
+    ("MissingSecurityToken", 400, AuthRejected),
     ("Unauthorized", 403, AuthRejected),
     ("IllegalTimestamp", 400, ClockSkewed),
     ("InvalidTimeStamp.Expired", 400, ClockSkewed),

@@ -18,6 +18,9 @@ _LARGEST: Final = 4 << 20  # bytes of a PEM file
 _MISMATCHES: Final = ("KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICATE_ASSIGNED")
 
 
+_Step = Callable[[ssl.SSLContext, TlsSettings], None]
+
+
 class _Unusable(Exception):
     """A key's file cannot be used; the arguments are the key and the message."""
 
@@ -60,22 +63,16 @@ def alternative_names(certificate: Mapping[str, Any]) -> set[str]:
 def make_endpoint(settings: TlsSettings, report: Report) -> TlsEndpoint | None:
     """Return the endpoint of settings; None when their files cannot be used, which is reported."""
     context = _context(settings)
-    loaded = [
-        _tried(load, context, settings, report) for load in (_load_certificate, _load_authorities)
-    ]
-    if not all(loaded):
-        return None
-    return TlsEndpoint(context, frozenset(settings.client_allowed_sans))
+    good = [_tried(step, context, settings, report) for step in (_check_certificate, _check_key)]
+    if all(good):
+        good.append(_tried(_load_pair, context, settings, report))
+    good.append(_tried(_load_authorities, context, settings, report))
+    return TlsEndpoint(context, frozenset(settings.client_allowed_sans)) if all(good) else None
 
 
-def _tried(
-    load: Callable[[ssl.SSLContext, TlsSettings], None],
-    context: ssl.SSLContext,
-    settings: TlsSettings,
-    report: Report,
-) -> bool:
+def _tried(step: _Step, context: ssl.SSLContext, settings: TlsSettings, report: Report) -> bool:
     try:
-        load(context, settings)
+        step(context, settings)
     except _Unusable as error:
         key, message = error.args
         report.problem(settings.place.child(key), message)
@@ -108,9 +105,20 @@ def _load_authorities(context: ssl.SSLContext, settings: TlsSettings) -> None:
     context.verify_mode = kinds.CLIENT_AUTH[settings.client_auth_type]
 
 
-def _load_certificate(context: ssl.SSLContext, settings: TlsSettings) -> None:
+def _check_certificate(_: ssl.SSLContext, settings: TlsSettings) -> None:
     _load_certificates(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), "cert_file", settings.cert_file)
+
+
+def _check_key(_: ssl.SSLContext, settings: TlsSettings) -> None:
     key = _read("key_file", settings.key_file)
+    # An encrypted one is told from none at all here: OpenSSL's error is the same.
+    if b"PRIVATE KEY-----" not in key or b"ENCRYPTED" in key:
+        expected = "expected the path of a file of a PEM private key without a passphrase"
+        why = "it is encrypted" if b"ENCRYPTED" in key else "it holds none"
+        raise _Unusable("key_file", f"{expected}: {why}")
+
+
+def _load_pair(context: ssl.SSLContext, settings: TlsSettings) -> None:
     try:
         # A password, though none is taken: without one OpenSSL would ask at the terminal.
         context.load_cert_chain(settings.cert_file, settings.key_file, password="")
@@ -120,9 +128,7 @@ def _load_certificate(context: ssl.SSLContext, settings: TlsSettings) -> None:
         if error.reason:
             why = error.reason.replace("_", " ").lower()
             raise _Unusable("cert_file", f"cannot be used: OpenSSL says {why!r}") from None
-        why = "it is encrypted" if b"ENCRYPTED" in key else "it holds none"
-        expected = "expected the path of a file of a PEM private key without a passphrase"
-        raise _Unusable("key_file", f"{expected}: {why}") from None
+        raise _Unusable("key_file", "cannot be used: OpenSSL finds no key in it") from None
     except OSError as error:  # it has gone since it was read
         raise _Unusable("key_file", f"cannot be read: {error.strerror}") from None
 
