@@ -19,7 +19,7 @@ update_once() {
 
 if ! command -v apt-get >/dev/null; then
     missing=""
-    for tool in prometheus promtool chromium openssl; do
+    for tool in prometheus promtool chromium curl openssl; do
         command -v "$tool" >/dev/null || missing="$missing $tool"
     done
     [ -z "$missing" ] && exit 0
@@ -39,6 +39,7 @@ fi
 
 wanted=""
 command -v chromium >/dev/null || wanted="$wanted chromium"
+command -v curl >/dev/null || wanted="$wanted curl"
 command -v openssl >/dev/null || wanted="$wanted openssl"
 if [ -n "$wanted" ]; then
     update_once

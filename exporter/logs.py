@@ -6,9 +6,13 @@ The message is a fixed text; what varies is in fields (``extra``), where it is e
 import json
 import logging
 import math
+import os
+import select
 import sys
 import threading
+import time
 import traceback
+from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,6 +30,7 @@ Redact = Callable[[str], str]
 
 _LONGEST_VALUE = 400  # characters of one field
 _LONGEST_ERROR = 200  # characters of the field ``error``: others choose what is in it
+_MOST_LINES = 100  # with one message, in a minute
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 # Their lines at debug hold URLs and headers of requests, tokens among them.
 _LIBRARIES = ("urllib3", "requests")
@@ -75,6 +80,90 @@ def place(error: BaseException) -> str:
     return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
 
 
+class Outlet(logging.Handler):
+    """Writes lines to where perhaps nobody reads them: a pipe that is full, a disk that is.
+
+    A line that would have to wait is dropped, so that no scrape waits for a reader of the log.
+    Before the next line that is written stands one that tells how many were dropped.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        super().__init__()
+        self._descriptor = descriptor
+        self._poll = select.poll()
+        self._poll.register(descriptor, select.POLLOUT)
+        self._dropped = 0
+        self._is_cut = False  # the last line has no end
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record's line, or count it as dropped."""
+        if self._dropped:
+            facts = {"msg": "log lines were dropped", "levelname": "WARNING"}
+            notice = logging.makeLogRecord({**facts, "dropped": self._dropped})
+            if self._write(self.format(notice)):
+                self._dropped = 0
+        if self._dropped or not self._write(self.format(record)):
+            self._dropped += 1
+
+    def _write(self, line: str) -> bool:
+        left = f"{line}\n".encode("utf-8", "backslashreplace")
+        if self._is_cut:
+            left = b"\n" + left
+        while left and self._poll.poll(0):
+            try:
+                # So much a pipe that has room at all takes without making us wait.
+                written = os.write(self._descriptor, left[: select.PIPE_BUF])
+            except OSError:
+                break
+            self._is_cut = True
+            left = left[written:]
+        self._is_cut = self._is_cut and bool(left)
+        return not left
+
+
+class RateLimit(logging.Filter):
+    """Lets so many lines with one message through in a minute, then tells how many it left out.
+
+    The fields of a line may come from the API, which can say something new about thousands of
+    jobs in every scrape. Lines at debug are not limited: whoever asks for them wants them all.
+
+    Args:
+        tell: takes a record that says how many lines were left out, once the minute is over and
+            there is a line again, whatever its message.
+        clock: gives monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        tell: Callable[[logging.LogRecord], object],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__()
+        self._tell = tell
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._lines: Counter[str] = Counter()
+        self._ends = clock() + 60.0
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether the record may be written."""
+        if record.levelno <= logging.DEBUG:
+            return True
+        now, before = self._clock(), Counter[str]()
+        with self._lock:
+            if now >= self._ends:
+                before, self._lines = self._lines, Counter()
+                self._ends = now + 60.0
+            self._lines[str(record.msg)] += 1
+            passes = self._lines[str(record.msg)] <= _MOST_LINES
+        for message, lines in before.items():
+            if lines > _MOST_LINES:
+                facts = {"msg": "log lines were left out", "levelname": "WARNING"}
+                counted = {"about": message, "left_out": lines - _MOST_LINES}
+                self._tell(logging.makeLogRecord({**facts, **counted}))
+        return passes
+
+
 def set_up(level: str, style: LogFormat, redact: Redact = str) -> None:
     """Send this process's log to standard error; faults that nobody caught, too.
 
@@ -83,13 +172,21 @@ def set_up(level: str, style: LogFormat, redact: Redact = str) -> None:
         style: of the lines.
         redact: takes known secrets out of a text.
     """
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _handler()
     handler.setFormatter(LineFormatter(style, redact))
+    handler.addFilter(RateLimit(handler.handle))
     logging.basicConfig(level=LEVELS[level], handlers=[handler], force=True)
     for library in _LIBRARIES:
         logging.getLogger(library).setLevel(max(LEVELS[level], logging.WARNING))
     sys.excepthook = lambda _kind, error, _traceback: _log_uncaught(error)
     threading.excepthook = lambda uncaught: _log_uncaught(uncaught.exc_value)
+
+
+def _handler() -> logging.Handler:
+    try:
+        return Outlet(sys.stderr.fileno())
+    except (AttributeError, OSError):  # it was closed, or is no file
+        return logging.StreamHandler(sys.stderr)
 
 
 def _log_uncaught(error: BaseException | None) -> None:

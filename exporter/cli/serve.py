@@ -2,7 +2,9 @@
 
 import argparse
 import logging
+import os
 import secrets
+import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 
@@ -71,8 +73,18 @@ def start_servers(
         server.start()
         logger.info("listening", extra={"address": format_address(server.address)})
         if asked[1] == 0:  # whoever asks for any port reads here which one it is
-            print(f"listening on {format_address(server.address)}", flush=True)
+            _tell(f"listening on {format_address(server.address)}")
     return servers
+
+
+def _tell(line: str) -> None:
+    """Print a line; whoever started us may have closed standard output, or its disk is full."""
+    try:
+        print(line, flush=True)
+    except OSError as error:
+        logger.warning("standard output is of no use", extra={"error": error.strerror})
+        # What is still buffered would make the interpreter end with an exit code of its own.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def wait(exporter: Exporter, servers: Sequence[Server], signals: Signals) -> None:

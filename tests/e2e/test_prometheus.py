@@ -9,8 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import bcrypt
 import pytest
 
+from tests.certificates import Authority
 from tests.processes import (
     ACCESS_KEYS,
     ONE_NAMESPACE,
@@ -52,10 +54,16 @@ def tool(name: str) -> str:
 
 
 @contextmanager
-def prometheus(target: str, folder: Path) -> Iterator[tuple[str, list[str]]]:
-    """Start a real Prometheus that scrapes a target; gives its address and its log."""
+def prometheus(target: str, folder: Path, further: str = "") -> Iterator[tuple[str, list[str]]]:
+    """Start a real Prometheus that scrapes a target; gives its address and its log.
+
+    Args:
+        target: its address.
+        folder: for its files.
+        further: lines of its scrape configuration.
+    """
     (folder / "prometheus.yml").write_text(
-        CONFIGURATION.replace("TARGET", target.removeprefix("http://"))
+        CONFIGURATION.replace("TARGET", target.removeprefix("http://")) + further
     )
     log: list[str] = []
     listening = threading.Event()
@@ -166,3 +174,32 @@ def test_the_demo_in_prometheus(tmp_path: Path) -> None:
         eventually(lambda: len(ask(server, moving)) >= 3, "at least three jobs move")
 
         assert len(ask(server, "count by (status) (adbpg_job_status == 1)")) >= 5
+
+
+def test_prometheus_shows_certificate_and_password(tmp_path: Path) -> None:
+    """A stock Prometheus scrapes a port with TLS, client certificates and users."""
+    authority = Authority(tmp_path)
+    authority.issue("server", "DNS:localhost,IP:127.0.0.1")
+    authority.issue("client", "DNS:prometheus.example")
+    hashed = bcrypt.hashpw(b"right", bcrypt.gensalt(4)).decode()
+    (tmp_path / "web.yaml").write_text(
+        "tls_server_config:\n  cert_file: server.pem\n  key_file: server.key\n"
+        "  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: ca.pem\n"
+        "  client_allowed_sans: [prometheus.example]\n"
+        f"basic_auth_users:\n  prometheus: {hashed}\n"
+    )
+    further = """\
+    scheme: https
+    basic_auth: {username: prometheus, password: right}
+    tls_config: {ca_file: ca.pem, cert_file: client.pem, key_file: client.key}
+"""
+
+    with (
+        simulator(SCENARIO, tmp_path) as api,
+        exporter(api.configuration(), tmp_path, "--web.config.file=web.yaml") as it,
+        prometheus(it.url, tmp_path, further) as (server, _),
+    ):
+        eventually(lambda: ask(server, "up") != [], "a first scrape")
+
+        assert ask(server, "up")[0]["value"][1] == "1"  # type: ignore[index]
+        assert len(ask(server, "adbpg_job_info")) == 5

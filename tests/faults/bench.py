@@ -10,6 +10,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
@@ -120,16 +121,19 @@ class Scrape:
     """A scrape that was answered with 200.
 
     Attributes:
-        page: its samples.
         text: as it came.
         budget: seconds that it had.
         seconds: that it took.
     """
 
-    page: Page
     text: str
     budget: float
     seconds: float
+
+    @cached_property
+    def page(self) -> Page:
+        """Its samples, as Prometheus' own parser reads them."""
+        return Page(self.text)
 
     @property
     def overshoot(self) -> float:
@@ -193,7 +197,7 @@ def scrape(process: Process, budget: float = BUDGET) -> Scrape:
     status, text = get(process.url + "/metrics", X_Prometheus_Scrape_Timeout_Seconds=timeout)
     seconds = time.monotonic() - started
     assert status == 200, text
-    return Scrape(Page(text), text, budget, seconds)
+    return Scrape(text, budget, seconds)
 
 
 @dataclass(frozen=True)

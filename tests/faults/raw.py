@@ -1,5 +1,6 @@
-"""What the fault bench needs beside real processes: clients on raw sockets, starts under
-hardship, and a process's vital signs as Linux tells them. Linux only, as /proc is.
+"""Clients on raw sockets, starts under hardship, and a process's vital signs.
+
+Linux only, as /proc is.
 """
 
 import contextlib
@@ -13,7 +14,6 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 from urllib.parse import urlsplit
 
 from tests.processes import (
@@ -161,9 +161,7 @@ def back_to(process: Process, before: Vitals, *, pooled: int = 0) -> None:
 
     def is_back() -> bool:
         now = vitals(process)
-        return (
-            now.threads <= before.threads and now.descriptors <= before.descriptors + pooled
-        )
+        return now.threads <= before.threads and now.descriptors <= before.descriptors + pooled
 
     eventually(is_back, f"{vitals(process)} is back to {before}")
 
@@ -191,11 +189,12 @@ def launched(
     folder: Path,
     *flags: str,
     before: Sequence[str] = (),
-    stdout: int | IO[str] = subprocess.DEVNULL,
-    stderr: int | IO[str] = subprocess.PIPE,
+    stdout: int | None = subprocess.DEVNULL,
+    stderr: int | None = subprocess.PIPE,
 ) -> Iterator[Process]:
-    """Start the exporter on ``config.yaml`` of a folder, on a free port, where the usual start
-    cannot be used. Where it listens is asked of the system, so that its outputs may be broken.
+    """Start the exporter on ``config.yaml`` of a folder, where the usual start cannot be used.
+
+    Where it listens is asked of the system, so that its outputs may be broken.
 
     Args:
         folder: to run in.
@@ -235,7 +234,7 @@ def _port(popen: subprocess.Popen[str]) -> int:
     assert popen.poll() is None, f"exit code {popen.returncode} before it listened"
     folder = Path(f"/proc/{popen.pid}")
     with contextlib.suppress(OSError):  # a descriptor that was just closed
-        own = {os.readlink(each) for each in (folder / "fd").iterdir()}
+        own = {str(each.readlink()) for each in (folder / "fd").iterdir()}
         for line in (folder / "net/tcp").read_text().splitlines()[1:]:
             fields = line.split()
             if fields[3] == "0A" and f"socket:[{fields[9]}]" in own:

@@ -1,9 +1,8 @@
 """Configurations that are made to hurt: each refused soon, in little memory, without a secret."""
 
-import os
-import resource
+import json
 import subprocess
-import threading
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.raw import MIB, configuration, forget_peak, vitals
-from tests.processes import KEY, _plain_environ, command, exporter, post
+from tests.processes import KEY, PATIENCE, _plain_environ, command, exporter, post
 
 GOOD = configuration("job")
 PLANTED = "planted-in-line"
@@ -22,11 +21,11 @@ SOON = 15.0  # seconds; docs/reliability.md tells the true figures, which are un
 
 def laughs() -> str:
     """Nine levels of nine aliases each: a billion texts."""
-    lines = [f"a0: &a0 [{PLANTED}]"]
+    lines = [f"  - &a0 [{PLANTED}]"]
     for level in range(1, 10):
         aliases = ", ".join([f"*a{level - 1}"] * 9)
-        lines.append(f"a{level}: &a{level} [{aliases}]")
-    return "\n".join(lines) + "\n" + GOOD
+        lines.append(f"  - &a{level} [{aliases}]")
+    return GOOD + "job_labels:\n" + "\n".join(lines)
 
 
 def merges() -> str:
@@ -35,13 +34,16 @@ def merges() -> str:
     for level in range(1, 30):
         merged = ", ".join([f"*m{level - 1}"] * 9)
         lines.append(f"m{level}: &m{level}\n  <<: [{merged}]")
-    return "\n".join(lines) + "\n" + GOOD
+    return "\n".join(lines) + "\nscrape: {<<: *m29}\n" + GOOD
 
 
 BOMBS: dict[str, tuple[str, Callable[[], str | bytes]]] = {
     "aliases": ("an anchor", laughs),
-    "merges": ("an anchor", merges),
-    "merge key": ("a merge key", lambda: GOOD.replace("    region_id", "    <<: {}\n    region_id")),
+    "merges": ("a merge key", merges),
+    "merge key": (
+        "a merge key",
+        lambda: GOOD.replace("    region_id", "    <<: {}\n    region_id"),
+    ),
     "flow depth": ("levels of nesting", lambda: GOOD + "x: " + "[" * 1_000_000),
     "flow mapping depth": ("levels of nesting", lambda: GOOD + "x: " + "{a: " * 1_000_000),
     "block depth": (
@@ -51,10 +53,10 @@ BOMBS: dict[str, tuple[str, Callable[[], str | bytes]]] = {
     "100 MB": ("at most 4 MiB", lambda: GOOD + "# " + "x" * (100 << 20)),
     "values": ("values in a file", lambda: GOOD + "x: [" + "a," * 2_000_000 + "a]"),
     "keys": ("values in a file", lambda: GOOD + "x: {" + ",".join(map(str, range(600_000))) + "}"),
-    "jobs": ("", lambda: configuration(*(str(n) for n in range(130_000)))),
-    "problems": ("too many problems", lambda: GOOD + "x: 1\n" + "".join(_unknown(100_000))),
-    "long text": ("control character", lambda: GOOD + 'x: "' + "\\0" * 2_000_000 + '"'),
-    "tag": ("a tag", lambda: GOOD + f'x: !!python/object/apply:os.system ["echo {PLANTED}"]'),
+    "jobs": ("values in a file", lambda: configuration(*(f"j{n}" for n in range(60_000)))),
+    "problems": ("too many problems", lambda: GOOD + "x: 1\n" + "".join(_unknown(90_000))),
+    "long text": ("label", lambda: GOOD + 'job_labels: ["' + "\\0" * 2_000_000 + '"]'),
+    "tag": ("a tag", lambda: GOOD + f"job_files: !!python/object/apply:os.system [{PLANTED}]"),
     "own tag": ("a tag", lambda: GOOD.replace(PLANTED, f"!vault {PLANTED}")),
     "duplicate key": ("given twice", lambda: GOOD + f"targets: {PLANTED}\n"),
     "two documents": ("a second document", lambda: f"{GOOD}---\n{GOOD}"),
@@ -92,26 +94,30 @@ class Cost:
     text: str
 
 
+# A process is charged with the memory of the one that starts it: so pytest cannot do that itself.
+METER = """
+import json, os, sys, time
+began = time.monotonic()
+child = os.posix_spawn(sys.argv[1], sys.argv[1:], os.environ)
+_, status, usage = os.wait4(child, 0)
+seconds = time.monotonic() - began
+print(json.dumps([os.waitstatus_to_exitcode(status), seconds, usage.ru_maxrss]))
+"""
+
+
 def cost(folder: Path, *arguments: str) -> Cost:
     """Run a command of ours to its end."""
-    began = time.monotonic()
-    with (folder / "err").open("w+") as err:
-        popen = subprocess.Popen(
-            command(*arguments),
-            env={**_plain_environ(), **KEY},
-            cwd=folder,
-            stdout=err,
-            stderr=err,
-        )
-        guard = threading.Timer(60, popen.kill)
-        guard.start()
-        _, status, usage = os.wait4(popen.pid, 0)
-        guard.cancel()
-        popen.returncode = os.waitstatus_to_exitcode(status)
-        err.seek(0)
-        text = err.read()
-    seconds = time.monotonic() - began
-    return Cost(popen.returncode, seconds, usage.ru_maxrss << 10, text)
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", METER, *command(*arguments)],
+        env={**_plain_environ(), **KEY},
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=True,
+    )
+    code, seconds, kibibytes = json.loads(done.stdout.splitlines()[-1])
+    return Cost(code, seconds, kibibytes << 10, done.stderr)
 
 
 @pytest.fixture(scope="module")
@@ -139,8 +145,7 @@ def test_a_bomb_at_start(
     how: str,
     record_testsuite_property: Callable[[str, object], None],
 ) -> None:
-    """Fault 38: a configuration that is made to hurt is refused within a second and 32 MiB, with
-    a clear line and no secret."""
+    """Fault 38: a bomb is refused within a second and 32 MiB, clearly and with no secret."""
     part, make = BOMBS[bomb]
     plant(tmp_path, make())
 
@@ -164,10 +169,10 @@ def test_bombs_at_a_reload(
 ) -> None:
     """Fault 38: a reload refuses each of them likewise, one after the other, and serves on."""
     with exporter(GOOD, tmp_path, "--web.enable-lifecycle") as it:
-        before = vitals(it).resident
         for bomb, (part, make) in BOMBS.items():
             plant(tmp_path, make())
             forget_peak(it)
+            before = vitals(it).resident
             began = time.monotonic()
             status, text = post(it.url + "/-/reload")
             seconds, more = time.monotonic() - began, vitals(it).peak - before
@@ -178,7 +183,6 @@ def test_bombs_at_a_reload(
             assert part in text, bomb
             assert "planted" not in text, bomb
             assert more < MOST_MEMORY, bomb
-        assert "planted" not in "\n".join(line for line in it.log if "msg=configuration" not in line)
+        assert not [line for line in it.log if "planted" in line]
         plant(tmp_path, GOOD)
         assert post(it.url + "/-/reload")[0] == 200
-        assert resource.getpagesize()

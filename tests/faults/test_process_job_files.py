@@ -45,8 +45,7 @@ def told(process: Process, part: str) -> list[str]:
 
 
 def test_a_half_written_job_file(tmp_path: Path) -> None:
-    """Fault 36: while a job file is written piece by piece, the jobs of before stay, and a gauge
-    tells; when it is whole, its jobs are there at the next scrape."""
+    """Fault 36: while a job file is half-written its old jobs stay, and a gauge tells."""
     with watching(tmp_path, "own") as it:
         file = tmp_path / "jobs/a.yaml"
         file.write_text(job_file("old"))
@@ -83,8 +82,7 @@ def test_an_emptied_job_file(tmp_path: Path, content: str) -> None:
 
 
 def test_a_deleted_job_file(tmp_path: Path) -> None:
-    """Fault 36: with its job file a job goes, with the whole folder all of them; no scrape fails,
-    and all come back with the files."""
+    """Fault 36: jobs go with their file, or with its folder, and come back with it."""
     with watching(tmp_path, "own") as it:
         file = tmp_path / "jobs/a.yaml"
         file.write_text(job_file("a"))
@@ -128,8 +126,7 @@ class ConfigMap:
 
 
 def test_a_config_map_is_swapped_under_scraping(tmp_path: Path) -> None:
-    """Fault 36: through many symlink swaps each scrape shows wholly the old or the new list, and
-    no file is ever called broken."""
+    """Fault 36: through symlink swaps each scrape is wholly of one list, and none is broken."""
     lists = [("a1", "a2", "a3"), ("b1", "b2")]
     with watching(tmp_path) as it:
         config_map = ConfigMap(tmp_path / "jobs")
@@ -181,8 +178,7 @@ def test_a_job_twice_in_a_job_file(tmp_path: Path) -> None:
 
 
 def test_a_job_in_two_sources(tmp_path: Path) -> None:
-    """Fault 55: between sources the configuration wins, then the first file; each job is there
-    once, and the log warns once."""
+    """Fault 55: of two sources the configuration wins, then the first file; one warning each."""
     with watching(tmp_path, "own") as it:
         (tmp_path / "jobs/a.yaml").write_text(job_file("own", "a"))
         (tmp_path / "jobs/b.yaml").write_text(job_file("a", "b"))

@@ -48,8 +48,7 @@ def _with(old: str, new: str) -> str:
 @pytest.mark.parametrize("broken", BROKEN)
 @pytest.mark.parametrize("how", ["POST", "SIGHUP"])
 def test_reload_of_a_broken_file(tmp_path: Path, broken: str, how: str) -> None:
-    """Fault 35: a broken file is answered by 400 and its place, sets the gauge, and the old
-    configuration goes on, until the next good one."""
+    """Fault 35: a broken file gets a 400 with its place, and the old configuration goes on."""
     place, spoil = BROKEN[broken]
     with Upstream(well) as api:
         good = configuration("job", api=api.url)
@@ -119,8 +118,7 @@ def looks(text: str) -> tuple[tuple[str, ...], frozenset[str], frozenset[str]]:
 def test_many_reloads_under_load(
     tmp_path: Path, record_testsuite_property: Callable[[str, object], None]
 ) -> None:
-    """Fault 37: through hundreds of reloads under constant scraping no scrape fails, each page is
-    wholly of one configuration, and nothing is left behind."""
+    """Fault 37: through reloads under load no scrape fails or mixes, and nothing is left behind."""
     with Upstream(well) as api:
         a = configuration("a1", "a2", "a3", api=api.url, extra="job_labels: [team]\n")
         b = configuration("b1", "b2", api=api.url, extra="job_labels: [pipeline]\n")
@@ -140,7 +138,7 @@ def test_many_reloads_under_load(
             assert [len(infos) for infos, *_ in known] == [3, 2]
             assert {status for status, _ in pages} == {200}
             assert {looks(text) for _, text in pages} <= set(known)
-            assert not [text for _, text in pages if re.search(r"^adbpg_job_up{.*} 0", text, re.M)]
+            assert not [text for _, text in pages if re.search(r"\nadbpg_job_up{.*} 0", text)]
             back_to(it, before, pooled=2)  # a first scrape asks with one call alone
             record_testsuite_property("fault 37: scrapes", len(pages))
             late = sum('scrape_jobs{result="late"} 0' not in text for _, text in pages)

@@ -30,8 +30,10 @@ def many_descriptors() -> Iterator[None]:
 def test_half_open_connections(
     tmp_path: Path, record_testsuite_property: Callable[[str, object], None]
 ) -> None:
-    """Fault 29: through 2,000 half-open requests scrapes are answered in time by at most 80
-    threads, and each of the crowd is dropped."""
+    """Fault 29: through 2,000 half-open requests scrapes are in time, and each of them is dropped.
+
+    At most 80 threads do it.
+    """
     with (
         simulator(scenario(ids(5)), tmp_path) as api,
         exporter(api.configuration(), tmp_path) as it,

@@ -38,7 +38,7 @@ def test_silent_name_server(
         ) as it:
             first = it.scrape()
             early = status(it.process, "Threads")
-            pages = [it.scrape(0.05) for _ in range(100)]
+            pages = [it.scrape(0.1) for _ in range(100)]
             late = status(it.process, "Threads")
 
     overshoot = max(page.overshoot for page in [first, *pages])

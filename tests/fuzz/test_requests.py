@@ -1,0 +1,144 @@
+"""Whatever clients send to our own server, it answers, and goes on to answer others."""
+
+import base64
+import contextlib
+import logging
+import socket
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.collector import render
+from exporter.instruments import Instruments
+from exporter.model import JobState, JobStatus, Observation, ScrapeResult, Snapshot
+from exporter.secret import Secret
+from exporter.web.app import App, ScrapeTimeouts, Settings
+from exporter.web.connection import Limits
+from exporter.web.security import Guard, Passwords, WebConfig
+from exporter.web.server import Server
+from tests.fuzz.amount import tries
+from tests.fuzz.pages import NOW, REF, LogLines
+from tests.fuzz.requests import USER, Talk, talks
+
+SLOTS = 8
+TALKS = 5  # connections in an example
+MOST = 4  # requests on a connection
+PATIENCE = 30.0  # seconds until a server that should have answered is given up
+GOOD = (
+    b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+    b"Authorization: Basic %b\r\n\r\n" % base64.b64encode(USER)
+)
+# ``USER``, at bcrypt's lowest cost.
+USERS = {b"a": Secret("$2b$04$Y6e8LyAW/ipWH02zcAhwHexa4CeeCBuYbmvyhUP.H3sRuHr74B2DK")}
+
+Record = Callable[[str, object], None]
+
+
+class SnapshotBackend:
+    """Mimics the exporter behind the routes: one running job, seen once, and real counters."""
+
+    def __init__(self) -> None:
+        self._instruments = Instruments("1.2.3")
+        self._instruments.watch(["main"], ["Ask"])
+        state = JobState(JobStatus.RUNNING, completed=False, progress=1600, created=1.7e9)
+        seen = Observation(REF, ScrapeResult.FRESH, state, up=True, queried_at=NOW.wall)
+        self._snapshot = Snapshot(NOW.wall, 0.25, (seen,), {}, {})
+
+    def scrape(self, accept: str, names: tuple[str, ...], budget: float) -> tuple[str, bytes]:
+        """Return a real page."""
+        assert 0 < budget <= 300
+        return render(self.last_seen, self._instruments.registry, accept=accept, names=names)
+
+    def last_seen(self) -> Snapshot:
+        """Return the one job."""
+        return self._snapshot
+
+    def reload(self) -> None:
+        """Find nothing new."""
+
+    def is_ready(self) -> bool:
+        """Never stop."""
+        return True
+
+
+def statuses(received: bytes) -> list[int]:
+    """Return the statuses of responses in a row; fail where the row is no such thing."""
+    found, start = [], 0
+    while start < len(received):
+        end = received.index(b"\r\n\r\n", start) + 4
+        line, *fields = received[start : end - 4].decode("ascii").split("\r\n")
+        version, status, _ = line.split(" ", 2)
+        assert version == "HTTP/1.1"
+        headers = dict(field.split(": ", 1) for field in fields)
+        found.append(int(status))
+        # A response to HEAD tells the length of a body that does not follow.
+        is_bare = end == len(received) or received.startswith(b"HTTP/1.1 ", end)
+        start = end if is_bare else end + int(headers["Content-Length"])
+        assert start <= len(received), "cut off"
+    return found
+
+
+def send(server: Server, segments: list[bytes]) -> bytes:
+    """Send segments, say that no more will come, and return all that is answered."""
+    received = bytearray()
+    with socket.create_connection(server.address, PATIENCE) as sock:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for segment in segments:
+            sock.sendall(segment)
+        sock.shutdown(socket.SHUT_WR)
+        while data := sock.recv(65_536):
+            received += data
+    return bytes(received)
+
+
+@contextlib.contextmanager
+def serving(users: Mapping[bytes, Secret]) -> Iterator[Server]:
+    """A server on real sockets, with fewer slots than usual."""
+    app = App(SnapshotBackend(), Settings("1.2.3", lifecycle=True), ScrapeTimeouts)
+    config = WebConfig(users=users)
+    guard = Guard(app, lambda: config, Passwords(b"key"))
+    running = Server(("127.0.0.1", 0), guard, limits=Limits(slots=SLOTS))
+    running.start()
+    try:
+        yield running
+    finally:
+        running.stop(PATIENCE)
+
+
+@pytest.mark.parametrize(
+    ("users", "part", "expected"),
+    [({}, 1, {200, 400, 404, 405}), (USERS, 5, {200, 400, 401})],
+    ids=["open", "with passwords"],
+)
+def test_any_requests(
+    users: Mapping[bytes, Secret],
+    part: int,
+    expected: set[int],
+    record_testsuite_property: Record,
+) -> None:
+    """Any bytes are answered below 500 or not at all, and then a good request is answered well.
+
+    There are never more threads than slots, and the log has nothing to tell.
+    """
+    seen, sent = Counter[int](), Counter[str]()
+
+    @tries(2_000, TALKS * MOST // 2, part=part)
+    @given(st.lists(talks(MOST), min_size=TALKS, max_size=TALKS))
+    def attempt(connections: list[Talk]) -> None:
+        for talk in connections:
+            seen.update(statuses(send(server, talk.segments)))
+            sent["requests"] += len(talk.requests)
+        assert statuses(send(server, [GOOD])) == [200]
+        assert sum(thread.name == "web" for thread in threading.enumerate()) <= SLOTS
+
+    with serving(users) as server, LogLines() as log:
+        attempt()
+        log.check()
+    record_testsuite_property(f"fuzzing: requests, {len(users)} users", sent["requests"])
+    assert expected <= seen.keys()
+    assert max(seen) < 500
+    assert log.worst < logging.WARNING
