@@ -5,7 +5,7 @@ BIN := .venv/bin
 SHELL := /bin/sh
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint unit docs format bench tools clean
+.PHONY: help demo test lint unit docs format bench guards tools clean
 
 help: ## say what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | column -t -s '|'
@@ -35,6 +35,9 @@ docs: .venv/dev.stamp ## write the generated parts of docs/ again
 
 bench: .venv/dev.stamp ## measure the speed beside its references; benchmarks/README.md says how to read it
 	@$(BIN)/python benchmarks/scrape.py
+
+guards: .venv/dev.stamp ## take out each guard in a copy of the tree, and see that a test notices
+	@$(BIN)/python tests/guards/remove_one.py
 
 tools: ## install Prometheus into .tools/ and Chromium into the system, where they are missing
 	@sh .ci/tools.sh

@@ -37,6 +37,15 @@ if [ ! -x .tools/bin/promtool ]; then
     ln -sf ../prometheus/usr/bin/prometheus ../prometheus/usr/bin/promtool .tools/bin/
 fi
 
+# A library that the tests preload, to set one process's clocks.
+if ! ls .tools/faketime/usr/lib/*/faketime/libfaketime.so.1 >/dev/null 2>&1; then
+    update_once
+    say "libfaketime, from Debian, into .tools/"
+    mkdir -p .tools/packages
+    (cd .tools/packages && apt-get download -qq libfaketime 2>/dev/null)
+    dpkg -x .tools/packages/libfaketime_*.deb .tools/faketime
+fi
+
 wanted=""
 command -v chromium >/dev/null || wanted="$wanted chromium"
 command -v curl >/dev/null || wanted="$wanted curl"

@@ -6,6 +6,7 @@ job's twenty series; here that is done once for each job. All the rest of the pa
 prometheus_client, and a test holds that the two write alike.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 
@@ -25,6 +26,9 @@ from exporter.metrics import (
 )
 from exporter.model import Observation, Snapshot
 
+# prometheus_client compares a version with numbers, and raises where it is none; where it begins
+# with one, it repeats all of it in the Content-Type.
+_NO_VERSION = re.compile(r"version=(?![0-9]{1,4}(?:\.[0-9]{1,4}){0,2}[ \t]*(?:[;,]|$))[^;,]*")
 _BY_NAME = sorted(range(len(JOB_LABELS)), key=JOB_LABELS.__getitem__)  # as prometheus_client does
 
 
@@ -54,7 +58,7 @@ def render(
         jobs = "".join(job_lines(rows, snapshot))
         gauges = [scrape_metric(row, snapshot) for row in scrape_rows]
     rest = counters.restricted_registry(names) if names else counters
-    encode, content_type = choose_encoder(accept)
+    encode, content_type = choose_encoder(_NO_VERSION.sub("", accept))
     return content_type, jobs.encode() + encode(_Collected(chain(gauges, rest.collect())))
 
 

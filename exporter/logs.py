@@ -121,6 +121,11 @@ class Outlet(logging.Handler):
         return not left
 
 
+def _notice(**fields: object) -> logging.LogRecord:
+    level = {"levelno": logging.WARNING, "levelname": "WARNING"}
+    return logging.makeLogRecord({"msg": "log lines were left out", **level, **fields})
+
+
 class RateLimit(logging.Filter):
     """Lets so many lines with one message through in a minute, then tells how many it left out.
 
@@ -158,9 +163,7 @@ class RateLimit(logging.Filter):
             passes = self._lines[str(record.msg)] <= _MOST_LINES
         for message, lines in before.items():
             if lines > _MOST_LINES:
-                facts = {"msg": "log lines were left out", "levelname": "WARNING"}
-                counted = {"about": message, "left_out": lines - _MOST_LINES}
-                self._tell(logging.makeLogRecord({**facts, **counted}))
+                self._tell(_notice(about=message, left_out=lines - _MOST_LINES))
         return passes
 
 

@@ -61,6 +61,7 @@ class Exporter:
         self._clock = clock
         self._reloading = threading.Lock()
         self._stopping = threading.Event()
+        self._writing = 0.0  # seconds that the last page took, once the jobs had been asked about
         self._watch(loaded)
 
     @property
@@ -76,13 +77,20 @@ class Exporter:
             names: the sample names to show; none for all.
             budget: seconds that it may take.
         """
-        deadline = self._clock.monotonic() + budget
-        return render(
-            lambda: self._poller.take_snapshot(deadline),
-            self._instruments.registry,
-            accept=accept,
-            names=names,
-        )
+        now = self._clock.monotonic
+        # What the last page took to write is left for this one; but ask, however large it is.
+        deadline = now() + budget - min(self._writing, budget / 2)
+        taken_at: list[float] = []
+
+        def take_snapshot() -> Snapshot:
+            snapshot = self._poller.take_snapshot(deadline)
+            taken_at.append(now())
+            return snapshot
+
+        page = render(take_snapshot, self._instruments.registry, accept=accept, names=names)
+        if taken_at:
+            self._writing = now() - taken_at[0]
+        return page
 
     def last_seen(self) -> Snapshot:
         """Return what the scrapes have seen so far; asks nothing of the API."""

@@ -64,4 +64,7 @@ def failure(client: ApiClient, url: str) -> QueryError:
     told = "".join(traceback.format_exception(caught.value))
     for secret in (PASSWORD, quote_plus(PASSWORD), KEY.secret.reveal(), "ACS3-HMAC"):
         assert secret not in told
+    # No foreign exception hangs on it: its text may hold anything.
+    assert caught.value.__cause__ is None
+    assert caught.value.__context__ is None or caught.value.__suppress_context__
     return caught.value

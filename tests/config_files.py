@@ -27,12 +27,33 @@ CONFIG = Config(
 )
 
 
+# The same as a file, with job files.
+CONFIG_OF_JOB_FILES = """\
+job_labels: [team]
+targets:
+  - name: rag
+    region_id: cn-hangzhou
+    db_instance_id: gp-1
+    namespace_password: ${PASSWORD}
+    endpoint: http://127.0.0.1:9
+  - name: twin
+    region_id: cn-hangzhou
+    db_instance_id: gp-1
+    namespace_password: ${PASSWORD}
+    endpoint: http://127.0.0.1:9
+job_files: [jobs/*.yaml]
+"""
+
+
 BROKEN = "- {target: rag, id: 'job-"  # a job file that is cut off
 
 
 def names(kind: str, pattern: str) -> list[str]:
     """Return the sample files below a folder, in order."""
     return sorted(path.name for path in (DATA / kind).glob(pattern))
+
+
+BAD_JOB_FILES = names("jobs", "bad-*.yaml")
 
 
 def told(kind: str, text: str) -> str:

@@ -29,7 +29,7 @@ def endpoint() -> Kind:
         if url.username is not None or url.path not in {"", "/"} or url.query or url.fragment:
             raise Unfit(expected, "nothing else can be in it")
         if url.scheme == "http" and not _is_loopback(url.hostname or ""):
-            raise Unfit(expected, "http:// is taken for a loopback address only")
+            raise Unfit(expected, "http:// is taken for a loopback address such as 127.0.0.1 only")
         if url.scheme not in {"http", "https"}:
             raise Unfit(expected)
         host = f"[{url.hostname}]" if ":" in (url.hostname or "") else url.hostname
@@ -108,7 +108,11 @@ def secret_path() -> Kind:
         try:
             SecretFile(found).reveal()
         except NoCredentials as error:
-            why = str(error).removeprefix(f"secret file {found}: ")
+            why = (
+                str(error)
+                .removeprefix(f"secret file {found}: ")
+                .replace("expected", "it must hold")
+            )
             raise Unfit("the path of a file that holds a secret", why) from None
         return found
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from exporter.config import yaml_source
+from exporter.config.advice import keys_such_as
 from exporter.config.checker import INVALID, Checker
 from exporter.config.places import Place, Report, shown, shown_key
 from exporter.config.settings import (
@@ -36,7 +37,7 @@ def load(path: str, environ: Mapping[str, str]) -> Config:
         ConfigurationError: with every problem.
     """
     report = Report(path)
-    root = _parsed(path, _read(path)) or yaml_source.Mapping(1, 1)
+    root = _root(path)
     checker = Checker(report, CONFIG_FILE, str(Path(path).parent), environ)
     file = checker.value(CONFIG_FILE, Place(root))
     if file is INVALID:
@@ -62,15 +63,39 @@ def read_job_file(path: str, data: bytes, config: Config) -> tuple[JobRef, ...]:
     entries = Checker(report, JOB_FILE, "", None).value(JOB_FILE, Place(root))
     jobs = _Jobs(report, config.job_labels, "file")
     targets = {target.name: target for target in config.targets}
+    unknown = _Repeated(report)
     for entry in () if entries is INVALID else entries:
         if entry.target in targets:
             jobs.add(entry, targets[entry.target])
         else:
-            known = _known(entry.target, targets, "there is none")
-            message = f"no target is called {shown(entry.target)}: {known}"
-            report.problem(entry.place.child("target"), message)
+            unknown.add(entry.target, entry.place.child("target"))
+    for name in unknown.names:
+        known = _known(name, targets, "there is none")
+        unknown.tell(name, f"no target is called {shown(name)}: {known}")
+    jobs.finish()
     report.finish()
     return tuple(jobs.refs)
+
+
+def _root(path: str) -> Node:
+    """Return the root node of a configuration.
+
+    Raises:
+        ConfigurationError: there is none, or it is that of quite another file.
+    """
+    root = _parsed(path, _read(path))
+    message = ""
+    if root is None:
+        message = "nothing but comments, or nothing at all: expected at least targets"
+    elif isinstance(root, yaml_source.Sequence):
+        expected = f"expected {keys_such_as(CONFIG_FILE)}, got a list"
+        message = f"{expected}: a list of jobs belongs in a file that job_files names"
+    elif isinstance(root, yaml_source.Mapping) and {"apiVersion", "kind"} <= root.entries.keys():
+        message = "a Kubernetes object: expected the text that it holds below data"
+    if root is None or message:
+        line, column = (root.line, root.column) if root else (1, 1)
+        raise ConfigurationError([Problem(path, line, column, "", message)])
+    return root
 
 
 def _read(path: str) -> bytes:
@@ -95,12 +120,13 @@ def _config(file: ConfigFile, report: Report) -> Config:
     jobs = _Jobs(report, file.job_labels, "config")
     for entry in file.targets:
         if entry.name in targets:
-            message = f"another target is called {shown(entry.name)}"
+            message = f"another target is called {shown(entry.name)}: names are unique"
             report.problem(entry.place.child("name"), message)
         target = _target(entry)
         targets.setdefault(target.name, target)
         for job in entry.jobs:
             jobs.add(job, target)
+    jobs.finish()
     return Config(
         scrape=file.scrape,
         api=file.api,
@@ -129,6 +155,22 @@ def _target(entry: TargetEntry) -> Target:
     )
 
 
+class _Repeated:
+    """Tells what is wrong in one way in many places at the first of them."""
+
+    def __init__(self, report: Report) -> None:
+        self.names: dict[str, list[Place]] = {}
+        self._report = report
+
+    def add(self, name: str, place: Place) -> None:
+        self.names.setdefault(name, []).append(place)
+
+    def tell(self, name: str, message: str) -> None:
+        first, *others = self.names[name]
+        again = f" ({len(others)} more below)" if others else ""
+        self._report.problem(first, message + again)
+
+
 class _Jobs:
     """Collects the jobs of one file, each once, with the declared labels."""
 
@@ -141,6 +183,7 @@ class _Jobs:
         self._declared = frozenset(labels)
         self._source = source
         self._first: dict[tuple[str, ...], Place] = {}
+        self._undeclared = _Repeated(report)
 
     def add(self, entry: JobEntry, target: Target) -> None:
         """Add a job, or tell why not."""
@@ -161,7 +204,16 @@ class _Jobs:
         if first is entry.place:
             self.refs.append(ref)
         else:
-            self._report.problem(entry.place, f"the same job as {first.path}")
+            line = first.node.line if first.node else 0
+            why = "id, collection, namespace and instance are the same"
+            self._report.problem(entry.place, f"the same job as {first.path} in line {line}: {why}")
+
+    def finish(self) -> None:
+        """Tell of the labels that are not declared."""
+        for name in self._undeclared.names:
+            known = _known(name, self._declared, "that is empty")
+            message = f"a label that is not in job_labels of the configuration: {known}"
+            self._undeclared.tell(name, message)
 
     def _check_labels(self, entry: JobEntry) -> None:
         if entry.labels.keys() <= self._declared:
@@ -170,8 +222,7 @@ class _Jobs:
         for name in sorted(entry.labels.keys() - self._declared):
             child = labels.child(name).node
             place = Place(child, labels, shown_key(name, child) if child else "")
-            known = _known(name, self._declared, "job_labels is empty")
-            self._report.problem(place, f"not in job_labels: {known}")
+            self._undeclared.add(name, place)
 
 
 def _known(name: str, known: Collection[str], none: str) -> str:

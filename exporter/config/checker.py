@@ -1,18 +1,26 @@
 """Walks nodes along the shapes of the settings, and tells everything that is wrong."""
 
 import collections.abc
-import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 from typing import Any, Final
 
 from exporter.config import environment, yaml_source
+from exporter.config.advice import (
+    advice_on,
+    advice_on_entries,
+    advice_on_structure,
+    keys_such_as,
+    listed,
+    merged,
+    structure,
+)
 from exporter.config.kinds import Kind, Unfit
 from exporter.config.places import Place, Report, shown, shown_key
-from exporter.config.shapes import Key, Labels, ListOf, Record, Shape, keys_below, keys_of
+from exporter.config.shapes import Labels, ListOf, Record, Shape, keys_of
 from exporter.config.yaml_source import Mapping, Node, Refused, Scalar, Sequence
 
 INVALID: Final = object()
-_LONGEST_NAME: Final = 64  # characters; to compare longer ones takes long
+_LONGEST_VALUE: Final = 32_768  # characters; twice the longest secret
 _READ_AS: Final = {
     "bool": "a boolean",
     "int": "a number",
@@ -68,9 +76,12 @@ class Checker:
     def _scalar(self, kind: Kind, place: Place) -> object:
         node = place.node
         if not isinstance(node, Scalar):
-            return self._refuse(place, f"expected a single value, got {_structure(node)}")
+            return self._refuse(place, advice_on_structure(node))
         if _is_nothing(node):
             return self._refuse(place, "expected a value, got nothing")
+        if len(node.text) > _LONGEST_VALUE:
+            message = f"expected at most {_LONGEST_VALUE} characters, got {len(node.text)}"
+            return self._refuse(place, message)
         try:
             text = self._expanded(node.text)
         except ValueError as error:
@@ -96,22 +107,27 @@ class Checker:
     def _list(self, shape: ListOf, place: Place) -> object:
         node = Sequence(0, 0) if _is_nothing(place.node) else place.node
         if not isinstance(node, Sequence):
-            advice = "begin each entry with '- '"
-            return self._refuse(place, f"expected a list, got {_structure(node)}: {advice}")
+            got = f"got {structure(node)}: {listed(node)}"
+            return self._refuse(place, f"expected a list, {got}")
+        if isinstance(shape.item, Record) and (
+            message := advice_on_entries(node.items, shape.item)
+        ):
+            return self._refuse(Place(node.items[0], place, 0), message)
         if len(node.items) < shape.minimum:
             return self._refuse(place, f"expected at least {shape.minimum} entry, got none")
-        values: list[Any] = []
+        values: dict[object, Any] = {}
         for index, item in enumerate(node.items):
             item_place = Place(item, place, index)
             value = self.value(shape.item, item_place)
-            if shape.unique and value in values:
+            key = value if shape.unique else index
+            if shape.unique and value is not INVALID and value in values:
                 self._refuse(item_place, f"{shown(value)} is given twice")
             elif value is not INVALID:
-                values.append(value)
-        return tuple(values)
+                values[key] = value
+        return tuple(values.values())
 
     def _labels(self, shape: Labels, place: Place) -> object:
-        node = self._mapping(place, "names and values")
+        node = self._mapping(place, "a mapping of names and values")
         if node is None:
             return INVALID
         values = {
@@ -122,14 +138,14 @@ class Checker:
 
     def _record(self, shape: Record, place: Place) -> object:
         keys = keys_of(shape.cls)
-        node = self._mapping(place, "keys such as " + ", ".join([*keys][:3]))
+        node = self._mapping(place, keys_such_as(shape))
         if node is None:
             return INVALID
         values = dict(self._values(node, shape, place))
         self._check_alternatives(shape, node, place)
-        for name, key in keys.items():
-            if key.required and name not in node.entries:
-                self._refuse(place.child(name), "missing, but required")
+        meant = self._tell_unknown(node, shape, place)
+        if not node.refused:  # else what is missing may be in there
+            self._tell_missing(shape, place, node.entries.keys() | meant)
         if any(key.required and name not in values for name, key in keys.items()):
             return INVALID
         record = shape.cls(**values, place=place) if shape.placed else shape.cls(**values)
@@ -138,13 +154,16 @@ class Checker:
                 self._refuse(place.child(name), message)
         return record
 
-    def _mapping(self, place: Place, of: str) -> Mapping | None:
+    def _mapping(self, place: Place, expected: str) -> Mapping | None:
         """Return the mapping at a place, empty if nothing stands there; None if it is none."""
         node = Mapping(0, 0) if _is_nothing(place.node) else place.node
         if not isinstance(node, Mapping):
-            self._refuse(place, f"expected a mapping of {of}, got {_structure(node)}")
+            message = f"expected {expected}, got {structure(node)}"
+            if isinstance(node, Scalar) and node.plain and ":" in node.text:
+                message += ": is the space after a colon missing?"
+            self._refuse(place, message)
             return None
-        for refused in node.refused:
+        for refused in merged(node.refused):
             self._refuse(Place(refused, place.parent, place.key), refused.message)
         return node
 
@@ -155,7 +174,6 @@ class Checker:
                 self._refuse(Place(child, place, name), shape.refused[name])
                 continue
             if name not in keys:
-                self._tell_unknown(name, child, keys, place)
                 continue
             value = self.value(keys[name].shape, Place(child, place, name))
             if value is not INVALID:
@@ -164,45 +182,38 @@ class Checker:
     def _check_alternatives(self, shape: Record, node: Mapping, place: Place) -> None:
         for names in shape.exactly_one:
             given = [name for name in node.entries if name in names]
-            if not given:
-                self._refuse(place, f"missing: expected {' or '.join(names)}")
-            elif len(given) > 1:
+            if len(given) > 1:
                 self._refuse(place.child(given[1]), f"expected {' or '.join(names)}, not both")
 
-    def _tell_unknown(
-        self, name: str, child: Node, keys: collections.abc.Mapping[str, Key], place: Place
-    ) -> None:
-        where = Place(child, place, shown_key(name, child))
-        self._refuse(where, f"unknown key: {advice_on(name, keys, self._root)}")
+    def _tell_missing(self, shape: Record, place: Place, given: Collection[str]) -> None:
+        for names in shape.exactly_one:
+            if not any(name in given for name in names):
+                self._report.missing(place, names, f"missing: expected {' or '.join(names)}")
+        for name, key in keys_of(shape.cls).items():
+            if key.required and name not in given:
+                self._report.missing(place.child(name), (name,), "missing, but required")
 
-
-def advice_on(name: str, keys: Iterable[str], root: Shape) -> str:
-    """Return what to do about an unknown key, by the known ones beside it and elsewhere."""
-    elsewhere = {known: path for known, path in keys_below(root) if path}
-    if name in elsewhere:
-        return f"it belongs under {elsewhere[name]}"
-    name = name[:_LONGEST_NAME]
-    if near := difflib.get_close_matches(name, keys, n=1, cutoff=0.5):
-        return f"did you mean {near[0]}?"
-    if near := difflib.get_close_matches(name, elsewhere, n=1, cutoff=0.8):
-        return f"did you mean {near[0]}, which belongs under {elsewhere[near[0]]}?"
-    return f"expected one of {', '.join(keys)}"
+    def _tell_unknown(self, node: Mapping, shape: Record, place: Place) -> set[str]:
+        """Tell the unknown keys of a mapping. Return the known ones that may be meant by them."""
+        keys = keys_of(shape.cls)
+        meant: set[str] = set()
+        for name, child in node.entries.items():
+            if name in keys or name in shape.refused:
+                continue
+            advice = advice_on(name, child, keys, self._root)
+            meant |= set(advice.meant)
+            self._report.misplaced(advice.misplaced)
+            where = Place(child, place, shown_key(name, child))
+            self._refuse(where, f"unknown key: {advice.text}")
+        # Where no key is known, it is another file or another section: nothing else is missing.
+        is_another = bool(node.entries) and node.entries.keys().isdisjoint(keys)
+        return {*keys} if is_another else meant
 
 
 def _is_nothing(node: Node | None) -> bool:
     if not isinstance(node, Scalar) or not node.plain:
         return False
     return yaml_source.implicit_type(node.text) == "null"
-
-
-def _structure(node: Node | None) -> str:
-    match node:
-        case Mapping():
-            return "a mapping"
-        case Sequence():
-            return "a list"
-        case _:
-            return "a single value"
 
 
 def _check_writing(kind: Kind, node: Scalar) -> None:

@@ -34,6 +34,8 @@ def _fault(match: re.Match[str], environ: Mapping[str, str]) -> str:
     if match[1]:
         return ""
     name = match[2]
+    if not name and match.string.startswith("${", match.start()):
+        return "a '${' is not followed by a variable's name (letters, digits, '_') and '}'"
     if not name:
         return "a '$' stands alone: write '$$' for a dollar, '${NAME}' for an environment variable"
     if name not in environ:

@@ -183,13 +183,14 @@ def number(minimum: float, maximum: float) -> Kind:
 def duration(minimum: str, maximum: str) -> Kind:
     """Span of time, read as seconds."""
     least, most = units.parse_duration(minimum), units.parse_duration(maximum)
+    as_given = {least: minimum, most: maximum}
 
     def read(value: str) -> float:
         try:
             seconds = units.parse_duration(value)
         except ValueError:
             raise Unfit("a duration with its unit, such as 500ms, 5s or 1m30s") from None
-        return _bounded(seconds, least, most, units.format_duration)
+        return _bounded(seconds, least, most, as_given.__getitem__)
 
     return Kind(
         name=f"duration, {minimum} to {maximum}",

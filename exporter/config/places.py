@@ -1,6 +1,7 @@
 """Where a value stands, and the list of what is wrong with it."""
 
 import re
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
@@ -9,6 +10,7 @@ from exporter.errors import ConfigurationError, Problem
 
 MOST_PROBLEMS: Final = 100  # more are of no help, and a hostile file could hold millions
 _LONGEST_SHOWN: Final = 60  # characters
+_PERHAPS_SECRET: Final = re.compile(r":\s|[\r\n]|(?i:password|secret|token|proxy|endpoint|://)")
 
 
 # Not frozen: one is made for every value of a file.
@@ -57,6 +59,8 @@ class Report:
     def __init__(self, file: str) -> None:
         self._file = file
         self._problems: list[Problem] = []
+        self._missing: list[tuple[frozenset[str], Problem]] = []
+        self._misplaced: set[str] = set()
         self._warnings: list[Problem] = []
 
     def problem(self, place: Place, message: str) -> None:
@@ -66,7 +70,23 @@ class Report:
             ConfigurationError: there are so many that the rest does not matter.
         """
         self._problems.append(self._told(place, message))
-        if len(self._problems) >= MOST_PROBLEMS:
+        self._stop_at_too_many(place)
+
+    def missing(self, place: Place, names: Collection[str], message: str) -> None:
+        """Note that one of these keys should be given. Not told if it stands where it cannot be.
+
+        Raises:
+            ConfigurationError: as ``problem``.
+        """
+        self._missing.append((frozenset(names), self._told(place, message)))
+        self._stop_at_too_many(place)
+
+    def misplaced(self, names: Iterable[str]) -> None:
+        """Note that these keys stand where they cannot be, which is told as a problem."""
+        self._misplaced.update(names)
+
+    def _stop_at_too_many(self, place: Place) -> None:
+        if len(self._problems) + len(self._missing) >= MOST_PROBLEMS:
             self._problems.append(self._told(place, "too many problems: the rest is not told"))
             self.finish()
 
@@ -81,8 +101,9 @@ class Report:
         Raises:
             ConfigurationError: there are problems.
         """
-        if self._problems:
-            raise ConfigurationError(self._problems)
+        missing = [told for names, told in self._missing if names.isdisjoint(self._misplaced)]
+        if self._problems or missing:
+            raise ConfigurationError(self._problems + missing)
         return tuple(sorted(self._warnings))
 
     def _told(self, place: Place, message: str) -> Problem:
@@ -91,7 +112,12 @@ class Report:
 
 
 def shown(text: str) -> str:
-    """Return a value as a message shows it: in quotes, escaped, not too long."""
+    """Return a value as a message shows it: in quotes, escaped, not too long.
+
+    An open quote or a wrong indentation makes the next lines a part of it, secret and all.
+    """
+    if another := _PERHAPS_SECRET.search(text):
+        text = text[: another.start()] + "…"
     return repr(text if len(text) <= _LONGEST_SHOWN else text[:_LONGEST_SHOWN] + "…")
 
 

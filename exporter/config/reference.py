@@ -24,7 +24,8 @@ check-config` tells every mistake in yours, each with its line and column.
 - Ids, namespaces and collections are opaque: any printable text, in any script. A space at either
   end is taken as a part of the text, with a warning.
 - Refused: unknown keys, keys given twice, anchors, aliases, merge keys, tags, a second document,
-  a file over 4 MiB, nesting over 20 levels.
+  a file over 4 MiB or of many more than 10,000 jobs, nesting over 20 levels, a value of over 32,768
+  characters.
 - No message shows a value that may be secret.
 """
 

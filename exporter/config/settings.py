@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import tzinfo
 from typing import Annotated, Final, Literal
 
-from exporter.config import addresses, kinds
+from exporter.config import addresses, kinds, units
 from exporter.config.places import Place
 from exporter.config.shapes import Labels, ListOf, Record
 from exporter.errors import Problem
@@ -49,9 +49,11 @@ class ScrapeSettings:
     def contradictions(self) -> Iterator[tuple[str, str]]:
         """Yield key and message of each value that does not go with another."""
         if self.timeout_offset >= self.timeout:
-            yield "timeout_offset", "expected less than timeout"
+            timeout = units.format_duration(self.timeout)
+            yield "timeout_offset", f"expected less than timeout, which is {timeout}"
         if self.max_age < self.min_interval:
-            yield "max_age", "expected at least min_interval"
+            interval = units.format_duration(self.min_interval)
+            yield "max_age", f"expected at least min_interval, which is {interval}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +86,8 @@ class ApiSettings:
     def contradictions(self) -> Iterator[tuple[str, str]]:
         """Yield key and message of each value that does not go with another."""
         if self.connect_timeout > self.request_timeout:
-            yield "connect_timeout", "expected at most request_timeout"
+            total = units.format_duration(self.request_timeout)
+            yield "connect_timeout", f"expected at most request_timeout, which is {total}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

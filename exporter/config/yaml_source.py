@@ -6,6 +6,7 @@ never shown, because they quote the line, secret and all.
 """
 
 import codecs
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final, cast
@@ -25,29 +26,44 @@ from yaml.events import (
 from yaml.reader import ReaderError
 from yaml.resolver import Resolver
 
+TWICE: Final = "the key is given twice"
 LARGEST_FILE: Final = 4 << 20  # bytes
 DEEPEST: Final = 20
 _MOST_REFUSED: Final = 100  # keys of one mapping; more would not be told
-MOST_NODES: Final = 200_000  # 10,000 jobs with four labels each; 25 MiB and half a second
+# In nodes; a list, a mapping, and a text that nothing else shares count twice, by the memory that
+# they take. In a job file of 10,000 jobs with three labels each it is 240,000 at most.
+MOST_WEIGHT: Final = 250_000
 _MOST_SHARED: Final = 10_000  # texts; the table of them must not cost more than it saves
 
 
-# Not frozen, and two numbers in place of a mark: a file of 10,000 jobs makes 160,000 of them.
-@dataclass(slots=True)
+# Two words, and no dataclass: a file of 10,000 jobs makes 160,000 of them.
 class Scalar:
     """A single value, as text.
 
     Attributes:
         text: without quotes and escapes.
-        plain: it stands without quotes, so that YAML would read a type into it.
-        line: 1-based, of its key, or of itself where it has none.
-        column: likewise.
     """
 
-    text: str
-    plain: bool
-    line: int
-    column: int
+    __slots__ = ("_mark", "text")
+
+    def __init__(self, text: str, *, plain: bool, line: int, column: int) -> None:
+        self.text = text
+        self._mark = line << 25 | column << 1 | plain
+
+    @property
+    def plain(self) -> bool:
+        """Whether it stands without quotes, so that YAML would read a type into it."""
+        return bool(self._mark & 1)
+
+    @property
+    def line(self) -> int:
+        """1-based, of its key, or of itself where it has none."""
+        return self._mark >> 25
+
+    @property
+    def column(self) -> int:
+        """1-based, likewise. A file is too short for one of over 24 bits."""
+        return self._mark >> 1 & 0xFFFFFF
 
 
 @dataclass(slots=True)
@@ -138,7 +154,7 @@ class _Composer:
 
     def __init__(self, events: Iterator[Event]) -> None:
         self._next = events.__next__
-        self._nodes = 0
+        self._weight = 0
         self._texts: dict[str, str] = {}  # one string for all that are equal: keys, labels
 
     def document(self) -> Node | None:
@@ -158,13 +174,15 @@ class _Composer:
 
     def _node(self, event: Event, line: int, column: int, depth: int) -> Node:
         """Make the node that begins with event. Its place is that of its key, if it has one."""
-        self._nodes += 1
-        if self._nodes > MOST_NODES:
-            raise YamlError(f"expected at most {MOST_NODES} values in a file", line, column)
         refusal = _refusal(event)
+        self._weight += 1 if type(event) is ScalarEvent and not refusal else 2
+        if self._weight > MOST_WEIGHT:
+            message = "too many values for one file: spread the jobs over several job files"
+            raise YamlError(message, line, column)
         node: Node | None = None
         if type(event) is ScalarEvent:
-            node = Scalar(self._shared(event.value), event.implicit[0], line, column)
+            text = self._shared(event.value)
+            node = Scalar(text, plain=event.implicit[0], line=line, column=column)
         elif type(event) is MappingStartEvent:
             node = self._mapping(Mapping(line, column), depth + 1)
         elif type(event) is SequenceStartEvent:
@@ -174,7 +192,10 @@ class _Composer:
     def _shared(self, text: str) -> str:
         if len(self._texts) < _MOST_SHARED:
             return self._texts.setdefault(text, text)
-        return self._texts.get(text, text)
+        if text in self._texts:
+            return self._texts[text]
+        self._weight += 1
+        return text
 
     def _mapping(self, node: Mapping, depth: int) -> Mapping:
         _check_depth(node, depth)
@@ -221,11 +242,13 @@ def _key_refusal(key: Node, entries: "dict[str, Node]") -> str:
     if isinstance(key, Refused):
         return key.message
     if not isinstance(key, Scalar):
-        return "expected text as a key, got a list or a mapping: is a template left unfilled?"
+        return (
+            "expected text as a key, got a list or a mapping: is a template ({{ }}) left unfilled?"
+        )
     if key.plain and key.text == "<<":
         return "a merge key ('<<') is not taken: write the keys out"
     if key.text in entries:
-        return f"the key is given twice, first in line {entries[key.text].line}"
+        return f"{TWICE}, first in line {entries[key.text].line}"
     return ""
 
 
@@ -238,6 +261,15 @@ def _column(event: Event) -> int:
 
 
 _TAB: Final = "a tab: indent with spaces"
+_TEMPLATE: Final = "a template ({{ }} or {% %}) is left unfilled here"
+_QUOTE: Final = "a quote is opened here and never closed"
+_CONFLICT: Final = re.compile(rb"(?m)^(?:<{7} |={7}\r?$|>{7} )")
+# Where the mistake is; the parser has gone on to where it noticed.
+_BEGINS_AT_CONTEXT: Final = (
+    "found unexpected end of stream",
+    "found unexpected document indicator",
+    "could not find expected ':'",
+)
 _SYNTAX: Final = {
     "mapping values are not allowed in this context": (
         "a ':' that cannot be here: check the indentation of this line and the one before, "
@@ -245,12 +277,31 @@ _SYNTAX: Final = {
     ),
     "could not find expected ':'": "expected 'key: value', with a space after the colon",
     "did not find expected key": "expected a key here: check the indentation and the quotes",
-    "did not find expected '-' indicator": "expected '- ' here: check the indentation",
+    "did not find expected '-' indicator": (
+        "expected '- ' here: is this line indented as the keys that it belongs to?"
+    ),
     "did not find expected ',' or ']'": "expected ',' or ']': is a bracket left open?",
     "did not find expected ',' or '}'": (
         "expected ',' or '}': is a brace left open, or a ${NAME} within braces without quotes?"
     ),
-    "found unexpected end of stream": "a quote is opened here and never closed",
+    "found unexpected end of stream": _QUOTE,
+    "found unexpected document indicator": _QUOTE,
+    "block sequence entries are not allowed in this context": (
+        "a '- ' that cannot be here: begin the list in a line of its own, and check the indentation"
+    ),
+    "did not find expected <document start>": (
+        "expected nothing more here: check the indentation of this line and the one before"
+    ),
+    "did not find expected node content": (
+        "expected a value here: is it cut off, or does it begin with one of ,]} and need quotes?"
+    ),
+    "did not find expected alphabetic or numeric character": (
+        "a value that begins with '*' or '&': put the value in quotes"
+    ),
+    "did not find expected comment or line break": (
+        "nothing can follow '|' or '>' here: put a value that begins with one of them in quotes"
+    ),
+    "found undefined tag handle": "a tag (!name) is not taken: put the value in quotes",
     "found unknown escape character": (
         "an unknown escape: in double quotes, write a backslash as two, or use single quotes"
     ),
@@ -262,15 +313,21 @@ _SYNTAX: Final = {
 
 
 def _syntax_error(error: yaml.MarkedYAMLError, data: bytes) -> YamlError:
+    if conflict := _CONFLICT.search(data):
+        line = data.count(b"\n", 0, conflict.start()) + 1
+        return YamlError("a merge conflict is left here: settle it", line, 1)
     mark = error.problem_mark or error.context_mark
-    if error.problem == "found unexpected end of stream" and error.context_mark:
+    if error.problem in _BEGINS_AT_CONTEXT and error.context_mark:
         mark = error.context_mark
     if mark is None:
         return YamlError("not YAML")
     message = _SYNTAX.get(error.problem or "", "not YAML: check the indentation and the quotes")
-    lines = data.decode("utf-8-sig").splitlines()[mark.line : mark.line + 1]
-    if lines and lines[0][mark.column : mark.column + 1] == "\t":
+    text = data.decode("utf-8-sig", errors="replace")
+    around = text[max(0, mark.index - 2) : mark.index + 2]
+    if text[mark.index : mark.index + 1] == "\t":
         message = _TAB
+    elif "{{" in around or "{%" in around:
+        message = _TEMPLATE
     return YamlError(message, mark.line + 1, mark.column + 1)
 
 
@@ -279,5 +336,5 @@ def _reader_error(error: ReaderError, data: bytes) -> YamlError:
     before = data[: error.position].decode("utf-8-sig", errors="replace")
     message = "expected UTF-8 text: save the file as UTF-8"
     if "control characters" in str(error.reason):
-        message = "a control character: expected text"
+        message = "a control character: expected UTF-8 text"
     return YamlError(message, before.count("\n") + 1, len(before) - before.rfind("\n"))

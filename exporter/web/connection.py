@@ -127,13 +127,10 @@ class Connection:
         first = self._sock.recv(1, socket.MSG_PEEK)  # no TLS object yet for who stays silent
         if first and first != _TLS_HANDSHAKE:
             raise Refused(400, "This port speaks TLS: the address begins with https://.")
-        if not (first and self._may_wait(self) and self._shake_hands(endpoint)):
-            return False
-        self._sock.settimeout(max(deadline - monotonic(), _SHORTEST))
-        return True
+        return bool(first) and self._shake_hands(endpoint, deadline)
 
-    def _shake_hands(self, endpoint: TlsEndpoint) -> bool:
-        """Return whether the client may go on.
+    def _shake_hands(self, endpoint: TlsEndpoint, deadline: float) -> bool:
+        """Return whether the client may go on; the deadline is for its request too.
 
         Raises:
             OSError: it could not agree with us, or not in time.
@@ -142,7 +139,9 @@ class Connection:
         # It may have been hung up while the descriptor went from one object to the other.
         if not self._may_wait(self):
             return False
+        sock.settimeout(max(deadline - monotonic(), _SHORTEST))
         sock.do_handshake()
+        sock.settimeout(max(deadline - monotonic(), _SHORTEST))  # the library begins it anew
         certificate = sock.getpeercert()
         if endpoint.admits(certificate):
             return True

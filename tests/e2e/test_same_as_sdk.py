@@ -18,7 +18,7 @@ from exporter.gpdb.client import USER_AGENT, ApiClient
 from exporter.gpdb.credentials import AccessKey
 from exporter.gpdb.kinds import KINDS
 from exporter.model import UPSERT_COLLECTION_DATA, JobRef, Target
-from exporter.secret import Secret
+from exporter.secret import AnySecret, Secret
 from tests.sdk_wire import ANSWER, Wire, sdk_request
 
 NONCE = "3156853299f313e23d1673dc12e1703d"
@@ -53,6 +53,10 @@ class Fixed:
         """See ``Credentials``."""
         token = Secret(self._token) if self._token else None
         return AccessKey("LTAI5tEXAMPLEKEYID00", Secret("ExampleSecretKeyForTestsOnly00"), token)
+
+    def secrets(self) -> tuple[AnySecret, ...]:
+        """See ``Credentials``."""
+        return ()
 
 
 @contextmanager

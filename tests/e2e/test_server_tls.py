@@ -7,6 +7,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 
@@ -292,12 +293,38 @@ def test_silent_clients_make_room(
 
 def test_half_a_record_makes_room(endpoint: TlsEndpoint, trusting: ssl.SSLContext) -> None:
     """A kept connection with a record that does not end holds no slot against others."""
-    with serving(endpoint, slots=1) as server, connect(server, trusting, GET) as sleeper:
-        answer(sleeper)
+    sent = threading.Event()
+
+    def answer_late(request: Request) -> Response:
+        assert sent.wait(LIMIT)
+        return echo(request)
+
+    with (
+        serving(endpoint, answer_late, slots=1) as server,
+        connect(server, trusting, GET) as sleeper,
+    ):
         socket.socket.sendall(sleeper, HALF_A_RECORD)
+        sent.set()
+        answer(sleeper)
 
         with connect(server, trusting, GET) as client:
             assert answer(client) == (200, b"GET /\n")
+
+
+def test_who_is_hung_up_reads_no_ciphertext(
+    endpoint: TlsEndpoint, trusting: ssl.SSLContext
+) -> None:
+    """To cut a connection in another thread does not take TLS away from its reader."""
+    ours, theirs = socket.socketpair()
+    with ours, closing(endpoint.wrap(theirs)) as server, ThreadPoolExecutor(1) as thread:
+        shaken = thread.submit(server.do_handshake)
+        with trusting.wrap_socket(ours, server_hostname="localhost") as client:
+            shaken.result(LIMIT)
+            client.sendall(b"planted")
+
+            server.cut()
+
+            assert server.recv(100) in (b"planted", b"")
 
 
 def test_a_slow_reader_is_dropped(endpoint: TlsEndpoint, trusting: ssl.SSLContext) -> None:

@@ -2,8 +2,10 @@
 
 import contextlib
 import resource
+import socket
 import ssl
 import statistics
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -98,6 +100,45 @@ def test_half_a_request_over_tls(tmp_path: Path) -> None:
 
     assert threads <= 80
     assert all(text == b"" or text.startswith(b"HTTP/1.1 408 ") for text in answers)
+
+
+class SlowClient:
+    """A TLS client whose handshake is taken step by step."""
+
+    def __init__(self, sock: socket.socket, context: ssl.SSLContext) -> None:
+        self._sock = sock
+        self._received, self._sent = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self._received, self._sent, server_hostname="localhost")
+
+    def say_hello(self) -> None:
+        """Send what comes first, and read nothing."""
+        with contextlib.suppress(ssl.SSLWantReadError):
+            self._tls.do_handshake()
+        self._sock.sendall(self._sent.read())
+
+    def finish(self, request: bytes) -> None:
+        """Read what the server said, end the handshake and send something."""
+        while self._tls.version() is None:
+            self._received.write(self._sock.recv(65_536))
+            self.say_hello()
+        self._tls.write(request)
+        self._sock.sendall(self._sent.read())
+
+
+def test_who_is_late_gets_no_more_time(tmp_path: Path) -> None:
+    """Fault 29: the five seconds are for handshake and request together, however they are spent."""
+    with secured(tmp_path) as (it, context), connect(it) as late, connect(it) as slow:
+        opened = time.monotonic()
+        client = SlowClient(slow, context)
+        client.say_hello()
+        threading.Event().wait(4.0)
+        late.sendall(HALF_A_HELLO)
+        client.finish(HALF_A_REQUEST)
+        rest(late)
+        rest(slow)
+        seconds = time.monotonic() - opened
+
+    assert seconds < 8.0  # nine, where each step has its own five
 
 
 def test_a_flood_of_guesses(

@@ -29,7 +29,7 @@ def unreadable(file: Path) -> None:
 BROKEN: dict[str, tuple[str, Callable[[Path], object]]] = {
     "an unknown key": ("config.yaml:4:5: ", lambda f: f.write_text(_with("db_inst", "db_isnt"))),
     "not YAML": ("config.yaml:4:19: ", lambda f: f.write_text(_with("cn-hangzhou", "[cn"))),
-    "half of it": ("config.yaml:4:1: ", lambda f: f.write_text(configuration("job")[:30])),
+    "half of it": ("config.yaml:3:5: ", lambda f: f.write_text(configuration("job")[:30])),
     "a job twice": (
         "config.yaml:9:9: ",
         lambda f: f.write_text(configuration("job", "job")),

@@ -26,6 +26,7 @@ from tests.processes import PATIENCE, Process, eventually, exporter, scrape
 from tests.upstream import Behaviour, Request, Upstream, Wire
 
 CROWD = 150
+SMALL_CROWD = 50
 NO_INTERVAL = "scrape: {min_interval: 0s, concurrency: 2}\n"
 
 
@@ -127,7 +128,7 @@ def crowd_of_scrapes(process: Process) -> None:
             rest(client)
 
     with ThreadPoolExecutor(20) as pool:
-        list(pool.map(one, range(CROWD)))
+        list(pool.map(one, range(SMALL_CROWD)))
 
 
 def test_memory_is_denied(tmp_path: Path) -> None:

@@ -121,9 +121,7 @@ def test_a_thousand_clients_vanish_in_a_scrape(tmp_path: Path) -> None:
 
 
 def test_a_client_that_reads_a_byte_a_second(tmp_path: Path) -> None:
-    """Fault 30: a client that reads a byte a second is dropped by the write deadline; others
-    are served meanwhile.
-    """
+    """Fault 30: a client that reads a byte a second is dropped in time; others are served."""
     with (
         simulator(scenario(ids(1_000), "", f", labels: {{team: {'t' * 200}}}"), tmp_path) as api,
         exporter(api.configuration("api: {calls_per_second: 10000}\n"), tmp_path) as it,

@@ -1,7 +1,6 @@
 """An API whose texts are written to do harm."""
 
 import json
-from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 
@@ -69,9 +68,9 @@ def settled(process: Process) -> list[str]:
 @pytest.fixture(scope="module", params=["logfmt", "json"])
 def hostility(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[str, Hostility]]:
+) -> tuple[str, Hostility]:
     """The style of the log, and what happened."""
-    yield request.param, Hostility(tmp_path_factory.mktemp(request.param), request.param)
+    return request.param, Hostility(tmp_path_factory.mktemp(request.param), request.param)
 
 
 def test_never_a_label(hostility: tuple[str, Hostility]) -> None:

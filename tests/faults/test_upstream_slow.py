@@ -133,7 +133,7 @@ def test_cut_headers(cut: Scrape, name: str) -> None:
 
 
 def test_overshoot(tmp_path: Path, record_testsuite_property: Recorder) -> None:
-    """Fault 2: where calls may take longer than a scrape, the page comes without their jobs."""
+    """Fault 2, 3 and 4: where calls may outlast a scrape, its page comes without their jobs."""
     slow = SILENT | DRIPPED_BODIES | DRIPPED_HEADERS
 
     with ward(slow, tmp_path, api={"request_timeout": "3s"}) as it:

@@ -1,5 +1,6 @@
-"""A hundred hostile answers that people thought of, each with what must become of it: the reason
-of the failure, or ``status progress`` and the fields that could not be read.
+"""A hundred hostile answers that people thought of, each with what must become of it.
+
+That is the reason of the failure, or status, progress and the fields that could not be read.
 """
 
 import json

@@ -1,5 +1,6 @@
-"""A server for answers by the ten thousand: one thread, no bookkeeping. ``tests.upstream`` keeps
-every connection and every request, to be asked about.
+"""A server for answers by the ten thousand: one thread, no bookkeeping.
+
+``tests.upstream`` keeps every connection and every request, to be asked about.
 """
 
 import selectors

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import Self
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
@@ -161,7 +162,7 @@ class LogLines(logging.Handler):
         assert self.worst < logging.ERROR, self.lines
         self.lines.clear()
 
-    def __enter__(self) -> "LogLines":
+    def __enter__(self) -> Self:
         ours = logging.getLogger("exporter")
         ours.addHandler(self)
         ours.setLevel(logging.DEBUG)

@@ -1,6 +1,7 @@
 """Requests that hostile clients send, as hypothesis strategies."""
 
 import base64
+import itertools
 from dataclasses import dataclass
 
 from hypothesis import strategies as st
@@ -26,7 +27,7 @@ class Talk:
         """The bytes as they are sent."""
         whole = b"".join(self.requests)
         edges = sorted({0, len(whole), *(cut % (len(whole) + 1) for cut in self.cuts)})
-        return [whole[start:end] for start, end in zip(edges, edges[1:], strict=False)]
+        return [whole[start:end] for start, end in itertools.pairwise(edges)]
 
 
 _METHODS = st.one_of(
@@ -94,7 +95,14 @@ _NAMED = {
     b"Transfer-Encoding": [b"chunked", b"identity", b"gzip, chunked", b"xchunked", b""],
     b"Connection": [b"close", b"keep-alive", b"Upgrade", b"close, keep-alive", b"\xa0close", b","],
     b"Expect": [b"100-continue", b"100-Continue", b"nothing", b"", b"100-continue, 100-continue"],
-    b"Accept": [b"*/*", b"application/openmetrics-text;version=1.0.0", b";q=x,,", b"text/html;q=9"],
+    b"Accept": [
+        *(b"*/*", b"application/openmetrics-text;version=1.0.0", b";q=x,,", b"text/html;q=9"),
+        *(
+            b"application/openmetrics-text;version=x",
+            b"text/plain;version=1.x",
+            b"text/plain;version=",
+        ),
+    ],
     b"Accept-Encoding": [b"gzip", b"gzip;q=0", b"*", b"gzip;q=1.0000", b"br, gzip;q=0.5", b",,;;"],
     b"X-Prometheus-Scrape-Timeout-Seconds": [
         b"10",

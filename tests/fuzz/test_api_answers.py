@@ -6,19 +6,16 @@ from collections import Counter
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from exporter.errors import QueryError
 from exporter.model import Observation
 from tests.e2e.test_prometheus import tool
-from tests.fuzz.amount import tries
+from tests.fuzz.amount import attempt
 from tests.fuzz.answers import ANSWERS, Answer
 from tests.fuzz.by_hand import BY_HAND, Case
 from tests.fuzz.pages import TEXT, Ward, decoded, rendered
 from tests.processes import PATIENCE
 
-BATCH = 10  # answers that share a page
 PAGE = 500  # jobs that share a page of promtool's
 
 Record = Callable[[str, object], None]
@@ -56,16 +53,14 @@ def test_any_answers(record_testsuite_property: Record) -> None:
     """Any answer is a state or a QueryError; the page parses, and the healthy job is as ever."""
     ward, seen = Ward(), Counter[str]()
 
-    @tries(1_500, BATCH)
-    @given(st.lists(ANSWERS, min_size=BATCH, max_size=BATCH))
-    def attempt(answers: list[Answer]) -> None:
+    def check(answers: list[Answer]) -> None:
         observations = [ward.observe(answer, f"sick-{n}") for n, answer in enumerate(answers)]
 
         ward.check(observations)
         seen.update(told(each) for each in observations)
 
     with ward.log:
-        attempt()
+        attempt(check, ANSWERS, short=1_500)
     record_testsuite_property("fuzzing: answers", seen.total())
     assert {"Running", "Unknown", "bad_answer", "not_found", "server", "auth"} <= seen.keys()
     assert "internal" not in seen
@@ -78,13 +73,11 @@ def test_promtool(record_testsuite_property: Record) -> None:
     number = itertools.count()
     kept: list[Observation] = []
 
-    @tries(5_000, BATCH, part=10)
-    @given(st.lists(ANSWERS, min_size=BATCH, max_size=BATCH))
     def collect(answers: list[Answer]) -> None:
         kept.extend(ward.observe(answer, f"sick-{next(number)}") for answer in answers)
 
     with ward.log:
-        collect()
+        attempt(collect, ANSWERS, short=500, part=10)
     pages = [kept[start : start + PAGE] for start in range(0, len(kept), PAGE)]
     for page in pages:
         check_with_promtool(rendered(page, TEXT, ward.instruments.registry))

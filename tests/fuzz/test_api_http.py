@@ -5,19 +5,15 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from hypothesis import given
-from hypothesis import strategies as st
-
 from exporter.errors import QueryError
 from tests.api_clients import GOOD, api_client, ask
-from tests.fuzz.amount import tries
+from tests.fuzz.amount import attempt
 from tests.fuzz.by_hand import BY_HAND
 from tests.fuzz.framing import MESSAGES, Message, written
 from tests.fuzz.loopback import Loopback
 from tests.processes import Page, exporter, get
 from tests.upstream import message
 
-BATCH = 10  # messages that share an example
 SMALL = 2_000  # bytes that the client takes here, so that some are too many
 PROBLEMS = {"internal", "timeout", "dns", "tls", "credentials"}
 
@@ -38,17 +34,17 @@ class Api:
 
 
 def test_any_messages(record_testsuite_property: Record) -> None:
-    """Any bytes are an answer or a QueryError that blames the network or the API, and the next
-    call on the same client gets its own good answer.
+    """Any bytes are an answer or a QueryError that blames the network or the API.
+
+    And the next call of the same client gets its own good answer.
     """
     api, seen = Api(), Counter[str]()
 
     with Loopback(api) as server, api_client(max_response_bytes=SMALL) as client:
 
-        @tries(1_000, BATCH)
-        @given(st.lists(MESSAGES, min_size=BATCH, max_size=BATCH))
-        def attempt(messages: list[Message]) -> None:
-            for api.next in messages:
+        def check(messages: list[Message]) -> None:
+            for each in messages:
+                api.next = each
                 try:
                     ask(client, server.urls[0])
                 except QueryError as error:
@@ -58,7 +54,7 @@ def test_any_messages(record_testsuite_property: Record) -> None:
                 api.next = None
                 assert ask(client, server.urls[0]).document == GOOD
 
-        attempt()
+        attempt(check, MESSAGES, short=1_000)
 
     record_testsuite_property("fuzzing: messages over HTTP", seen.total())
     assert {"answered", "bad_answer", "connection", "too_large", "redirect"} <= seen.keys()
@@ -66,17 +62,20 @@ def test_any_messages(record_testsuite_property: Record) -> None:
 
 
 def test_by_hand(tmp_path: Path) -> None:
-    """Each of a hundred answers over HTTP costs its own job what is written beside it, and the
-    healthy job on the page with them nothing.
+    """Each of a hundred answers over HTTP costs its own job what is written beside it.
+
+    The healthy job on the page with them is as ever.
     """
     answers = [written(answer) for _, answer in BY_HAND]
 
     def script(number: int, _request: bytes) -> tuple[bytes, bool]:
         return (answers[number] if number < len(answers) else message(GOOD)), False
 
-    with Loopback(script, len(answers) + 1) as server:
-        with exporter(configuration(server.urls), tmp_path) as it:
-            status, text = get(it.url + "/metrics", X_Prometheus_Scrape_Timeout_Seconds="60")
+    with (
+        Loopback(script, len(answers) + 1) as server,
+        exporter(configuration(server.urls), tmp_path) as it,
+    ):
+        status, text = get(it.url + "/metrics", X_Prometheus_Scrape_Timeout_Seconds="60")
 
     assert status == 200
     page = Page(text)

@@ -241,6 +241,7 @@ def test_an_error_that_is_no_json(http_status: int, expected: type[ApiError], bo
         (" 20 ", 0.02),
         ("0", 0.0),
         ("99999999999999999999", 3600.0),
+        ("9" * 5_000, 3600.0),  # Python makes no number of so many digits
         ("", None),
         ("soon", None),
         ("-5", None),

@@ -198,6 +198,41 @@ def test_too_large(tmp_path: Path) -> None:
     assert problems_of(b"#" * (LARGEST_FILE + 1), tmp_path) == "c.yaml: expected at most 4 MiB"
 
 
+def test_many_jobs(tmp_path: Path) -> None:
+    """Ten thousand jobs with three labels each load, from the configuration or from a job file."""
+    labels = "labels: {team: team-%d, pipeline: nightly, owner: someone}"
+    entry = f"id: 231460f8-75dc-405e-a669-%012d, collection: document_%d, {labels}"
+    entries = [entry % (i, i % 500, i % 50) + f", expected_entries: {i + 1}" for i in range(10_000)]
+    path = tmp_path / "c.yaml"
+    jobs = "".join(f"      - {{{entry}}}\n" for entry in entries)
+    path.write_text(f"job_labels: [team, pipeline, owner]\n{TARGET}    jobs:\n{jobs}")
+
+    config = load(str(path), ENVIRON)
+
+    listed = "".join(f"- {{{entry}, target: rag}}\n" for entry in entries).encode()
+    assert len(config.jobs) == 10_000
+    assert len(read_job_file("jobs.yaml", listed, config)) == 10_000
+
+
+def test_one_list_of_undeclared_labels(tmp_path: Path) -> None:
+    """A label that no job may carry is told once, however many jobs carry it."""
+    jobs = "".join(f"      - {{id: j{i}, collection: c, labels: {{a: b}}}}\n" for i in range(9))
+
+    found = problems_of(f"{TARGET}    jobs:\n{jobs}", tmp_path)
+
+    assert found.endswith("(8 more below)")
+    assert len(found.splitlines()) == 1
+
+
+def test_what_an_open_quote_takes_in_is_not_told(tmp_path: Path) -> None:
+    """A value that has swallowed the lines after it is told no further than its own line."""
+    text = TARGET.replace("name: rag", 'name: "rag').replace("${PASSWORD}", 'planted"' + "x" * 0)
+
+    found = problems_of(text + '    namespace: "' + "y" * 300 + '"\n', tmp_path)
+
+    assert "planted" not in found
+
+
 def test_many_problems(tmp_path: Path) -> None:
     """Of very many problems the first hundred are told, and that there are more."""
     lines = problems_of("".join(f"key{i}: x\n" for i in range(5000)), tmp_path).splitlines()
@@ -215,7 +250,13 @@ def test_many_problems(tmp_path: Path) -> None:
         ("? " * (LARGEST_FILE // 2), "at most 20 levels"),
         ("scrape: &a [" + "*a," * 100_000 + "]", "an anchor"),
         ("a: 1\n" * 90_000, "the key is given twice"),
-        ("a: [" + "1," * 200_000 + "]", "at most 200000 values"),
+        ("a: [" + "1," * 300_000 + "]", "too many values"),
+        ("a: [" + "{}," * 130_000 + "]", "too many values"),
+        ("a: [" + ",".join(map(str, range(140_000))) + "]", "too many values"),
+        ("job_labels: [" + ",".join(f"a{i}" for i in range(100_000)) + "]", "targets: missing"),
+        ("targets: [{name: '" + "${A}" * 1_000_000 + "'}]", "at most 32768 characters"),
+        ("a: &" + "a" * 1_000_000 + " b", "unknown key"),
+        ("\n" * 2_000_000 + "a: [", "expected a value here"),
         ("a" * LARGEST_FILE, "expected a mapping"),
         ("a: " + "9" * 1_000_000, "unknown key"),
         ("? " + "k" * 1_000_000 + "\n: v", "unknown key"),
@@ -228,6 +269,12 @@ def test_many_problems(tmp_path: Path) -> None:
         "aliases",
         "equal",
         "wide",
+        "empty",
+        "different",
+        "labels",
+        "references",
+        "anchor",
+        "lines",
         "long",
         "digits",
         "key",

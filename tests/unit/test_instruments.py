@@ -180,3 +180,15 @@ def test_two_exporters_in_one_process() -> None:
     second.watch(["a"], [ACTION])
 
     assert value(second, REQUESTS, target="a", action=ACTION) == 0
+
+
+def test_without_a_web_configuration_there_is_no_gauge_of_it(instruments: Instruments) -> None:
+    """A 1 for what does not exist would be invented; once it exists, its last reading is shown."""
+    name = "adbpg_exporter_web_config_last_reload_successful"
+    assert value(instruments, name) is None
+
+    instruments.web_config_read(good=True)
+    assert value(instruments, name) == 1
+
+    instruments.web_config_read(good=False)
+    assert value(instruments, name) == 0

@@ -16,15 +16,20 @@ EXAMPLE = DATA.parents[1] / "config.example.yaml"
 ALL_KEYS = sorted(set(keys_below(CONFIG_FILE)))
 
 # What a schema cannot see: the YAML itself, the environment, other entries, files, secrets' paths.
-BEYOND_A_SCHEMA = {
-    *("anchor-alias", "control-character", "deep", "duplicate-keys", "indent-broken", "merge-key"),
-    *("not-utf8", "password-at", "password-colon", "password-hash", "password-no-space"),
-    *("password-tag", "tab", "tab-within", "template-left", "two-documents", "unclosed-bracket"),
-    *("utf16", "environment", "environment-number", "password-dollar", "password-empty"),
-    *("password-unset", "ca-file-missing", "ca-file-no-certificate", "secret-file-empty"),
-    *("secret-file-missing", "contradictions", "duplicate-jobs", "duplicate-targets"),
-    *("labels-undeclared", "provider-environment", "provider-files", "regions", "time-zones"),
-}
+# By the first words of their names.
+BEYOND_A_SCHEMA = (
+    *("ampersand", "anchor", "backtick", "bang", "binary", "brace", "bracket", "colon", "conflict"),
+    *("control", "dash", "deep", "document", "gzip", "html", "indent", "json", "latin1"),
+    *("markdown", "merge", "not-utf8", "percent", "pipe", "quote", "star", "tab", "template"),
+    *("toml", "two", "unclosed", "utf16", "duplicate", "env-", "environment", "placeholder"),
+    *("ca-file", "secret-file", "password-at", "password-colon", "password-dollar"),
+    *("password-empty", "password-file", "password-hash", "password-no-space", "password-tag"),
+    *("password-unset", "contradictions", "missing-credentials", "provider-environment"),
+    *("provider-files", "labels-capital", "labels-undeclared", "long-password", "duration-bounds"),
+    *("endpoint-line", "endpoint-port", "endpoint-private", "endpoint-public", "entries-hex"),
+    *("entries-underscore", "region", "size-large", "size-small", "time-zones", "zone"),
+    *("yaml11-date", "yaml11-password-date"),
+)
 BAD_FILES = [name.removesuffix(".yaml") for name in names("config", "bad-*.yaml")]
 
 
@@ -61,7 +66,8 @@ def test_good_files(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [name for name in BAD_FILES if name.removeprefix("bad-") not in BEYOND_A_SCHEMA]
+    "name",
+    [name for name in BAD_FILES if not name.removeprefix("bad-").startswith(BEYOND_A_SCHEMA)],
 )
 def test_bad_files(name: str) -> None:
     """What the loader refuses, an editor underlines, as far as a schema can see it."""

@@ -206,3 +206,12 @@ def test_the_example_of_the_page_is_good(samples: Path) -> None:
 
     assert config.tls
     assert [*config.users] == [b"prometheus"]
+
+
+def test_half_a_character_after_a_mistake(tmp_path: Path) -> None:
+    """A file that is cut off within a character is told by its first mistake, as any other."""
+    path = tmp_path / "web.yaml"
+    path.write_bytes("a: b: c\n# größe".encode()[:-2])
+
+    with pytest.raises(ConfigurationError, match=r"web\.yaml:1:5: a ':' that cannot be here"):
+        load(str(path))

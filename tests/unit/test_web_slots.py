@@ -240,3 +240,28 @@ def test_shedding_evicts_one(slots: Slots[Guest]) -> None:
     assert first.hung_up.is_set()
     assert not second.hung_up.is_set()
     assert not Slots[Guest](1, 0.0).shed()
+
+
+def test_settling_waits_for_those_served(slots: Slots[Guest]) -> None:
+    """It waits until the last that is served has left, and hangs nobody up."""
+    waiting, serving = admitted(slots), admitted(slots, serving=True)
+    settling = threading.Thread(target=slots.settle, args=(LIMIT,))
+    settling.start()
+    served = settling.is_alive()
+
+    serving.leave()
+    settling.join(LIMIT)
+
+    assert served
+    assert not settling.is_alive()
+    assert not waiting.hung_up.is_set()
+    assert slots.begin(waiting)
+
+
+def test_settling_ends_with_the_grace(slots: Slots[Guest]) -> None:
+    """It does not wait for longer than it may."""
+    serving = admitted(slots, serving=True)
+
+    slots.settle(0)
+
+    assert not serving.hung_up.is_set()

@@ -1,0 +1,111 @@
+"""What to do about a mistake, guessed from what stands there. Pure."""
+
+import difflib
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Final
+
+from exporter.config.shapes import Record, Shape, keys_below, keys_of
+from exporter.config.yaml_source import TWICE, Mapping, Node, Refused, Scalar, Sequence
+
+_LONGEST_NAME: Final = 64  # characters; to compare longer ones takes long
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """About an unknown key.
+
+    Attributes:
+        text: what to do.
+        meant: keys known beside it for which it may stand, so that they are not missing.
+        misplaced: keys known elsewhere for which it may stand.
+    """
+
+    text: str
+    meant: Collection[str] = ()
+    misplaced: Collection[str] = ()
+
+
+def advice_on(name: str, value: Node, keys: Iterable[str], root: Shape) -> Advice:
+    """Return what to do about an unknown key, by the known ones beside it and elsewhere."""
+    known = [*keys]
+    if isinstance(value, Mapping) and (below := value.entries.keys() & known):
+        return Advice("take it away, since what stands below it belongs here", meant=below)
+    elsewhere = {
+        other: f"under {path}" if path else "at the top level" for other, path in keys_below(root)
+    }
+    if name in elsewhere:
+        return Advice(f"it belongs {elsewhere[name]}", misplaced=(name,))
+    name = name[:_LONGEST_NAME]
+    if near := difflib.get_close_matches(_plain(name), known, n=1, cutoff=0.5):
+        return Advice(f"did you mean {near[0]}?", meant=near)
+    if near := difflib.get_close_matches(_plain(name), elsewhere, n=1, cutoff=0.8):
+        text = f"did you mean {near[0]}, which belongs {elsewhere[near[0]]}?"
+        return Advice(text, misplaced=near)
+    if isinstance(value, Scalar) and value.plain and not value.text:
+        return Advice("is it a part of a value with a ',' in it, which then needs quotes?")
+    return Advice(f"expected one of {', '.join(known)}")
+
+
+def keys_such_as(shape: Record) -> str:
+    """Return what a record is, in a few words."""
+    return "a mapping of keys such as " + ", ".join([*keys_of(shape.cls)][:3])
+
+
+def structure(node: Node | None) -> str:
+    """Return what a node is, in the words of messages."""
+    match node:
+        case Mapping():
+            return "a mapping"
+        case Sequence():
+            return "a list"
+        case _:
+            return "a single value"
+
+
+def listed(node: Node | None) -> str:
+    """Return how what is no list becomes one."""
+    if isinstance(node, Mapping) and [*map(type, node.entries.values())] == [Sequence]:
+        return "take the key above the list away"
+    return "begin each entry with '- '"
+
+
+def advice_on_structure(node: Node | None) -> str:
+    """Return what is wrong with a list or a mapping where a single value belongs."""
+    if isinstance(node, Mapping) and node.refused:
+        return node.refused[0].message  # a template, most often
+    return f"expected a single value, got {structure(node)}"
+
+
+def advice_on_entries(nodes: Collection[Node], shape: Record) -> str:
+    """Return what is wrong in one way with all entries of a list; empty if nothing is."""
+    if len(nodes) > 1 and all(isinstance(node, Scalar) for node in nodes):
+        return f"expected {keys_such_as(shape)}, got a single value, as in all entries"
+    if _are_split_apart(nodes):
+        return "each entry has one key only: begin the first key of an entry with '- ', not each"
+    return ""
+
+
+def _are_split_apart(nodes: Collection[Node]) -> bool:
+    mappings = [node for node in nodes if isinstance(node, Mapping) and len(node.entries) == 1]
+    keys = {key for node in mappings for key in node.entries}
+    return len(keys) == len(nodes) > 1
+
+
+def merged(refused: Iterable[Refused]) -> Iterator[Refused]:
+    """Yield the refused keys of a mapping; of several that are given twice, the first for all.
+
+    They have one cause: the entry that they belong to does not begin with ``- ``.
+    """
+    keys = [*refused]
+    twice = [key for key in keys if key.message.startswith(TWICE)]
+    if len(twice) > 1:
+        why = f"{twice[0].message}, and so are others after it: is a '- ' missing?"
+        yield replace(twice[0], message=why)
+        keys = [key for key in keys if key not in twice]
+    yield from keys
+
+
+def _plain(name: str) -> str:
+    """Return a key in the spelling of ours: ``minInterval`` and ``min-interval`` are near."""
+    return name.replace("-", "_").lower()
