@@ -19,13 +19,15 @@ class Redactor:
     """Knows this process's secrets, and takes them out of texts."""
 
     def __init__(self) -> None:
-        self._secrets: dict[AnySecret, None] = {}
+        self._secrets: tuple[AnySecret, ...] = ()
         self._forms: dict[str, tuple[str, ...]] = {}
 
     def watch(self, secrets: Iterable[AnySecret]) -> None:
         """Know these secrets too; those of files as they change."""
-        known = {**self._secrets, **dict.fromkeys(secrets)}
-        self._secrets = dict(list(known.items())[-_MOST:])
+        fresh = dict.fromkeys(secrets)
+        # Of two objects for one file, the new one is the one that will be read.
+        kept = [secret for secret in self._secrets if secret not in fresh]
+        self._secrets = (*kept, *fresh)[-_MOST:]
 
     def __call__(self, text: str) -> str:
         """Return the text with each known secret masked, plain or encoded."""

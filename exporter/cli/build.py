@@ -10,6 +10,7 @@ from exporter.gpdb.client import ApiClient
 from exporter.gpdb.credentials import Credentials, EnvironmentCredentials, FileCredentials
 from exporter.instruments import Instruments
 from exporter.poller import Plan, Poller
+from exporter.poller.query import Client
 from exporter.poller.record import DeadlineRule
 from exporter.redaction import Redactor
 from exporter.secret import Secret, SecretFile
@@ -35,9 +36,13 @@ def build(
         redactor: is told of every secret.
     """
 
-    def assemble(config: Config, previous: Sources | None) -> Loaded:
-        sources = Sources(config, previous)
-        client = build_client(config, environ=environ, clock=clock, redactor=redactor)
+    def assemble(config: Config, previous: Loaded | None) -> Loaded:
+        sources = Sources(config, previous.sources if previous else None)
+        if previous and _calls_alike(previous.config, config):
+            client = previous.plan.client  # and its connections
+            make_known(config, redactor)
+        else:
+            client = build_client(config, environ=environ, clock=clock, redactor=redactor)
         return Loaded(config, sources, _plan(config, sources, client))
 
     instruments = Instruments(__version__)
@@ -45,7 +50,7 @@ def build(
     poller = Poller(loaded.plan, tally=instruments, clock=clock)
     return Exporter(
         loaded,
-        lambda old: assemble(load(), old.sources),
+        lambda previous: assemble(load(), previous),
         poller=poller,
         instruments=instruments,
         clock=clock,
@@ -57,15 +62,30 @@ def build_client(
 ) -> ApiClient:
     """Return the client of a configuration; every secret that it may use is made known."""
     credentials = _credentials(config.credentials, environ)
-    redactor.watch(target.namespace_password for target in config.targets)
     redactor.watch(credentials.secrets())
-    if config.api.proxy is not None:
-        password = urlsplit(config.api.proxy.reveal()).password
-        redactor.watch([config.api.proxy, Secret(password or "")])
+    make_known(config, redactor)
     return ApiClient(config.api, credentials, connections=config.scrape.concurrency, clock=clock)
 
 
-def _plan(config: Config, sources: Sources, client: ApiClient) -> Plan:
+def make_known(config: Config, redactor: Redactor) -> None:
+    """Tell the redactor of every secret in a configuration."""
+    redactor.watch(target.namespace_password for target in config.targets)
+    if config.api.proxy is not None:
+        password = urlsplit(config.api.proxy.reveal()).password
+        redactor.watch([config.api.proxy, Secret(password or "")])
+
+
+def _calls_alike(before: Config, after: Config) -> bool:
+    """Whether a reload can go on with the client. A file of authorities may have changed."""
+    return (
+        not after.api.ca_file
+        and before.api == after.api
+        and before.credentials == after.credentials
+        and before.scrape.concurrency == after.scrape.concurrency
+    )
+
+
+def _plan(config: Config, sources: Sources, client: Client) -> Plan:
     return Plan(
         scrape=config.scrape,
         deadline=DeadlineRule(config.deadline.entries_per_second, config.deadline.grace),

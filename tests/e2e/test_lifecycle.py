@@ -221,3 +221,18 @@ def test_several_addresses(tmp_path: Path) -> None:
 
         assert get(it.url + "/-/healthy")[0] == 200
         assert get(other + "/-/healthy")[0] == 200
+
+
+def test_a_reload_changes_how_the_api_is_called(tmp_path: Path) -> None:
+    """After a reload with a shorter request_timeout, a slow API is timed out."""
+    with simulator(SCENARIO + "latency: 1500ms\n", tmp_path) as api:
+        text = "scrape: {min_interval: 0s}\n" + api.configuration()
+        with exporter(text, tmp_path, RELOAD) as it:
+            before = scrape(it)
+            settings = "api: {connect_timeout: 300ms, request_timeout: 300ms}\n"
+            (tmp_path / "config.yaml").write_text(settings + text)
+            post(it.url + "/-/reload")
+            after = scrape(it)
+
+            assert before.value("adbpg_job_up", job_id="first") == 1
+            assert after.value("adbpg_job_up", job_id="first") == 0

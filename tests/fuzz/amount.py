@@ -45,6 +45,6 @@ def _settings(examples: int) -> settings:
         deadline=None,
         database=None,
         # To mutate or explain a batch takes longer than to make another one.
-        phases=(Phase.explicit, Phase.generate, Phase.shrink),
+        phases=(Phase.explicit, Phase.generate),
         suppress_health_check=list(HealthCheck),
     )

@@ -68,3 +68,16 @@ def test_secrets_of_an_earlier_configuration_stay_known() -> None:
     redactor.watch([Secret("new-password")])
 
     assert redactor("old-password new-password") == "<secret> <secret>"
+
+
+def test_after_a_reload_the_new_object_of_a_file_counts(tmp_path: Path) -> None:
+    """A reload makes a new object for the same file; what that one reads is masked."""
+    path = tmp_path / "password"
+    path.write_text("first-password")
+    redactor = Redactor()
+    redactor.watch([SecretFile(str(path))])
+    again = SecretFile(str(path))
+    redactor.watch([again])
+    again.reveal()
+
+    assert redactor("first-password") == "<secret>"

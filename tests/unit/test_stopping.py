@@ -3,12 +3,14 @@
 import signal
 import threading
 from collections import deque
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from exporter.cli.serve import wait
 from exporter.cli.stopping import RELOAD, Signals
-from exporter.service import Exporter
-from exporter.web.server import Server
+
+if TYPE_CHECKING:
+    from exporter.service import Exporter
+    from exporter.web.server import Server
 
 
 class TellsSignals(Signals):
