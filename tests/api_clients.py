@@ -15,7 +15,7 @@ from exporter.gpdb.client import Answer, ApiClient
 from exporter.gpdb.credentials import AccessKey
 from exporter.gpdb.kinds import KINDS
 from exporter.model import UPSERT_COLLECTION_DATA, JobRef, Target
-from exporter.secret import Secret
+from exporter.secret import AnySecret, Secret
 
 PASSWORD = "p&a=s+s%w o/r?d#密"
 KEY = AccessKey("LTAI5tEXAMPLEKEYID00", Secret("ExampleSecretKeyForTestsOnly00"))
@@ -35,6 +35,10 @@ class FixedCredentials:
     def current(self) -> AccessKey:
         """Return the key."""
         return self._key
+
+    def secrets(self) -> tuple[AnySecret, ...]:
+        """Return nothing to hide: there is no log here."""
+        return ()
 
 
 @contextmanager

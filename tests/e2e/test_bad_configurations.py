@@ -1,15 +1,13 @@
 """Each bad configuration and job file beside its messages: at check, at start and at reload."""
 
-import json
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
 from tests.config_files import BAD_JOB_FILES, CONFIG_OF_JOB_FILES, DATA, ENVIRON, PLANTED, names
+from tests.driver import Commands, one_process
 from tests.processes import KEY, Process, exporter, get, post, run, scrape
 
 BAD_FILES = names("config", "bad-*.yaml")
@@ -25,20 +23,6 @@ targets:
     jobs:
       - {id: watched-before, collection: c}
 """
-# One process for hundreds of commands: each gets its arguments as a line, and answers with one.
-DRIVER = """\
-import contextlib, io, json, sys
-from exporter.cli.main import main
-
-answers = sys.stdout
-for line in sys.stdin:
-    out, told = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(told):
-        code = main(json.loads(line))
-    print(json.dumps([code, out.getvalue(), told.getvalue()]), file=answers, flush=True)
-"""
-
-Answer = tuple[int, str, str]
 
 
 def messages(name: str) -> str:
@@ -52,37 +36,10 @@ def environ() -> Mapping[str, str]:
 
 
 @pytest.fixture(scope="module")
-def commands(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Commands"]:
+def commands() -> Iterator[Commands]:
     """Run commands of ours in the sample folder, all in one process."""
-    root = str(DATA.parents[1])
-    with (tmp_path_factory.mktemp("driver") / "errors").open("w+") as errors:
-        popen = subprocess.Popen(
-            [sys.executable, "-c", DRIVER],
-            env={**environ(), "PYTHONPATH": root, "PATH": ""},
-            cwd=DATA / "config",
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            text=True,
-        )
-        with popen:
-            yield Commands(popen)
-            popen.kill()
-
-
-class Commands:
-    """Answers arguments with exit code, standard output and standard error."""
-
-    def __init__(self, popen: subprocess.Popen[str]) -> None:
-        self._popen = popen
-
-    def __call__(self, *arguments: str) -> Answer:
-        """Run one."""
-        assert self._popen.stdin is not None
-        assert self._popen.stdout is not None
-        print(json.dumps(arguments), file=self._popen.stdin, flush=True)
-        code, out, told = json.loads(self._popen.stdout.readline())
-        return code, out, told
+    with one_process(DATA / "config", environ()) as commands:
+        yield commands
 
 
 @pytest.mark.parametrize("name", BAD_FILES)

@@ -213,14 +213,10 @@ def _damaged(draw: st.DrawFn, whole: st.SearchStrategy[bytes]) -> bytes:
     return data[:start] + draw(st.binary(max_size=4)) + data[end:]
 
 
-def _encoded(text: str) -> st.SearchStrategy[bytes]:
-    others = ("utf-8-sig", "utf-16", "utf-16-le", "utf-32", "latin-1")
-    encodings = st.sampled_from(["utf-8"] * 12 + [*others])
-    return encodings.map(lambda encoding: text.encode(encoding, "replace"))
-
-
-JSON_BODIES = st.one_of(_nearly_good(), _nearly_good(), _nearly_good(), _ANY_VALUE).flatmap(
-    _encoded
+_ENCODINGS = ["utf-8"] * 12 + ["utf-8-sig", "utf-16", "utf-16-le", "utf-32", "latin-1"]
+_JSON = st.one_of(_nearly_good(), _nearly_good(), _nearly_good(), _ANY_VALUE)
+JSON_BODIES = st.tuples(_JSON, st.sampled_from(_ENCODINGS)).map(
+    lambda pair: pair[0].encode(pair[1], "replace")
 )
 BODIES = st.one_of(JSON_BODIES, JSON_BODIES, _damaged(JSON_BODIES), st.binary(max_size=60))
 
