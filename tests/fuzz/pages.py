@@ -135,15 +135,19 @@ def _good_state() -> JobState:
 
 
 class LogLines(logging.Handler):
-    """The exporter's log, as it would be written.
+    """The log, as it would be written.
+
+    Args:
+        logger: whose lines.
 
     Attributes:
         lines: that no one has looked at yet.
         worst: the highest level so far.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, logger: str = "exporter") -> None:
         super().__init__(logging.DEBUG)
+        self._logger = logging.getLogger(logger)
         self._formatters = (LineFormatter("logfmt"), LineFormatter("json"))
         self.lines: list[str] = []
         self.worst = logging.NOTSET
@@ -163,14 +167,12 @@ class LogLines(logging.Handler):
         self.lines.clear()
 
     def __enter__(self) -> Self:
-        ours = logging.getLogger("exporter")
-        ours.addHandler(self)
-        ours.setLevel(logging.DEBUG)
-        ours.propagate = False  # pytest keeps every record of a test
+        self._logger.addHandler(self)
+        self._logger.setLevel(logging.DEBUG)
+        self._logger.propagate = False  # pytest keeps every record, and all that hangs on it
         return self
 
     def __exit__(self, *_: object) -> None:
-        ours = logging.getLogger("exporter")
-        ours.removeHandler(self)
-        ours.setLevel(logging.NOTSET)
-        ours.propagate = True
+        self._logger.removeHandler(self)
+        self._logger.setLevel(logging.NOTSET)
+        self._logger.propagate = True

@@ -11,6 +11,7 @@ from tests.fuzz.amount import attempt
 from tests.fuzz.by_hand import BY_HAND
 from tests.fuzz.framing import MESSAGES, Message, written
 from tests.fuzz.loopback import Loopback
+from tests.fuzz.pages import LogLines
 from tests.processes import Page, exporter, get
 from tests.upstream import message
 
@@ -40,7 +41,11 @@ def test_any_messages(record_testsuite_property: Record) -> None:
     """
     api, seen = Api(), Counter[str]()
 
-    with Loopback(api) as server, api_client(max_response_bytes=SMALL) as client:
+    with (
+        LogLines("urllib3") as log,
+        Loopback(api) as server,
+        api_client(max_response_bytes=SMALL) as client,
+    ):
 
         def check(messages: list[Message]) -> None:
             for each in messages:
@@ -53,6 +58,7 @@ def test_any_messages(record_testsuite_property: Record) -> None:
                     seen["answered"] += 1
                 api.next = None
                 assert ask(client, server.urls[0]).document == GOOD
+            log.check()
 
         attempt(check, MESSAGES, short=1_000)
 
