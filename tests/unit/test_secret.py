@@ -11,7 +11,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
 import pytest
 
 from exporter.errors import NoCredentials
@@ -78,7 +77,6 @@ def test_a_mask_stands_in_its_place() -> None:
     "serialise",
     [
         json.dumps,
-        msgspec.json.encode,
         *(lambda s, p=p: pickle.dumps(s, p) for p in range(pickle.HIGHEST_PROTOCOL + 1)),
         copy.copy,
         copy.deepcopy,
