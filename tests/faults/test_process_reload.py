@@ -120,8 +120,10 @@ def test_many_reloads_under_load(
 ) -> None:
     """Fault 37: through reloads under load no scrape fails or mixes, and nothing is left behind."""
     with Upstream(well) as api:
-        a = configuration("a1", "a2", "a3", api=api.url, extra="job_labels: [team]\n")
-        b = configuration("b1", "b2", api=api.url, extra="job_labels: [pipeline]\n")
+        # As many calls at once as the first scrape makes: it hires all the threads there will be.
+        calls = "scrape: {concurrency: 3}\n"
+        a = configuration("a1", "a2", "a3", api=api.url, extra=calls + "job_labels: [team]\n")
+        b = configuration("b1", "b2", api=api.url, extra=calls + "job_labels: [pipeline]\n")
         b = b.replace("name: main", "name: other").replace("gp-1", "gp-2")
         with exporter(a, tmp_path, LIFECYCLE) as it:
             known = [looks(get(it.url + "/metrics")[1])]

