@@ -19,7 +19,7 @@ update_once() {
 
 if ! command -v apt-get >/dev/null; then
     missing=""
-    for tool in prometheus promtool chromium curl openssl; do
+    for tool in prometheus promtool prometheus-alertmanager amtool chromium curl openssl npm buildah; do
         command -v "$tool" >/dev/null || missing="$missing $tool"
     done
     [ -z "$missing" ] && exit 0
@@ -37,6 +37,16 @@ if [ ! -x .tools/bin/promtool ]; then
     ln -sf ../prometheus/usr/bin/prometheus ../prometheus/usr/bin/promtool .tools/bin/
 fi
 
+# Likewise on port 9093.
+if [ ! -x .tools/bin/amtool ]; then
+    update_once
+    say "Alertmanager, from Debian, into .tools/"
+    mkdir -p .tools/bin .tools/packages
+    (cd .tools/packages && apt-get download -qq prometheus-alertmanager 2>/dev/null)
+    dpkg -x .tools/packages/prometheus-alertmanager_*.deb .tools/alertmanager
+    ln -sf ../alertmanager/usr/bin/prometheus-alertmanager ../alertmanager/usr/bin/amtool .tools/bin/
+fi
+
 # A library that the tests preload, to set one process's clocks.
 if ! ls .tools/faketime/usr/lib/*/faketime/libfaketime.so.1 >/dev/null 2>&1; then
     update_once
@@ -50,6 +60,9 @@ wanted=""
 command -v chromium >/dev/null || wanted="$wanted chromium"
 command -v curl >/dev/null || wanted="$wanted curl"
 command -v openssl >/dev/null || wanted="$wanted openssl"
+command -v npm >/dev/null || wanted="$wanted nodejs npm"
+command -v buildah >/dev/null || wanted="$wanted buildah crun"
+command -v debootstrap >/dev/null || wanted="$wanted debootstrap"
 if [ -n "$wanted" ]; then
     update_once
     say "from Debian, into the system:$wanted"
