@@ -23,7 +23,7 @@ RUNNING: dict[str, object] = {
     "Progress": 1600,
 }
 CREATED = datetime(2024, 1, 8, 8, 52, 4, 864664, UTC).timestamp()
-MISSING = object()
+MISSING = ...
 
 
 def decode(zone: tzinfo = BEIJING, **fields: object) -> JobState:

@@ -12,7 +12,9 @@ from exporter.model import BEIJING, JobStatus
 from tests.job_answers import MISSING, REF, RUNNING, decode
 
 
-@pytest.mark.parametrize("spell", [str, str.lower, str.upper, " {} ".format], ids=repr)
+@pytest.mark.parametrize(
+    "spell", [str, str.lower, str.upper, " {} ".format], ids=["plain", "lower", "upper", "padded"]
+)
 @pytest.mark.parametrize(
     ("text", "status", "final", "active"),
     [
