@@ -1,20 +1,21 @@
-"""The metrics page: from one snapshot and the counters to bytes.
+"""The metrics page: from one snapshot and the counters to its pieces.
 
 The jobs' lines are written straight from the metric table. prometheus_client would spend nearly
 all of a page's time on validating, sorting and escaping labels that are the same in each of a
-job's twenty series; here that is done once for each job. All the rest of the page is written by
-prometheus_client, and a test holds that the two write alike.
+job's twenty series; here that is done once for each job, and not at all where the lines of jobs
+that have ended are kept. All the rest of the page is written by prometheus_client, and a test
+holds that the two say the same.
 """
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache, partial
 from itertools import chain
 
 from prometheus_client import CollectorRegistry, Metric
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
-from prometheus_client.utils import floatToGoString
 
 from exporter.metrics import (
     FAMILIES,
@@ -22,78 +23,131 @@ from exporter.metrics import (
     SCRAPE_FAMILIES,
     JobFamily,
     ScrapeFamily,
+    Value,
     job_label_names,
 )
-from exporter.model import Observation, Snapshot
+from exporter.model import Observation, ScrapeResult, Snapshot
+from exporter.pieces import Kept, Piece
 
 # prometheus_client compares a version with numbers, and raises where it is none; where it begins
 # with one, it repeats all of it in the Content-Type.
 _NO_VERSION = re.compile(r"version=(?![0-9]{1,4}(?:\.[0-9]{1,4}){0,2}[ \t]*(?:[;,]|$))[^;,]*")
-_BY_NAME = sorted(range(len(JOB_LABELS)), key=JOB_LABELS.__getitem__)  # as prometheus_client does
+_TOGETHER = 128  # jobs whose lines of a row make one piece
 
 
-def render(
-    take_snapshot: Callable[[], Snapshot],
-    counters: CollectorRegistry,
-    *,
-    accept: str,
-    names: tuple[str, ...],
-) -> tuple[str, bytes]:
-    """Return the content type and the bytes of a page.
-
-    The jobs come first: asking about them makes the queries that the counters then show.
+class Pages:
+    """Writes pages. Remembers the lines of jobs that have ended, compressed.
 
     Args:
-        take_snapshot: asks the API; not called when no name wants it.
         counters: the exporter's own metrics.
-        accept: the request's Accept header.
-        names: the sample names to show; none for all.
     """
-    rows = [row for row in FAMILIES if not names or row.name in names]
-    scrape_rows = [row for row in SCRAPE_FAMILIES if not names or row.name in names]
-    jobs = ""
-    gauges: list[Metric] = []
-    if rows or scrape_rows:
-        snapshot = take_snapshot()
-        jobs = "".join(job_lines(rows, snapshot))
-        gauges = [scrape_metric(row, snapshot) for row in scrape_rows]
-    rest = counters.restricted_registry(names) if names else counters
-    encode, content_type = choose_encoder(_NO_VERSION.sub("", accept))
-    return content_type, jobs.encode() + encode(_Collected(chain(gauges, rest.collect())))
+
+    def __init__(self, counters: CollectorRegistry) -> None:
+        self._counters = counters
+        self._ended: dict[int, _Group] = {}  # by the position of their first job
+
+    def page(
+        self, take_snapshot: Callable[[], Snapshot], *, accept: str, names: tuple[str, ...]
+    ) -> tuple[str, Iterator[Piece]]:
+        """Return the content type and the pieces of a page.
+
+        The jobs come first: asking about them makes the queries that the counters then show.
+
+        Args:
+            take_snapshot: asks the API; not called when no name wants it.
+            accept: the request's Accept header.
+            names: the sample names to show; none for all.
+        """
+        rows = [row for row in FAMILIES if not names or row.name in names]
+        scrape_rows = [row for row in SCRAPE_FAMILIES if not names or row.name in names]
+        jobs: Iterator[Piece] = iter(())
+        gauges: list[Metric] = []
+        if rows or scrape_rows:
+            snapshot = take_snapshot()
+            jobs = self._jobs(rows, snapshot)
+            gauges = [scrape_metric(row, snapshot) for row in scrape_rows]
+        rest = self._counters.restricted_registry(names) if names else self._counters
+        encode, content_type = choose_encoder(_NO_VERSION.sub("", accept))
+        last = Piece(lambda: encode(_Collected(chain(gauges, rest.collect()))))
+        return content_type, chain(jobs, (last,))
+
+    def _jobs(self, rows: Iterable[JobFamily], snapshot: Snapshot) -> Iterator[Piece]:
+        """Yield the head of each row, and its lines: gauges look alike in both formats."""
+        groups = self._grouped(snapshot.observations)
+        for row in rows:
+            yield Piece(partial(_head, row))
+            for group in groups:
+                yield group.piece(row, snapshot.taken_at)
+        for group in groups:
+            group.forget()
+
+    def _grouped(self, observations: tuple[Observation, ...]) -> list["_Group"]:
+        groups = []
+        for start in range(0, len(observations), _TOGETHER):
+            shown = observations[start : start + _TOGETHER]
+            before = self._ended.get(start)
+            groups.append(before if before and before.shown == shown else _Group(shown))
+        self._ended = {n * _TOGETHER: group for n, group in enumerate(groups) if group.has_ended}
+        return groups
 
 
-def job_lines(rows: Iterable[JobFamily], snapshot: Snapshot) -> Iterator[str]:
-    """Yield the text of each row: its head, and a line for each sample.
+class _Group:
+    """Jobs whose lines are written together.
 
-    Gauges are written the same in the text format and in OpenMetrics.
+    Args:
+        shown: the jobs, at least one.
+
+    Attributes:
+        has_ended: whether all have, so that their lines are the same from now on.
     """
-    observations, now = snapshot.observations, snapshot.taken_at
-    identities = [_label_parts(JOB_LABELS, o.ref.identity) for o in observations]
-    texts = [",".join([parts[position] for position in _BY_NAME]) for parts in identities]
-    for row in rows:
-        yield f"# HELP {row.name} {row.help}\n# TYPE {row.name} gauge\n"
-        if row.labels:
-            yield from _lines_with_labels(row, observations, identities, now)
-            continue
-        for observation, text in zip(observations, texts, strict=True):
-            for _, value in row.samples(observation, now):
-                yield f"{row.name}{{{text}}} {_number(value)}\n"
+
+    def __init__(self, shown: Sequence[Observation]) -> None:
+        self.shown = shown
+        self.has_ended = all(o.result is ScrapeResult.FINAL for o in shown)
+        self._kept: dict[str, Kept] = {}  # by the row's name
+        self._made: list[str] = []
+
+    def piece(self, row: JobFamily, now: float) -> Piece:
+        """Return the lines of a row."""
+        if row.value is None:
+            write = partial(self._lines_with_labels, row)
+        else:
+            write = partial(self._lines, row.name, row.value, now)
+        kept = self._kept.setdefault(row.name, Kept()) if self.has_ended else None
+        return Piece(write, kept)
+
+    def _identities(self) -> list[str]:
+        """Return the identity labels of each job; kept while the page is made."""
+        if not self._made:
+            self._made = [_labels(JOB_LABELS, o.ref.identity) for o in self.shown]
+        return self._made
+
+    def forget(self) -> None:
+        """Keep nothing but what is compressed."""
+        self._made = []
+
+    def _lines(self, name: str, value: Value, now: float) -> bytes:
+        start = f"{name}{{"
+        lines = [
+            f"{start}{text}}} {+known!r}\n"
+            for observation, text in zip(self.shown, self._identities(), strict=True)
+            if (known := value(observation, now)) is not None
+        ]
+        return "".join(lines).encode()
+
+    def _lines_with_labels(self, row: JobFamily) -> bytes:
+        start = f"{row.name}{{"
+        names = job_label_names(row, self.shown)[len(JOB_LABELS) :]
+        lines = [
+            f"{start}{text},{_added_labels(names, values)}}} {+known!r}\n"
+            for observation, text in zip(self.shown, self._identities(), strict=True)
+            for values, known in row.labelled(observation)
+        ]
+        return "".join(lines).encode()
 
 
-def _lines_with_labels(
-    row: JobFamily,
-    observations: Sequence[Observation],
-    identities: Sequence[tuple[str, ...]],
-    now: float,
-) -> Iterator[str]:
-    names = job_label_names(row, observations)
-    added = names[len(JOB_LABELS) :]
-    order = sorted(range(len(names)), key=names.__getitem__)
-    for observation, identity in zip(observations, identities, strict=True):
-        for values, value in row.samples(observation, now):
-            parts = identity + _label_parts(added, values)
-            text = ",".join([parts[position] for position in order])
-            yield f"{row.name}{{{text}}} {_number(value)}\n"
+def _head(row: JobFamily) -> bytes:
+    return f"# HELP {row.name} {row.help}\n# TYPE {row.name} gauge\n".encode()
 
 
 def scrape_metric(row: ScrapeFamily, snapshot: Snapshot) -> Metric:
@@ -114,16 +168,14 @@ class _Collected(Collector):
         return self._metrics
 
 
-def _label_parts(names: Sequence[str], values: Sequence[str]) -> tuple[str, ...]:
-    return tuple([f'{name}="{_escaped(value)}"' for name, value in zip(names, values, strict=True)])
+def _labels(names: Sequence[str], values: Sequence[str]) -> str:
+    pairs = zip(names, values, strict=True)
+    return ",".join([f'{name}="{_escaped(value)}"' for name, value in pairs])
+
+
+_added_labels = lru_cache(maxsize=128)(_labels)  # of the status row, the same seven for each job
 
 
 def _escaped(value: str) -> str:
     """Escape a label value, as both formats have it."""
     return value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
-
-
-def _number(value: float) -> str:
-    if value in (0.0, 1.0):  # most of a page
-        return "1.0" if value else "0.0"
-    return str(floatToGoString(value))  # type: ignore[no-untyped-call]

@@ -7,12 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from exporter.clock import Clock
-from exporter.collector import render
+from exporter.collector import Pages
 from exporter.config import Config
 from exporter.errors import ConfigurationError
 from exporter.gpdb.kinds import KINDS
 from exporter.instruments import Instruments
 from exporter.model import Snapshot
+from exporter.pieces import gzipped, plain
 from exporter.poller import Plan, Poller
 from exporter.sources import Sources
 
@@ -61,6 +62,7 @@ class Exporter:
         self._clock = clock
         self._reloading = threading.Lock()
         self._stopping = threading.Event()
+        self._pages = Pages(instruments.registry)
         self._writing = 0.0  # seconds that the last page took, once the jobs had been asked about
         self._watch(loaded)
 
@@ -69,13 +71,16 @@ class Exporter:
         """The configuration in force."""
         return self._loaded.config
 
-    def scrape(self, accept: str, names: tuple[str, ...], budget: float) -> tuple[str, bytes]:
+    def scrape(
+        self, accept: str, names: tuple[str, ...], budget: float, *, gzip: bool = False
+    ) -> tuple[str, bytes]:
         """Return the content type and the bytes of a metrics page.
 
         Args:
             accept: the request's Accept header.
             names: the sample names to show; none for all.
             budget: seconds that it may take.
+            gzip: whether the bytes are to be compressed.
         """
         now = self._clock.monotonic
         # What the last page took to write is left for this one; but ask, however large it is.
@@ -87,10 +92,11 @@ class Exporter:
             taken_at.append(now())
             return snapshot
 
-        page = render(take_snapshot, self._instruments.registry, accept=accept, names=names)
+        content_type, pieces = self._pages.page(take_snapshot, accept=accept, names=names)
+        body = gzipped(pieces) if gzip else plain(pieces)
         if taken_at:
             self._writing = now() - taken_at[0]
-        return page
+        return content_type, body
 
     def last_seen(self) -> Snapshot:
         """Return what the scrapes have seen so far; asks nothing of the API."""

@@ -7,7 +7,14 @@ sample, since a 0 would be taken for a fact; all samples of a scrape share one `
 that the API says in its own words becomes a label.
 """
 
-from exporter.metrics.families import JOB_LABELS, CountedFamily, JobFamily, Sample, ScrapeFamily
+from exporter.metrics.families import (
+    JOB_LABELS,
+    CountedFamily,
+    JobFamily,
+    Sample,
+    ScrapeFamily,
+    Value,
+)
 from exporter.metrics.jobs import FAMILIES, job_label_names
 from exporter.metrics.own import (
     API_DURATION,
@@ -39,5 +46,6 @@ __all__ = [
     "JobFamily",
     "Sample",
     "ScrapeFamily",
+    "Value",
     "job_label_names",
 ]

@@ -13,23 +13,38 @@ Sample = tuple[tuple[str, ...], float]
 """The values of the labels that a row adds, and the sample's value."""
 
 
+Value = Callable[[Observation, float], float | None]
+"""An observation and ``now`` to a sample's value; None for no sample."""
+
+
 @dataclass(frozen=True, slots=True)
 class JobFamily:
     """A metric of each job. All are gauges, and all have the identity labels.
 
+    What it gives of a job that has ended does not depend on ``now``.
+
     Attributes:
         name: as Prometheus sees it.
         help: one sentence.
-        samples: an observation and ``now`` to the samples that it gives.
+        value: of its one sample; a row with labels of its own has ``labelled`` instead.
         labels: what it has beside the identity labels.
+        labelled: an observation to the samples that it gives.
         notes: what to know when reading it: edge cases and blind spots. For docs/metrics.md.
     """
 
     name: str
     help: str
-    samples: Callable[[Observation, float], Iterable[Sample]]
+    value: Value | None = None
     labels: tuple[str, ...] = ()
+    labelled: Callable[[Observation], Iterable[Sample]] = lambda _: ()
     notes: str = ""
+
+    def samples(self, observation: Observation, now: float) -> Iterable[Sample]:
+        """Return the samples of a job."""
+        if self.value is None:
+            return self.labelled(observation)
+        value = self.value(observation, now)
+        return () if value is None else (((), value),)
 
 
 @dataclass(frozen=True, slots=True)

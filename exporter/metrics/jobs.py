@@ -1,41 +1,32 @@
 """The metrics of each job."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
-from exporter.metrics.families import JOB_LABELS, JobFamily, Sample
+from exporter.metrics.families import JOB_LABELS, JobFamily, Sample, Value
 from exporter.model import JobStatus, Observation
-
-Value = Callable[[Observation, float], float | bool | None]
-
-
-def _one(value: Value) -> Callable[[Observation, float], Iterable[Sample]]:
-    """A single sample, or none where the value is not known."""
-
-    def samples(observation: Observation, now: float) -> Iterable[Sample]:
-        known = value(observation, now)
-        return () if known is None else (((), float(known)),)
-
-    return samples
 
 
 def _of_state(field: str) -> Value:
-    def value(observation: Observation, _now: float) -> float | bool | None:
-        found: float | bool | None = getattr(observation.state, field, None)
+    def value(observation: Observation, _now: float) -> float | None:
+        found: float | None = getattr(observation.state, field, None)
         return found
 
     return value
 
 
-def _info(observation: Observation, _now: float) -> Iterable[Sample]:
+def _info(observation: Observation) -> Iterable[Sample]:
     ref = observation.ref
-    return (((ref.kind, ref.target, ref.region_id, *(v for _, v in ref.labels)), 1.0),)
+    return (((ref.kind, ref.target, ref.region_id, *(v for _, v in ref.labels)), 1),)
 
 
-def _status(observation: Observation, _now: float) -> Iterable[Sample]:
+_STATUSES = [(status, (status.value,)) for status in JobStatus]
+
+
+def _status(observation: Observation) -> Iterable[Sample]:
     state = observation.state
     if state is None:
         return ()
-    return [((status.value,), float(status is state.status)) for status in JobStatus]
+    return [(values, status is state.status) for status, values in _STATUSES]
 
 
 def _error(observation: Observation, _now: float) -> bool | None:
@@ -46,95 +37,95 @@ FAMILIES: tuple[JobFamily, ...] = (
     JobFamily(
         "adbpg_job_info",
         "What does not change about a job; the configured job labels are labels here.",
-        _info,
-        ("kind", "target", "region_id"),
-        "Always 1, for every watched job. Join it to give other metrics a team or pipeline: "
+        labels=("kind", "target", "region_id"),
+        labelled=_info,
+        notes="Always 1, for every watched job. Join it to give other metrics a team or pipeline: "
         "`adbpg_job_age_seconds * on (job_id, collection, collection_namespace, db_instance_id, "
         "workspace_id) group_left (team) adbpg_job_info`.",
     ),
     JobFamily(
         "adbpg_job_up",
         "Whether the last query of this job worked.",
-        _one(lambda o, _: o.up),
+        lambda o, _: o.up,
         notes="Absent until the first query of the job has ended. The reason of a 0 is counted in "
         "`adbpg_exporter_api_errors_total`. A final job keeps its 1: it is not asked again.",
     ),
     JobFamily(
         "adbpg_job_status",
         "The job's status: 1 for the series of the present status, 0 for the others.",
-        _status,
-        ("status",),
-        "`Unknown` stands for a missing status and for one that the API does not document.",
+        labels=("status",),
+        labelled=_status,
+        notes="`Unknown` stands for a missing status and for one that the API does not document.",
     ),
     JobFamily(
         "adbpg_job_completed",
         "The API's Completed, as it came.",
-        _one(_of_state("completed")),
+        _of_state("completed"),
         notes="Not derived from the status: the two can contradict each other, see "
         "`adbpg_job_inconsistent`.",
     ),
     JobFamily(
         "adbpg_job_progress_entries",
         "Entries uploaded so far.",
-        _one(_of_state("progress")),
+        _of_state("progress"),
         notes="A count, not percent; the API knows no total. It may fall: nothing promises that "
         "it cannot, so use `delta` and not `rate`.",
     ),
     JobFamily(
         "adbpg_job_expected_entries",
         "Entries that the upload holds, as configured.",
-        _one(lambda o, _: None if o.up is None else o.ref.expected_entries),
+        lambda o, _: None if o.up is None else o.ref.expected_entries,
         notes="Absent, as all but the info, until the first query of the job has ended.",
     ),
     JobFamily(
         "adbpg_job_error",
         "Whether the API reported an error text for the job.",
-        _one(_error),
+        _error,
         notes="The text is in the exporter's log, and `adbpg-job-exporter query` prints it.",
     ),
     JobFamily(
         "adbpg_job_inconsistent",
         "Whether Status, Completed and Error contradict each other.",
-        _one(_of_state("inconsistent")),
+        _of_state("inconsistent"),
         notes="The sample in the vendor's own documentation is Success, not completed, with an "
         "error. Every field is shown as it came; nothing is guessed.",
     ),
     JobFamily(
         "adbpg_job_created_timestamp_seconds",
         "When the job was created (CreateTime).",
-        _one(_of_state("created")),
+        _of_state("created"),
         notes="The API gives no time zone: the target's `time_zone` is applied.",
     ),
     JobFamily(
         "adbpg_job_updated_timestamp_seconds",
         "When the job was last updated (UpdateTime).",
-        _one(_of_state("updated")),
+        _of_state("updated"),
         notes="As above.",
     ),
     JobFamily(
         "adbpg_job_age_seconds",
         "Time since the job was created; for a final job, the time that it took.",
-        _one(lambda o, now: None if o.state is None else o.state.age(now)),
+        lambda o, now: None if o.state is None else o.state.age(now),
         notes="Never under 0. For a final job it is UpdateTime - CreateTime, right in any zone.",
     ),
     JobFamily(
         "adbpg_job_progress_changed_timestamp_seconds",
         "When this exporter last saw the progress change, by its own clock.",
-        _one(lambda o, _: o.progress_changed_at),
+        lambda o, _: o.progress_changed_at,
         notes="The first sight of a job counts as a change, so that a job which never moves "
         "becomes visible. It starts anew with the exporter.",
     ),
     JobFamily(
         "adbpg_job_deadline_timestamp_seconds",
         "When the job should have ended.",
-        _one(lambda o, _: o.deadline_at),
+        lambda o, _: o.deadline_at,
         notes="CreateTime + expected_entries / `deadline.entries_per_second` + `deadline.grace`, "
         "after the vendor's advice. Only for jobs with expected_entries.",
     ),
     JobFamily(
         "adbpg_job_last_success_timestamp_seconds",
         "When the API last answered for this job.",
-        _one(lambda o, _: o.answered_at),
+        lambda o, _: o.answered_at,
     ),
 )
 
@@ -142,6 +133,6 @@ FAMILIES: tuple[JobFamily, ...] = (
 def job_label_names(family: JobFamily, observations: Sequence[Observation]) -> tuple[str, ...]:
     """Return the label names of a row; those of the info row depend on the configuration."""
     names = JOB_LABELS + family.labels
-    if family.samples is _info and observations:
+    if family.labelled is _info and observations:
         names += tuple(name for name, _ in observations[0].ref.labels)
     return names

@@ -61,6 +61,7 @@ class Record:
         in_flight: a query is under way.
         due_in: the number of the last round in which it was due.
         done_in: the number of the last round in which a query ended.
+        shown: what is shown of a job that has ended, made once, and by which rule.
     """
 
     ref: JobRef
@@ -78,6 +79,7 @@ class Record:
     in_flight: bool = False
     due_in: int = 0
     done_in: int = 0
+    shown: tuple[DeadlineRule, Observation] | None = None
 
     @property
     def is_final(self) -> bool:
@@ -128,10 +130,12 @@ class Record:
             rule: for the deadline.
             round_number: of the scrape's round; a later one may have begun since.
         """
+        if self.shown is not None and self.shown[0] is rule and self.shown[1].ref is ref:
+            return self.shown[1]
         state = self.state
         if state is not None and not state.status.is_final and self._age(now) >= max_age:
             state = None
-        return Observation(
+        observation = Observation(
             ref=ref,
             result=self._result(round_number),
             state=state,
@@ -143,6 +147,9 @@ class Record:
             entries_per_second=None if state is None else self.entries_per_second,
             deadline_at=rule.deadline(ref, state),
         )
+        if observation.result is ScrapeResult.FINAL:
+            self.shown = rule, observation
+        return observation
 
     def _age(self, now: float) -> float:
         return float("inf") if self.answered is None else now - self.answered.monotonic

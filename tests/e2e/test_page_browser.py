@@ -97,7 +97,9 @@ def every_state() -> Iterator[Observation]:
 class Jobs:
     """Mimics the exporter behind the routes: it has seen every state."""
 
-    def scrape(self, accept: str, names: tuple[str, ...], budget: float) -> tuple[str, bytes]:
+    def scrape(
+        self, accept: str, names: tuple[str, ...], budget: float, *, gzip: bool
+    ) -> tuple[str, bytes]:
         """Return nothing: nobody scrapes here."""
         raise NotImplementedError
 

@@ -10,7 +10,6 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 from requests.structures import CaseInsensitiveDict
 
-from exporter.collector import render
 from exporter.errors import QueryError
 from exporter.gpdb import answers
 from exporter.gpdb.kinds import KINDS
@@ -30,6 +29,7 @@ from exporter.poller.record import DeadlineRule, Moment, Record
 from exporter.secret import Secret
 from exporter.web import page
 from tests.fuzz.answers import GOOD, JOB_ID, Answer
+from tests.rendering import render
 
 TEXT = "text/plain"
 OPENMETRICS = "application/openmetrics-text;version=1.0.0"

@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterator, Mapping
 
 import pytest
 
-from exporter.collector import render
+from exporter.collector import Pages
 from exporter.instruments import Instruments
 from exporter.model import JobState, JobStatus, Observation, ScrapeResult, Snapshot
+from exporter.pieces import gzipped, plain
 from exporter.secret import Secret
 from exporter.web.app import App, ScrapeTimeouts, Settings
 from exporter.web.connection import Limits
@@ -41,14 +42,18 @@ class SnapshotBackend:
     def __init__(self) -> None:
         self._instruments = Instruments("1.2.3")
         self._instruments.watch(["main"], ["Ask"])
+        self._pages = Pages(self._instruments.registry)
         state = JobState(JobStatus.RUNNING, completed=False, progress=1600, created=1.7e9)
         seen = Observation(REF, ScrapeResult.FRESH, state, up=True, queried_at=NOW.wall)
         self._snapshot = Snapshot(NOW.wall, 0.25, (seen,), {}, {})
 
-    def scrape(self, accept: str, names: tuple[str, ...], budget: float) -> tuple[str, bytes]:
+    def scrape(
+        self, accept: str, names: tuple[str, ...], budget: float, *, gzip: bool
+    ) -> tuple[str, bytes]:
         """Return a real page."""
         assert 0 < budget <= 300
-        return render(self.last_seen, self._instruments.registry, accept=accept, names=names)
+        content_type, pieces = self._pages.page(self.last_seen, accept=accept, names=names)
+        return content_type, gzipped(pieces) if gzip else plain(pieces)
 
     def last_seen(self) -> Snapshot:
         """Return the one job."""

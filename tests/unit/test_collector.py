@@ -2,6 +2,7 @@
 
 import itertools
 import re
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,7 @@ from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 from prometheus_client.registry import Collector
 
-from exporter.collector import render
+from exporter.collector import Pages
 from exporter.errors import TimedOut
 from exporter.instruments import Instruments
 from exporter.metrics import FAMILIES, SCRAPE_FAMILIES, job_label_names
@@ -29,6 +30,8 @@ from exporter.model import (
     Snapshot,
     TargetHealth,
 )
+from exporter.pieces import Piece, gzipped
+from tests.rendering import render
 
 NAMES = [*(row.name for row in FAMILIES), *(row.name for row in SCRAPE_FAMILIES)]
 DATA = Path(__file__).parent.parent / "data" / "metrics"
@@ -364,7 +367,7 @@ TIMES = st.none() | st.floats(0, 1e11)
 @given(data=st.data())
 @settings(max_examples=60, deadline=None)
 def test_the_page_is_what_prometheus_client_would_write(accept: str, data: st.DataObject) -> None:
-    """Whatever the labels and values, our lines are byte for byte those of the library."""
+    """Whatever the labels and values, our lines say what those of the library say, in its order."""
     names = data.draw(st.lists(st.sampled_from(["a", "a1", "team", "zone", "Z"]), unique=True))
     observations = tuple(
         Observation(
@@ -396,7 +399,54 @@ def test_the_page_is_what_prometheus_client_would_write(accept: str, data: st.Da
 
     _, page = render(lambda: snapshot, CollectorRegistry(), accept=accept, names=())
 
-    assert page == encode(Plain(snapshot))
+    read = from_openmetrics if accept is OPENMETRICS else from_text
+    theirs = read(encode(Plain(snapshot)).decode())
+    assert [(name, dict(labels), value) for name, labels, value in read(page.decode())] == [
+        (name, dict(labels), value) for name, labels, value in theirs
+    ]
+
+
+def test_the_lines_of_ended_jobs_are_kept() -> None:
+    """Of jobs that ended nothing is written again, until one of them looks otherwise."""
+    refs = [replace(INSTANCE, job_id=f"job-{number}") for number in range(300)]
+    ended = [observed(ref, replace(STATE, status=JobStatus.SUCCESS)) for ref in refs]
+    others = [replace(each, ref=replace(each.ref, collection="other")) for each in ended[:1]]
+    pages = Pages(CollectorRegistry())
+
+    def texts_made(*shown: Observation) -> int:
+        _, pieces = pages.page(lambda: snapshot(*shown), accept=TEXT, names=())
+        made = itertools.count()
+
+        def noted(piece: Piece) -> Piece:
+            def text() -> bytes:
+                next(made)
+                return piece.text()
+
+            return Piece(text, piece.kept)
+
+        text = zlib.decompress(gzipped(map(noted, pieces)), 16 + zlib.MAX_WBITS)
+        assert text.decode() == page(snapshot(*shown))
+        return next(made)
+
+    rest = len(FAMILIES) + 1  # the heads, and what prometheus_client writes
+    assert texts_made(*ended) == 3 * len(FAMILIES) + rest
+    assert texts_made(*ended) == rest
+    assert texts_made(*others, *ended[1:]) == len(FAMILIES) + rest
+    assert texts_made(*others, *ended[1:]) == rest
+    assert texts_made() == rest
+
+
+def test_what_an_ended_job_shows_does_not_depend_on_the_time() -> None:
+    """No row of an ended job changes as time goes by: its lines are kept."""
+    for status in (JobStatus.SUCCESS, JobStatus.FAILED, JobStatus.CANCELLED):
+        ended = observed(
+            replace(INSTANCE, expected_entries=7),
+            replace(STATE, status=status),
+            progress_changed_at=NOW,
+            deadline_at=NOW,
+        )
+        for row in FAMILIES:
+            assert list(row.samples(ended, NOW)) == list(row.samples(ended, NOW + 1e6)), row.name
 
 
 @pytest.fixture

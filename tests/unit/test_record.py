@@ -188,6 +188,32 @@ def test_a_final_state_does_not_age(status: JobStatus) -> None:
     assert observation.up is True
 
 
+def test_what_is_shown_of_an_ended_job_is_made_once() -> None:
+    """A scrape shows the very same observation as the one before: nothing can have changed."""
+    record = asked(fresh_record(), replace(RUNNING, status=JobStatus.SUCCESS), at(100.0))
+    record.done_in = 1
+
+    first, second = (seen(record, 200.0 + number, number) for number in (2, 3))
+
+    assert first.result is ScrapeResult.FINAL
+    assert second is first
+
+
+def test_a_reload_changes_what_is_shown_of_an_ended_job() -> None:
+    """Other labels or another rule for deadlines show at the next scrape."""
+    record = asked(fresh_record(), replace(RUNNING, status=JobStatus.SUCCESS), at(100.0))
+    record.done_in = 1
+    ref = replace(REF, labels=(("team", "search"),), expected_entries=1000)
+    seen(record, 200.0, 2)
+
+    relabelled = record.observation(ref, 200.0, MAX_AGE, RULE, 3)
+    later = record.observation(ref, 200.0, MAX_AGE, replace(RULE, grace=0.0), 4)
+
+    assert relabelled.ref.labels == ref.labels
+    assert relabelled.deadline_at == 1_704_700_000.0 + 1.0 + 1800.0
+    assert later.deadline_at == 1_704_700_000.0 + 1.0
+
+
 def test_not_found_ends_the_state_at_once() -> None:
     """A job that the API does not know has no state, only the time of its last answer."""
     record = asked(fresh_record(), RUNNING, at(100.0))
