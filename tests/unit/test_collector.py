@@ -436,6 +436,20 @@ def test_the_lines_of_ended_jobs_are_kept() -> None:
     assert texts_made() == rest
 
 
+def test_the_age_of_a_running_job_goes_on_among_ended_ones() -> None:
+    """A group of jobs is kept only when all have ended: the age of a running one is never old."""
+    running = observed(replace(INSTANCE, job_id="running"), STATE)
+    ended = observed(INSTANCE, replace(STATE, status=JobStatus.SUCCESS))
+    shown = snapshot(ended, running)
+    pages = Pages(CollectorRegistry())
+
+    for now in (NOW, NOW + 15.0):
+        later = replace(shown, taken_at=now)
+        _, pieces = pages.page(lambda: later, accept=TEXT, names=())  # noqa: B023  used at once
+        text = zlib.decompress(gzipped(pieces), 16 + zlib.MAX_WBITS)
+        assert text.decode() == page(later)
+
+
 def test_what_an_ended_job_shows_does_not_depend_on_the_time() -> None:
     """No row of an ended job changes as time goes by: its lines are kept."""
     for status in (JobStatus.SUCCESS, JobStatus.FAILED, JobStatus.CANCELLED):
