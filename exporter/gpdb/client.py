@@ -5,6 +5,7 @@ import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from urllib.parse import urlencode, urlsplit
 
 import requests.utils
@@ -226,13 +227,8 @@ class ApiClient:
         return Answer(document, clock_skew)
 
     def _clock_skew(self, date: str | None) -> float | None:
-        try:
-            there = email.utils.parsedate_to_datetime(date or "")
-        except (ValueError, OverflowError):  # OverflowError: a number of a hundred digits
-            return None
-        if there.tzinfo is None:  # "-0000", or no zone at all; never this process's own
-            there = there.replace(tzinfo=UTC)
-        return there.timestamp() - self._clock.wall()
+        there = _unix_time(date or "")
+        return None if there is None else there - self._clock.wall()
 
     def _route(self, target: Target) -> _Route:
         url = base_url(target)
@@ -248,6 +244,17 @@ class ApiClient:
         if self._api.proxy is not None:
             return {"https": self._api.proxy.reveal()}
         return dict(requests.utils.get_environ_proxies(url, no_proxy=None))
+
+
+@lru_cache(maxsize=16)  # the answers of a second have one Date
+def _unix_time(date: str) -> float | None:
+    try:
+        there = email.utils.parsedate_to_datetime(date)
+    except (ValueError, OverflowError):  # OverflowError: a number of a hundred digits
+        return None
+    if there.tzinfo is None:  # "-0000", or no zone at all; never this process's own
+        there = there.replace(tzinfo=UTC)
+    return there.timestamp()
 
 
 def _body(response: BaseHTTPResponse, most: int) -> bytes:

@@ -6,6 +6,7 @@ Source: https://www.alibabacloud.com/help/en/sdk/product-overview/v3-request-str
 import hashlib
 import hmac
 from collections.abc import Mapping
+from functools import lru_cache
 from urllib.parse import quote
 
 ALGORITHM = "ACS3-HMAC-SHA256"
@@ -13,9 +14,13 @@ ALGORITHM = "ACS3-HMAC-SHA256"
 
 def canonical_query(parameters: Mapping[str, str]) -> str:
     """Return the query string that is both signed and sent: RFC 3986, sorted by name."""
+    return _encoded(tuple(sorted(parameters.items())))
+
+
+@lru_cache(maxsize=256)  # it names the instance: one for each target
+def _encoded(parameters: tuple[tuple[str, str], ...]) -> str:
     return "&".join(
-        f"{quote(name, safe='-_.~')}={quote(value, safe='-_.~')}"
-        for name, value in sorted(parameters.items())
+        f"{quote(name, safe='-_.~')}={quote(value, safe='-_.~')}" for name, value in parameters
     )
 
 

@@ -143,6 +143,23 @@ class _Response(http.client.HTTPResponse):
 class _Connection(HTTPConnection):
     response_class = _Response
     resolver: Resolver  # given by the pool's subclass, see _pool_classes
+    _held: list[bytes] | None = None  # the parts of a request that is being put together
+
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        """Send head and body as one: a system call, a TLS record and a packet less."""
+        self._held = held = []
+        try:
+            super().request(*args, **kwargs)
+        finally:
+            self._held = None
+        super().send(b"".join(held))
+
+    def send(self, data: Any) -> None:
+        """Send, or hold what belongs to a request."""
+        if self._held is None:
+            super().send(data)
+        else:
+            self._held.append(data)
 
     def _new_conn(self) -> socket.socket:
         timeout = float(self.timeout or 0)
