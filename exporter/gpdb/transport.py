@@ -147,7 +147,8 @@ class _Connection(HTTPConnection):
 
     def request(self, *args: Any, **kwargs: Any) -> None:
         """Send head and body as one: a system call, a TLS record and a packet less."""
-        self._held = held = []
+        held: list[bytes] = []
+        self._held = held
         try:
             super().request(*args, **kwargs)
         finally:
