@@ -160,9 +160,17 @@ class AnswerError(QueryError):
 
 
 class BadAnswer(AnswerError):
-    """No JSON object, no job in it, or another job than the one asked about."""
+    """No JSON object, no job in it, or another job than the one asked about.
+
+    Attributes:
+        is_of_api: it is a JSON object as the API makes them; only the job is not in it.
+    """
 
     reason = "bad_answer"
+
+    def __init__(self, message: str, *, is_of_api: bool = False) -> None:
+        super().__init__(message)
+        self.is_of_api = is_of_api
 
 
 class AnswerTooLarge(AnswerError):

@@ -109,6 +109,11 @@ class Sources:
                 for path, seen in self._files.items()
             }
 
+    def lists(self) -> dict[str, tuple[JobRef, ...]]:
+        """Return each file's last good list, by path."""
+        with self._lock:
+            return {path: seen.jobs for path, seen in self._files.items()}
+
     def _look(self) -> bool:
         """Bring ``_files`` up to date. Return whether anything is different."""
         before = self._files

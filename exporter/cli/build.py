@@ -43,7 +43,7 @@ def build(
             make_known(config, redactor)
         else:
             client = build_client(config, environ=environ, clock=clock, redactor=redactor)
-        return Loaded(config, sources, _plan(config, sources, client))
+        return Loaded(config, sources, plan_of(config, sources, client))
 
     instruments = Instruments(__version__)
     loaded = assemble(config, None)
@@ -85,7 +85,8 @@ def _calls_alike(before: Config, after: Config) -> bool:
     )
 
 
-def _plan(config: Config, sources: Sources, client: Client) -> Plan:
+def plan_of(config: Config, sources: Sources, client: Client) -> Plan:
+    """Return what a configuration tells the poller."""
     return Plan(
         scrape=config.scrape,
         deadline=DeadlineRule(config.deadline.entries_per_second, config.deadline.grace),

@@ -9,7 +9,9 @@ from datetime import UTC, datetime
 
 from exporter import config
 from exporter.cli.build import build_client
+from exporter.cli.live import check_live
 from exporter.cli.loading import load_both
+from exporter.cli.words import count, plain
 from exporter.clock import Clock
 from exporter.config import Config
 from exporter.errors import ConfigurationError, Problem, QueryError
@@ -21,6 +23,8 @@ from exporter.web.security import WebConfig
 
 def check_config(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Load the configuration with its job files, and the web configuration; print every problem.
+
+    With ``--live``, ask the API about all of it, too.
 
     Raises:
         ConfigurationError: there are problems.
@@ -36,12 +40,13 @@ def check_config(options: argparse.Namespace, environ: Mapping[str, str]) -> int
     logging.getLogger("exporter.sources").addFilter(lambda record: record.levelno < logging.ERROR)
     if problems := sources.problems():
         raise ConfigurationError(problems)
-    targets, jobs = len(loaded.targets), len(sources.current().jobs)
-    print(f"{options.config_file}: good: {_count(targets, 'target')}, {_count(jobs, 'job')}")
-    if web:
-        tls = "TLS" if web_config.tls else "no TLS"
-        print(f"{options.web_config_file}: good: {tls}, {_count(len(web_config.users), 'user')}")
-    return 0
+    if options.output == "text":
+        targets, jobs = len(loaded.targets), len(sources.current().jobs)
+        print(f"{options.config_file}: good: {count(targets, 'target')}, {count(jobs, 'job')}")
+        if web:
+            tls = "TLS" if web_config.tls else "no TLS"
+            print(f"{options.web_config_file}: good: {tls}, {count(len(web_config.users), 'user')}")
+    return check_live(options, loaded, sources, environ) if options.live else 0
 
 
 def query(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
@@ -68,17 +73,13 @@ def query(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
         state = kind.decode(answer.document, ref, target.time_zone)
     except QueryError as error:
         text = options.redactor(f"no answer about job {ref.job_id}: {error.reason}: {error}")
-        print(_plain(text), file=sys.stderr)
+        print(plain(text), file=sys.stderr)
         return 1
     finally:
         client.close()
     text = _as_json(ref, state) if options.output == "json" else _as_table(ref, state)
     print(options.redactor(text))  # what the API says may repeat what it was told
     return 0
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _target(loaded: Config, name: str, file: str) -> Target:
@@ -106,7 +107,7 @@ def _as_table(ref: JobRef, state: JobState) -> str:
         rows["Note"] = "Status, Completed and Error contradict each other; shown as they came"
     if state.invalid_fields:
         rows["Unreadable"] = ", ".join(state.invalid_fields)
-    return "\n".join(f"{name:<11} {_plain(value)}" for name, value in rows.items())
+    return "\n".join(f"{name:<11} {plain(value)}" for name, value in rows.items())
 
 
 def _as_json(ref: JobRef, state: JobState) -> str:
@@ -136,8 +137,3 @@ def _time(seconds: float | None) -> str:
     if seconds is None:
         return "(unknown)"
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-
-
-def _plain(text: str) -> str:
-    """Keep the API's words from steering the terminal."""
-    return "".join(c if c.isprintable() else "�" for c in text)

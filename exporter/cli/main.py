@@ -8,6 +8,7 @@ from typing import NoReturn
 
 from exporter import __version__, logs
 from exporter.cli import inspect, serve, simulated
+from exporter.config.units import parse_duration
 from exporter.errors import ConfigurationError
 from exporter.redaction import Redactor
 from exporter.web.addresses import parse_listen_address
@@ -148,6 +149,33 @@ def _path(text: str) -> str:
 def _check_flags(command: argparse.ArgumentParser) -> None:
     _config_flag(command)
     _web_config_flag(command)
+    command.add_argument(
+        "--live",
+        action="store_true",
+        help="ask the API about every target and job too, and tell what to change",
+    )
+    command.add_argument(
+        "--live.timeout",
+        dest="live_timeout",
+        metavar="DURATION",
+        type=_duration,
+        default="1m",
+        help="for all of --live together (default: 1m)",
+    )
+    command.add_argument(
+        "--output",
+        choices=["text", "json"],
+        default="text",
+        help="of --live (default: text)",
+    )
+
+
+def _duration(text: str) -> float:
+    try:
+        return parse_duration(text)
+    except ValueError:
+        message = f"expected a duration such as 30s or 1m30s, got {text!r}"
+        raise argparse.ArgumentTypeError(message) from None
 
 
 def _serve_flags(command: argparse.ArgumentParser) -> None:

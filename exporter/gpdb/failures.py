@@ -6,7 +6,7 @@ Their texts are never taken over: they can quote a URL, a header or a proxy's pa
 import http.client
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import requests.exceptions
 import urllib3.exceptions
@@ -102,8 +102,30 @@ def translate(error: BaseException) -> QueryError:
     chain = tuple(_chain(error))
     for kinds, ours, text in _RULES:
         if any(isinstance(link, kinds) for link in chain):
-            return ours(text)
+            return TlsFailed(_distrust(chain) or text) if ours is TlsFailed else ours(text)
     return InternalError(f"unexpected {type(error).__name__}")
+
+
+# By OpenSSL's number, since its words quote names (openssl-verify(1), and x509_vfy.h).
+_NO_ISSUER = "has an issuer that is not trusted: where that is right, name it in api.ca_file"
+_DISTRUST = {
+    9: "is not valid yet: check its dates, and this machine's clock",
+    10: "has expired: check its dates, and this machine's clock",
+    18: "is signed by itself only: where that is right, name it in api.ca_file",
+    19: _NO_ISSUER,
+    20: _NO_ISSUER,
+    62: "is for another name: check the endpoint and the proxy",
+    64: "is for another address: check the endpoint and the proxy",
+}
+
+
+def _distrust(chain: Iterable[BaseException]) -> str:
+    """Return why a certificate is not trusted; empty where the library does not say."""
+    for link in chain:
+        if isinstance(link, ssl.SSLCertVerificationError):
+            words = _DISTRUST.get(getattr(link, "verify_code", 0), "")
+            return words and f"the server's certificate {words}"
+    return ""
 
 
 def was_dropped(error: BaseException) -> bool:

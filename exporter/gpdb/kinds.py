@@ -66,10 +66,10 @@ def decode_upsert_job(document: Mapping[str, object], ref: JobRef, zone: tzinfo)
     """
     job = document.get("Job")
     if not isinstance(job, dict):
-        raise BadAnswer("the answer holds no job")
+        raise BadAnswer("the answer holds no job", is_of_api=True)
     answered_id = job.get("Id")
     if answered_id is not None and answered_id != ref.job_id:
-        raise BadAnswer("the answer is about another job")
+        raise BadAnswer("the answer is about another job", is_of_api=True)
     return _Fields(job, zone).state()
 
 

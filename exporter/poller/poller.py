@@ -45,6 +45,16 @@ class Tally(Protocol):
         """Count the fields of an answer that could not be read."""
 
 
+class Witness(Protocol):
+    """Who is told how each query ended, in whatever thread, before the record changes."""
+
+    def answered(self, record: Record, state: JobState) -> None:
+        """Take note of an answer."""
+
+    def failed(self, record: Record, error: QueryError) -> None:
+        """Take note of a failure."""
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What a configuration tells the poller. A reload brings a new one.
@@ -87,6 +97,7 @@ class Poller:
         tally: counts the queries.
         clock: what time it is.
         chance: gives a number from 0 to 1.
+        witness: is told of each query; without one, the log is told of what changes.
     """
 
     def __init__(
@@ -96,12 +107,13 @@ class Poller:
         tally: Tally,
         clock: Clock,
         chance: Callable[[], float] = random.random,
+        witness: Witness | None = None,
     ) -> None:
         self._plan = plan
         self._tally = tally
         self._clock = clock
         self._chance = chance
-        self._journal = Journal()
+        self._witness: Witness = witness or Journal()
         self._watching = threading.Lock()  # guards the watch list and which records there are
         self._lock = threading.Lock()  # guards the records, lanes and rounds
         self._work = threading.Condition(self._lock)  # a query may be started
@@ -269,11 +281,11 @@ class Poller:
         seconds = self._clock.monotonic() - started
         if isinstance(outcome, QueryError):
             self._tally.called(target, action, seconds, outcome)
-            self._journal.failed(record, outcome)
+            self._witness.failed(record, outcome)
         else:
             self._tally.called(target, action, seconds)
             self._tally.invalid(outcome.invalid_fields)
-            self._journal.answered(record, outcome)
+            self._witness.answered(record, outcome)
 
     def _finish(self, task: Task, outcome: JobState | QueryError, skew: float | None) -> None:
         record, lane = task.record, task.lane

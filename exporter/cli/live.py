@@ -1,0 +1,118 @@
+"""``check-config --live``: asks the API once about everything, and tells what to change."""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from exporter.cli.build import build_client, plan_of
+from exporter.cli.words import count, plain
+from exporter.clock import Clock
+from exporter.config import Config
+from exporter.config.located import Located
+from exporter.model import JobState
+from exporter.preflight.asking import Seen, ask_all
+from exporter.preflight.findings import Examiner, Finding
+from exporter.redaction import Redactor
+from exporter.sources import Sources
+
+_PROXY_VARIABLES = ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
+_PROGRESS_AFTER = 1.0  # seconds; who waits shorter needs none
+_PROGRESS_EVERY = 0.2  # seconds
+
+
+def check_live(
+    options: argparse.Namespace, config: Config, sources: Sources, environ: Mapping[str, str]
+) -> int:
+    """Ask the API, print a line for each finding and one for all, and return the exit code.
+
+    Args:
+        options: the command's.
+        config: without problems.
+        sources: of its jobs.
+        environ: where access keys may be.
+    """
+    clock, redactor = Clock(), options.redactor
+    client = build_client(config, environ=environ, clock=clock, redactor=redactor)
+    progress = _Progress(len(sources.current().jobs))
+    try:
+        plan = plan_of(config, sources, client)
+        seen = ask_all(plan, clock=clock, timeout=options.live_timeout, progress=progress)
+    finally:
+        client.close()
+        progress.end()
+    examiner = Examiner(
+        config,
+        Located(options.config_file, config, sources.lists()),
+        seen,
+        is_proxied=any(environ.get(name) for name in _PROXY_VARIABLES),
+        redact=redactor,
+    )
+    found = examiner.findings()
+    show = _print_json if options.output == "json" else _print_lines
+    show(options.config_file, seen, found, redactor)
+    return 1 if any(finding.is_fault for finding in found) else 0
+
+
+def _print_lines(file: str, seen: Seen, found: Sequence[Finding], redact: Redactor) -> None:
+    for finding in found:
+        mark = "" if finding.is_fault else "note: "
+        print(plain(redact(f"{mark}{finding.problem}")), file=sys.stderr)
+    faults = sum(finding.is_fault for finding in found)
+    verdict = count(faults, "finding") if faults else "good"
+    print(f"{file}: live: {verdict}: {_answered(seen)} of {count(len(seen.jobs), 'job')} answered")
+
+
+def _print_json(file: str, seen: Seen, found: Sequence[Finding], redact: Redactor) -> None:
+    document = {
+        "file": file,
+        "good": not any(finding.is_fault for finding in found),
+        "jobs": len(seen.jobs),
+        "answered": _answered(seen),
+        "findings": [_as_object(finding, redact) for finding in found],
+    }
+    print(json.dumps(document, indent=2))
+
+
+def _as_object(finding: Finding, redact: Redactor) -> dict[str, object]:
+    problem = finding.problem
+    return {
+        "severity": "fault" if finding.is_fault else "note",
+        "reason": finding.reason,
+        "targets": list(finding.targets),
+        "job_ids": list(finding.job_ids),
+        "file": problem.file,
+        "line": problem.line or None,
+        "column": problem.column or None,
+        "path": problem.path,
+        "message": plain(redact(problem.message)),
+    }
+
+
+def _answered(seen: Seen) -> int:
+    return sum(isinstance(seen.outcomes.get(job.identity), JobState) for job in seen.jobs)
+
+
+class _Progress:
+    """Tells a person at a terminal how far it is, where it takes long."""
+
+    def __init__(self, total: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._total = total
+        self._clock = clock
+        self._next = clock() + _PROGRESS_AFTER if sys.stderr.isatty() else float("inf")
+        self._is_shown = False
+
+    def __call__(self, done: int) -> None:
+        now = self._clock()
+        if now >= self._next:
+            self._next = now + _PROGRESS_EVERY
+            self._is_shown = True
+            text = f"\r{done} of {count(self._total, 'job')} asked"
+            print(text, end="", file=sys.stderr, flush=True)
+
+    def end(self) -> None:
+        """Take the line away."""
+        self._next = float("inf")
+        if self._is_shown:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)

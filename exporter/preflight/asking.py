@@ -1,0 +1,126 @@
+"""Asks once about every job, and of each target without jobs about one that is made up."""
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from exporter.clock import Clock
+from exporter.config.units import format_duration
+from exporter.errors import QueryError
+from exporter.model import (
+    DEFAULT_NAMESPACE,
+    JobRef,
+    JobState,
+    Target,
+    TargetHealth,
+    WatchList,
+)
+from exporter.poller import Plan, Poller
+from exporter.poller.record import Record
+
+MADE_UP_JOB: Final = "00000000-0000-0000-0000-000000000000"
+MADE_UP_COLLECTION: Final = "adbpg-job-exporter-check"
+
+Identity = tuple[str, ...]
+Outcome = JobState | QueryError
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """All that was seen.
+
+    Attributes:
+        jobs: that are watched.
+        probes: one made-up job for each target without jobs.
+        outcomes: by the job's identity; those that are missing were not asked, or not answered.
+        health: of the targets' clocks, by name.
+        at: Unix seconds when it was seen.
+        cut: when asking ended, in words, if it was before all was answered; else empty.
+    """
+
+    jobs: tuple[JobRef, ...]
+    probes: tuple[JobRef, ...]
+    outcomes: Mapping[Identity, Outcome]
+    health: Mapping[str, TargetHealth]
+    at: float
+    cut: str
+
+
+class _Notes:
+    """Takes down how each query ended. Called from many threads."""
+
+    def __init__(self, progress: Callable[[int], None]) -> None:
+        self.outcomes: dict[Identity, Outcome] = {}
+        self._progress = progress
+        self._lock = threading.Lock()
+
+    def answered(self, record: Record, state: JobState) -> None:
+        """See ``poller.Witness``."""
+        self._note(record, state)
+
+    def failed(self, record: Record, error: QueryError) -> None:
+        """See ``poller.Witness``."""
+        self._note(record, error)
+
+    def called(
+        self, target: str, action: str, seconds: float, error: QueryError | None = None
+    ) -> None:
+        """Count nothing: this is no scrape."""
+
+    def invalid(self, fields: Sequence[str]) -> None:
+        """Count nothing."""
+
+    def _note(self, record: Record, outcome: Outcome) -> None:
+        with self._lock:
+            self.outcomes[record.ref.identity] = outcome
+            self._progress(len(self.outcomes))
+
+
+def ask_all(plan: Plan, *, clock: Clock, timeout: float, progress: Callable[[int], None]) -> Seen:
+    """Ask as a scrape does, with its limits, but about everything and once.
+
+    Args:
+        plan: of the configuration.
+        clock: what time it is.
+        timeout: seconds for all together.
+        progress: is told how many queries have ended, by one thread at a time.
+    """
+    watched = plan.watched()
+    busy = {job.target for job in watched.jobs}
+    probes = tuple(_made_up(target) for name, target in watched.targets.items() if name not in busy)
+    everything = WatchList(watched.targets, (*watched.jobs, *probes))
+    notes = _Notes(progress)
+    poller = Poller(
+        replace(plan, watched=lambda: everything), tally=notes, clock=clock, witness=notes
+    )
+    deadline = clock.monotonic() + timeout
+    cut = ""
+    try:
+        snapshot = poller.take_snapshot(deadline)
+    except KeyboardInterrupt:  # what was seen until then is told
+        cut = "before it was stopped"
+        snapshot = poller.last_seen()
+    poller.close()
+    if clock.monotonic() >= deadline:
+        cut = f"within {format_duration(timeout)}: give more with --live.timeout"
+    return Seen(
+        jobs=watched.jobs,
+        probes=probes,
+        outcomes=dict(notes.outcomes),
+        health=snapshot.targets,
+        at=snapshot.taken_at,
+        cut=cut,
+    )
+
+
+def _made_up(target: Target) -> JobRef:
+    return JobRef(
+        target=target.name,
+        region_id=target.region_id,
+        job_id=MADE_UP_JOB,
+        collection=MADE_UP_COLLECTION,
+        collection_namespace=target.namespace or DEFAULT_NAMESPACE,
+        db_instance_id=target.db_instance_id,
+        workspace_id=target.workspace_id,
+    )
