@@ -19,7 +19,7 @@ update_once() {
 
 if ! command -v apt-get >/dev/null; then
     missing=""
-    for tool in prometheus promtool prometheus-alertmanager amtool chromium curl openssl npm buildah; do
+    for tool in prometheus promtool prometheus-alertmanager amtool chromium curl openssl npm buildah systemd-analyze; do
         command -v "$tool" >/dev/null || missing="$missing $tool"
     done
     [ -z "$missing" ] && exit 0
@@ -63,6 +63,7 @@ command -v openssl >/dev/null || wanted="$wanted openssl"
 command -v npm >/dev/null || wanted="$wanted nodejs npm"
 command -v buildah >/dev/null || wanted="$wanted buildah crun"
 command -v debootstrap >/dev/null || wanted="$wanted debootstrap"
+command -v systemd-analyze >/dev/null || wanted="$wanted systemd"
 if [ -n "$wanted" ]; then
     update_once
     say "from Debian, into the system:$wanted"
