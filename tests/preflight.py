@@ -106,8 +106,8 @@ SIMULATED = {
 
 
 @contextlib.contextmanager
-def simulated(broken: Simulated, folder: Path, name: str) -> Iterator[None]:
-    """Run the simulator, and write the configuration ``NAME.yaml``."""
+def simulated(broken: Simulated, folder: Path, name: str) -> Iterator[str]:
+    """Run the simulator, and write the configuration ``NAME.yaml``; give the simulator's URL."""
     text = broken.scenario + broken.keys + broken.namespaces + broken.jobs
     scenario = parse_scenario(text, "scenario.yaml")
     simulator = start_simulator(scenario, ("127.0.0.1", 0))
@@ -119,7 +119,7 @@ def simulated(broken: Simulated, folder: Path, name: str) -> Iterator[None]:
             assert old in told
             told = told.replace(old, new)
         (folder / f"{name}.yaml").write_text(told, "utf-8")
-        yield
+        yield simulator.url
     finally:
         simulator.stop()
 

@@ -29,6 +29,9 @@ def check_config(options: argparse.Namespace, environ: Mapping[str, str]) -> int
     Raises:
         ConfigurationError: there are problems.
     """
+    if options.output == "json" and not options.live:
+        print("check-config: --output=json goes with --live", file=sys.stderr)
+        return 2
     loaded, web = load_both(
         lambda: config.load(options.config_file, environ), options.web_config_file
     )

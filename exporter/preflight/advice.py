@@ -185,8 +185,8 @@ def _subject(case: Case) -> Advice | None:
     if "instance" in code or "region" in code or "workspace" in code:
         owner = target.db_instance_id or target.workspace_id
         text = (
-            f"the API finds no {owner} in {target.region_id}: check the id and region_id, "
-            "and that the access key is of the account that owns it"
+            f"the API does not take {owner} in {target.region_id}: check the id and region_id, "
+            "that it is there and runs, and that the access key is of the account that owns it"
         )
         return Advice(Scope.TARGET, text, _OWNER_KEYS, _words(case))
     if "namespace" in code:

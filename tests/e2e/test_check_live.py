@@ -31,7 +31,7 @@ from tests.preflight import (
     simulated,
     write,
 )
-from tests.processes import PATIENCE, PLANTED, command, eventually, run
+from tests.processes import PATIENCE, PLANTED, command, eventually, get, run
 from tests.upstream import Upstream
 
 QUICK = "api: {request_timeout: 300ms, connect_timeout: 300ms}\n"
@@ -73,6 +73,24 @@ def test_simulated(commands: Commands, folder: Path, name: str) -> None:
     """What is broken between us and the simulated API is told, each with what to do."""
     with simulated(SIMULATED[name], folder, name):
         assert_printed(commands, name)
+
+
+@pytest.mark.parametrize(("name", "calls"), [("good", 2), ("no-jobs", 3)])
+def test_everything_is_asked_once(commands: Commands, folder: Path, name: str, calls: int) -> None:
+    """Each job is asked about once, and so is each target that has none."""
+    with simulated(SIMULATED[name], folder, "once") as url:
+        commands("check-config", "--live", "--config.file=once.yaml")
+
+        _, counts = get(url + "/-/calls")
+
+    assert json.loads(counts)["total"] == calls
+
+
+def test_json_is_of_a_live_check(commands: Commands) -> None:
+    """--output=json without --live is wrong usage: there would be nothing to print."""
+    code, out, told = commands("check-config", "--output=json")
+
+    assert (code, out, told) == (2, "", "check-config: --output=json goes with --live\n")
 
 
 @pytest.mark.parametrize("name", SCRIPTED)

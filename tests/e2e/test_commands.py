@@ -53,6 +53,7 @@ def test_help_lists_the_commands() -> None:
         ["serve", "--log.level=loud"],
         ["serve", "check-config"],
         ["query", "some-job"],
+        ["check-config", "--live", "--live.timeout=soon"],
     ],
 )
 def test_wrong_usage_is_exit_code_2(arguments: list[str]) -> None:

@@ -14,6 +14,7 @@ from exporter.errors import (
     REASONS,
     ApiError,
     AuthRejected,
+    ClockSkewed,
     NameNotResolved,
     QueryError,
     ServerFailed,
@@ -189,6 +190,20 @@ def test_one_line_for_one_cause(loaded: tuple[Config, Located]) -> None:
     assert found[0].problem.message.startswith("target main, 2 of 3 jobs, such as one: ")
     assert found[0].problem.message.endswith("(request 1)")
     assert found[1].problem.message.startswith("target main, job three of collection c3: ")
+
+
+def test_one_clock(loaded: tuple[Config, Located]) -> None:
+    """The clock is told of once, however often it was measured."""
+    outcomes: dict[str, Outcome] = {}
+    for job_id, skew in (("one", 3600.4), ("two", 3599.4), ("three", 3601.0)):
+        error = ClockSkewed("no", code="InvalidTimeStamp.Expired", http_status=400)
+        error.clock_skew = skew
+        outcomes[job_id] = error
+
+    found = examined(loaded, outcomes, health=TargetHealth(clock_skew=3599.4))
+
+    assert [each.reason for each in found] == ["clock_skew"]
+    assert "clock is 3600 seconds behind" in found[0].problem.message
 
 
 def _running(updated: float) -> JobState:
