@@ -244,6 +244,21 @@ def test_stopped_by_the_user(tmp_path: Path) -> None:
     assert out.endswith("config.yaml: live: 1 finding: 0 of 2 jobs answered\n")
 
 
+def test_the_documentation_shows_what_is_printed() -> None:
+    """Each line that docs/deployment.md shows is one of those that are printed."""
+    page = (DATA.parents[2] / "docs" / "deployment.md").read_text("utf-8")
+    shown = page.split("```\n")[1].splitlines()
+
+    printed = {
+        line.replace(f"{file.stem}.yaml", "config.yaml")
+        for file in DATA.glob("*.txt")
+        for line in file.read_text("utf-8").splitlines()
+    }
+
+    assert len(shown) == 4
+    assert [line for line in shown if line not in printed] == []
+
+
 def test_no_text_holds_a_secret() -> None:
     """No secret is in any of the texts that were compared."""
     texts = "".join(file.read_text("utf-8") for file in DATA.glob("*.txt"))
