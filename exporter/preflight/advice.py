@@ -17,6 +17,7 @@ from exporter.gpdb.answers import CLOCK_SKEW_LIMIT
 from exporter.gpdb.endpoints import base_url
 from exporter.gpdb.kinds import KINDS
 from exporter.model import DEFAULT_NAMESPACE, UPSERT_COLLECTION_DATA, Target
+from exporter.secret import SecretFile
 
 
 class Scope(enum.Enum):
@@ -123,45 +124,44 @@ def _clock_skew(case: Case) -> Advice:
 _KEY_PLACES: Final[Mapping[str, str]] = {
     "environment": "ALIBABA_CLOUD_ACCESS_KEY_ID and ALIBABA_CLOUD_ACCESS_KEY_SECRET",
     "files": "the files that credentials names",
+    "ram": "credentials.ram, and whom the role trusts",
 }
 
 
 def _key_place(case: Case) -> str:
-    return _KEY_PLACES.get(case.provider, f"what provider: {case.provider} reads")
+    return _KEY_PLACES.get(case.provider, "credentials")
 
 
 def _credentials(case: Case) -> Advice:
-    text = f"{case.error}: set it right, or choose another credentials.provider"
+    password = case.target.namespace_password
+    if isinstance(password, SecretFile) and password.path in str(case.error):
+        return Advice(Scope.TARGET, f"{case.error}: put the password there", _PASSWORD_KEYS)
+    text = f"{case.error}: check {_key_place(case)}, or choose another credentials.provider"
     return Advice(Scope.ALL, text, ("credentials",))
 
 
-# By the part of Code before its first dot, in lower case.
+# By the part of Code before its first dot, in lower case; all end in where the key comes from.
 _KEY_FAULTS: Final[Mapping[str, str]] = {
-    "invalidaccesskeyid": "the API does not know the access key's id, or it is disabled: "
-    "put an enabled key into {place}",
-    "signaturedoesnotmatch": "the access key's secret does not belong to its id: "
-    "put both of one key into {place}",
-    "incompletesignature": "the signature came mutilated: "
-    "does a proxy on the way change requests? Else check {place}",
+    "invalidaccesskeyid": "the API does not know the access key's id, or it is disabled: check",
+    "signaturedoesnotmatch": "the access key's secret does not belong to its id: check both in",
+    "incompletesignature": "the signature came mutilated: does a proxy on the way change requests? "
+    "Else check",
     "missingsecuritytoken": "the access key is a temporary one, and its token is missing: "
-    "set ALIBABA_CLOUD_SECURITY_TOKEN or credentials.security_token_file",
-    "invalidsecuritytoken": "the security token does not belong to the access key, or is not one: "
-    "put key and token of one answer of STS into {place}",
+    "set ALIBABA_CLOUD_SECURITY_TOKEN or credentials.security_token_file, beside",
+    "invalidsecuritytoken": "the token does not belong to the access key, or is none: "
+    "take key and token of one answer of STS for",
 }
-_EXPIRED: Final = (
-    "the temporary access key has expired: put a new key with its token into {place}, "
-    "or let the role provide them"
-)
+_EXPIRED: Final = "the temporary access key has expired: renew it, with its token, in"
 
 
 def _auth(case: Case) -> Advice:
     code = _code(case).lower()
     if not code:
         return _stranger(case)
-    fault = _KEY_FAULTS.get(code.split(".")[0], "the API refuses the access key: check {place}")
+    fault = _KEY_FAULTS.get(code.split(".")[0], "the API refuses the access key: check")
     if "expired" in code:
         fault = _EXPIRED
-    text = fault.format(place=_key_place(case))
+    text = f"{fault} {_key_place(case)}"
     return Advice(Scope.ALL, text, ("credentials",), _words(case))
 
 

@@ -206,7 +206,7 @@ class Examiner:
                 missing[job.target].append(job)
         for name, jobs in missing.items():
             total = self._jobs_of.get(name, 0)
-            which = f"{len(jobs)} of {_count(total, 'job')}" if total else "a made-up job"
+            which = f"{len(jobs)} of {total} jobs" if total else "a made-up job"
             why = (
                 f"no answer {self._seen.cut}"
                 if self._seen.cut
@@ -256,10 +256,6 @@ def _listed(noun: str, names: Sequence[str]) -> str:
         return f"{noun} {names[0]}"
     more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
     return f"{noun}s {', '.join(names[:_MOST_NAMES])}{more}"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _zone_that_fits(target: Target, now: float, ahead: float) -> str:

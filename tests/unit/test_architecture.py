@@ -33,7 +33,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "gpdb/client": {"", "clock", "config", "errors", "gpdb", "model"},
     "sources": {"config", "errors", "model"},
     "poller": {"clock", "config", "errors", "gpdb", "model"},
-    "preflight": {"clock", "config", "errors", "gpdb", "model", "poller"},
+    "preflight": {"clock", "config", "errors", "gpdb", "model", "poller", "secret"},
     "metrics": {"errors", "model"},
     "instruments": {"errors", "metrics"},
     "collector": {"metrics", "model", "pieces"},

@@ -16,15 +16,16 @@ from exporter.errors import (
     AuthRejected,
     ClockSkewed,
     NameNotResolved,
+    NoCredentials,
     QueryError,
     ServerFailed,
     TimedOut,
 )
 from exporter.model import JobRef, JobState, JobStatus, Target, TargetHealth
-from exporter.preflight.advice import Case, advise, ram_policy
+from exporter.preflight.advice import Case, Scope, advise, ram_policy
 from exporter.preflight.asking import Outcome, Seen
 from exporter.preflight.findings import Examiner, Finding
-from exporter.secret import Secret
+from exporter.secret import Secret, SecretFile
 
 NOW = 1_700_000_000.0
 TARGET = Target("main", "cn-hangzhou", Secret("pw"), db_instance_id="gp-bp1test")
@@ -102,15 +103,29 @@ def test_the_provider_is_named() -> None:
     error = AuthRejected("no", code="InvalidAccessKeyId.Inactive", http_status=404)
 
     places = {
-        name: advise(Case(error, TARGET, provider=name)).text.split(" into ")[1]
-        for name in ("environment", "files", "another")
+        name: advise(Case(error, TARGET, provider=name)).text.split(": check ")[1]
+        for name in ("environment", "files", "ram", "another")
     }
 
     assert places == {
         "environment": "ALIBABA_CLOUD_ACCESS_KEY_ID and ALIBABA_CLOUD_ACCESS_KEY_SECRET",
         "files": "the files that credentials names",
-        "another": "what provider: another reads",
+        "ram": "credentials.ram, and whom the role trusts",
+        "another": "credentials",
     }
+
+
+def test_a_password_that_cannot_be_read() -> None:
+    """A file without a password is a matter of its target, and not of the access key."""
+    file = SecretFile("gone/rag")
+    with pytest.raises(NoCredentials) as caught:
+        file.reveal()
+
+    advice = advise(Case(caught.value, replace(TARGET, namespace_password=file)))
+
+    assert advice.scope is Scope.TARGET
+    assert advice.keys[0] == "namespace_password_file"
+    assert advice.text == "secret file gone/rag: No such file or directory: put the password there"
 
 
 @pytest.fixture
