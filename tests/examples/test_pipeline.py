@@ -5,6 +5,8 @@ import stat
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from tests.processes import KEY, PATIENCE, run
 
 ROOT = Path(__file__).parents[2]
@@ -51,6 +53,18 @@ def test_told_again(tmp_path: Path) -> None:
     assert again == first
     assert {*tmp_path.iterdir()} == {first, other}
     assert "20000" in first.read_text("utf-8")
+
+
+def test_half_way(tmp_path: Path) -> None:
+    """What is left when it ends half-way is no job file."""
+    path = announce_job.announce(tmp_path, "main", "document", "job-1")
+    path.unlink()
+    path.mkdir()  # so that the rename fails
+
+    with pytest.raises(OSError, match="directory"):
+        announce_job.announce(tmp_path, "main", "document", "job-1")
+
+    assert [*tmp_path.glob("*.yaml")] == [path]
 
 
 def test_the_lines_for_a_shell(tmp_path: Path) -> None:
