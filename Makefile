@@ -5,7 +5,7 @@ BIN := .venv/bin
 SHELL := /bin/sh
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint unit docs format bench guards tools clean
+.PHONY: help demo test lint unit docs dashboards format bench guards tools clean
 
 help: ## say what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | column -t -s '|'
@@ -32,6 +32,9 @@ format: .venv/dev.stamp ## let ruff format the code
 
 docs: .venv/dev.stamp ## write the generated parts of docs/ again
 	@$(BIN)/python docs/generate.py
+
+dashboards: .venv/dev.stamp ## write grafana/dashboards/ again
+	@$(BIN)/python -m grafana.generate
 
 bench: .venv/dev.stamp ## measure the speed beside its references; benchmarks/README.md says how to read it
 	@$(BIN)/python benchmarks/scrape.py

@@ -1,0 +1,231 @@
+"""One job: how far it is, how fast, and what the API says of it."""
+
+from grafana.dashboard_code import columns, layout, panels, queries, theme, variables
+from grafana.dashboard_code.columns import Column
+from grafana.dashboard_code.panels import Scale, instant, ranged, tile
+from grafana.dashboard_code.queries import fact
+
+UNKNOWN = "not known"
+YES_IS_BAD = {"0": ("no", theme.FINE), "1": ("yes", theme.ACT)}
+
+
+def render() -> str:
+    """Return the dashboard's file."""
+    about = "One upload job: choose it above, or come from the overview."
+    choice = [variables.datasource(), variables.job(), *variables.upload_jobs(single=True)]
+    shelves = [
+        layout.Shelf(4, [(6, _state()), *((3, each) for each in _progress())]),
+        layout.Shelf(10, [(12, _entries()), (12, _rate())]),
+        layout.Shelf(9, [(12, _time_left()), (12, _timeline())]),
+        layout.Shelf(4, [(3, each) for each in (*_times(), *_flags())]),
+        layout.Shelf(5, [(24, _facts())]),
+    ]
+    return layout.render("adbpg-job", about, choice, shelves)
+
+
+def _state() -> panels.Panel:
+    texts = panels.states(theme.FINDINGS)
+    return tile(
+        "State",
+        "The worst that can be said of the job now. Red: act. Stalled is 15 minutes without "
+        "progress; past deadline is longer than its entries should take.",
+        instant(theme.number_of(theme.FINDINGS)),
+        Scale("none", texts=texts),
+        nothing="no such job",
+    )
+
+
+def _progress() -> list[panels.Panel]:
+    return [
+        tile(
+            "% of expected",
+            "Entries uploaded, of those that the configuration expects. Over 100 %: the "
+            "configuration names too few.",
+            instant(queries.SHARE),
+            Scale("percentunit", theme.BUSY, decimals=0),
+            nothing="not configured",
+        ),
+        tile(
+            "Entries",
+            "Entries uploaded so far. A count, since the API knows no total.",
+            instant(queries.PROGRESS),
+            Scale("short", theme.BUSY),
+            nothing=UNKNOWN,
+        ),
+        tile(
+            "Entries per second",
+            "Over the last five minutes. Much under 1,000: the instance is short of something.",
+            instant(queries.RATE),
+            Scale("short", theme.BUSY, decimals=0),
+            nothing="not active",
+        ),
+        tile(
+            "Time left",
+            "What is missing, at the rate of the last five minutes.",
+            instant(queries.TIME_LEFT),
+            Scale("s", theme.BUSY, decimals=1),
+            nothing=UNKNOWN,
+        ),
+        tile(
+            "Age",
+            "Since the job was created; of an ended job, the time that it took.",
+            instant(queries.AGE),
+            Scale("s", theme.BUSY, decimals=1),
+            nothing=UNKNOWN,
+        ),
+        _moment(
+            "Deadline",
+            "When the job should have ended. In the past and still under way: act.",
+            queries.DEADLINE,
+            "none",
+        ),
+    ]
+
+
+def _moment(title: str, text: str, expression: str, nothing: str) -> panels.Panel:
+    scale = Scale("dateTimeFromNow")
+    return tile(title, text, instant(f"{expression} * 1000"), scale, nothing=nothing)
+
+
+def _entries() -> panels.Panel:
+    panel = panels.graph(
+        "Entries",
+        "The lines meet when the job is done. A flat line while it runs is a stall; one that falls "
+        "is worth a question to the vendor.",
+        ranged(queries.PROGRESS, "uploaded"),
+        ranged(queries.EXPECTED, "expected"),
+        unit="short",
+        nothing="nothing known in this time",
+        axis="entries",
+    )
+    panels.drawn(panel, "uploaded", theme.BUSY, dashed=False)
+    return panels.drawn(panel, "expected", theme.ENDED, dashed=True)
+
+
+def _rate() -> panels.Panel:
+    panel = panels.graph(
+        "Entries per second",
+        "The dashed line is the 1,000 entries a second that the vendor's advice, and the deadline, "
+        "count with. Long under it: look at the load of the instance.",
+        ranged(queries.rate("$__rate_interval"), "entries per second"),
+        unit="short",
+        nothing="nothing known in this time",
+        axis="entries per second",
+    )
+    panels.drawn(panel, "entries per second", theme.BUSY, dashed=False)
+    return panels.guided(panel, 1000)
+
+
+def _time_left() -> panels.Panel:
+    left = queries.while_active(f"clamp_min({queries.DEADLINE} - time(), 0)")
+    panel = panels.graph(
+        "Time left, and time to the deadline",
+        "The blue line above the grey one: at its present rate the job will miss its deadline.",
+        ranged(queries.TIME_LEFT, "time left"),
+        ranged(left, "to the deadline"),
+        unit="s",
+        nothing="not active, or expected_entries is not configured",
+    )
+    panels.drawn(panel, "time left", theme.BUSY, dashed=False)
+    return panels.drawn(panel, "to the deadline", theme.ENDED, dashed=True)
+
+
+def _timeline() -> panels.Panel:
+    return panels.timeline(
+        "State over time",
+        "When the job began, moved, stalled and ended. A gap: the API did not answer for it.",
+        ranged(theme.number_of(theme.TIMELINE), "state"),
+        texts=panels.states(theme.TIMELINE),
+        nothing="nothing known in this time",
+    )
+
+
+def _times() -> list[panels.Panel]:
+    return [
+        _moment(
+            "Created",
+            "As the API tells it. In the future: the target's time_zone is wrong.",
+            fact("adbpg_job_created_timestamp_seconds"),
+            UNKNOWN,
+        ),
+        _moment(
+            "Updated",
+            "As the API tells it. Long ago while the job runs: it is stuck there.",
+            queries.UPDATED,
+            UNKNOWN,
+        ),
+        _moment(
+            "Progress changed",
+            "As the exporter saw it. Long ago while the job runs: it is stalled.",
+            queries.CHANGED,
+            UNKNOWN,
+        ),
+        _moment(
+            "Last answer",
+            "When the API last answered for this job. A final job is not asked again.",
+            queries.ANSWERED,
+            "never",
+        ),
+    ]
+
+
+def _flags() -> list[panels.Panel]:
+    good = {"0": ("no", theme.WARN), "1": ("yes", theme.FINE)}
+    plain = {"0": ("no", theme.PLAIN), "1": ("yes", theme.PLAIN)}
+    return [
+        _flag(
+            "Query works",
+            "No: what is shown here may be old; the dashboard of the exporter has the reason.",
+            queries.WORKS,
+            good,
+        ),
+        _flag(
+            "Error told",
+            "Yes: the API tells an error. `adbpg-job-exporter query` prints its text.",
+            fact("adbpg_job_error"),
+            YES_IS_BAD,
+        ),
+        _flag(
+            "Contradictory",
+            "Yes: status, Completed and error contradict each other. Trust none of them, and look "
+            "into the collection itself.",
+            fact("adbpg_job_inconsistent"),
+            {"0": ("no", theme.FINE), "1": ("yes", theme.WARN)},
+        ),
+        _flag(
+            "Completed",
+            "The API's own flag. It should be yes just for an ended job.",
+            fact("adbpg_job_completed"),
+            plain,
+        ),
+    ]
+
+
+def _flag(
+    title: str, text: str, expression: str, texts: dict[str, tuple[str, str]]
+) -> panels.Panel:
+    scale = Scale("none", texts=panels.mapping(texts))
+    return tile(title, text, instant(expression), scale, nothing=UNKNOWN)
+
+
+def _facts() -> panels.Panel:
+    info = queries.of_jobs("adbpg_job_info")
+    shown = [
+        Column("Upload job", "job_id", width=320),
+        Column("Collection", "collection"),
+        Column("Namespace", "collection_namespace"),
+        Column("Instance", "db_instance_id"),
+        Column("Workspace", "workspace_id"),
+        Column("Target", "target"),
+        Column("Region", "region_id"),
+        Column("Kind", "kind"),
+    ]
+    return columns.sheet(
+        "What does not change",
+        "Who the job is, where it is asked about, and the job labels of the configuration: they "
+        "name whom to tell.",
+        shown,
+        nothing="no such job",
+        hidden=("Value", "job"),
+        labels_of=f"max without (instance) ({info})",
+    )

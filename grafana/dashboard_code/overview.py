@@ -1,0 +1,168 @@
+"""The first dashboard that somebody opens: what is wrong now, and which job to look at."""
+
+from grafana.dashboard_code import columns, layout, panels, queries, theme, variables
+from grafana.dashboard_code.columns import Column
+from grafana.dashboard_code.panels import Scale, instant, ranged, tile, wrong_from
+from grafana.dashboard_code.queries import BY_COLLECTION
+
+NO_JOBS = "no jobs"
+JOB_URL = (
+    "/d/adbpg-job?${datasource:queryparam}&${job:queryparam}"
+    '&var-job_id=${__data.fields["Upload job"]}&var-collection=${__data.fields.Collection}'
+    "&var-collection_namespace=${__data.fields.Namespace}&${__url_time_range}"
+)
+
+
+def render() -> str:
+    """Return the dashboard's file."""
+    about = "What is wrong with upload jobs now, and which one to open."
+    choice = [variables.datasource(), variables.job(), *variables.upload_jobs()]
+    shelves = [
+        layout.Shelf(4, [(3, each) for each in _wrong()] + [(4, each) for each in _going_on()]),
+        layout.Shelf(15, [(24, _jobs())]),
+        layout.Shelf(9, [(12, _rates()), (12, _statuses())]),
+        layout.Shelf(11, [(24, _timeline())]),
+    ]
+    return layout.render("adbpg-overview", about, choice, shelves)
+
+
+def _wrong() -> list[panels.Panel]:
+    return [
+        tile(
+            "Failed in 24 h",
+            "Open each failed job below and read its error in the exporter's log. A final job is "
+            "not asked again: take it out of the configuration when it is dealt with.",
+            instant(f"sum({queries.FAILED})"),
+            wrong_from(1),
+            nothing=NO_JOBS,
+        ),
+        tile(
+            "Stalled",
+            "Jobs that run, answer, and have not moved for 15 minutes. They block the other "
+            "uploads of their collection: look at the instance, then cancel and start again.",
+            instant(f"sum({queries.STALLED})"),
+            wrong_from(1),
+            nothing=NO_JOBS,
+        ),
+        tile(
+            "Past deadline",
+            "Jobs under way that should have ended. Compare their rate with the 1,000 entries a "
+            "second of the vendor's advice.",
+            instant(f"sum({queries.PAST_DEADLINE})"),
+            wrong_from(1),
+            nothing="no deadlines",
+        ),
+        tile(
+            "Queries failing",
+            "Jobs whose last query failed: what is shown of them may be old. The reasons are on "
+            "the dashboard of the exporter.",
+            instant(f"sum({queries.QUERY_FAILS})"),
+            wrong_from(1, theme.WARN),
+            nothing=NO_JOBS,
+        ),
+    ]
+
+
+def _going_on() -> list[panels.Panel]:
+    running = queries.status("Running")
+    return [
+        tile(
+            "Running",
+            "Jobs that run now. None where some are expected: look at whoever starts them.",
+            instant(f"sum({running})"),
+            Scale("short", theme.BUSY),
+            nothing=NO_JOBS,
+        ),
+        tile(
+            "Oldest active",
+            "How long the oldest job that is under way has been so. Much more than usual: find "
+            "it in the table, sorted by age.",
+            instant(f"max({queries.while_active(queries.AGE)})"),
+            Scale("s", theme.BUSY, decimals=1),
+            nothing="none active",
+        ),
+        tile(
+            "Entries per second",
+            "What all jobs upload together, over the last five minutes.",
+            instant(f"sum({queries.RATE})"),
+            Scale("short", theme.BUSY, decimals=0),
+            nothing="none active",
+        ),
+    ]
+
+
+def _jobs() -> panels.Panel:
+    owner = 'label_join({}, "owner", "", "db_instance_id", "workspace_id")'
+    found = theme.number_of(theme.FINDINGS)
+    shown = [
+        Column(
+            "State",
+            expression=owner.format(found),
+            width=130,
+            settings=columns.coloured(panels.states(theme.FINDINGS)),
+        ),
+        Column("Collection", "collection", width=170),
+        Column("Namespace", "collection_namespace", width=105),
+        Column("Instance or workspace", "owner", width=190),
+        Column("Upload job", "job_id", settings=columns.linked("Open this job", JOB_URL)),
+        Column("% of expected", "", queries.SHARE, "percentunit", 170, columns.bar()),
+        Column("Entries", "", queries.PROGRESS, "short", 95),
+        Column("Entries/s", "", queries.RATE, "short", 90, {"decimals": 0}),
+        Column("Time left", "", queries.TIME_LEFT, "s", 100, {"decimals": 1}),
+        Column("Age", "", queries.AGE, "s", 100, {"decimals": 1}),
+        Column("Last update", "", f"{queries.UPDATED} * 1000", "dateTimeFromNow", 140),
+        Column(
+            "Deadline",
+            "",
+            f"{queries.while_active(queries.DEADLINE)} * 1000",
+            "dateTimeFromNow",
+            140,
+        ),
+    ]
+    text = (
+        "All jobs, the worst first. Red: act; orange: look; blue: under way; grey: ended. Click an "
+        "upload job to open it."
+    )
+    hidden = ("db_instance_id", "workspace_id")
+    nothing = "No upload job matches: look at the variables above, and at the exporter."
+    return columns.sheet("Upload jobs", text, shown, nothing=nothing, hidden=hidden)
+
+
+def _rates() -> panels.Panel:
+    rate = f"sum by ({BY_COLLECTION}) ({queries.rate('$__rate_interval')})"
+    panel = panels.graph(
+        "Entries per second, by collection",
+        "A line that falls to 0 while its job runs is a stall. The dashed line is the 1,000 "
+        "entries a second that the vendor's advice counts with.",
+        ranged(f"{rate} > 0", "{{collection}}"),
+        unit="short",
+        nothing="nothing is uploaded",
+        axis="entries per second",
+    )
+    return panels.guided(panel, 1000)
+
+
+def _statuses() -> panels.Panel:
+    counted = f"sum by (status) (max by ({queries.BY_JOB}, status) ({{}}))"
+    panel = panels.graph(
+        "Jobs by status",
+        "How many jobs the API told in each status. Failed ones stay until they are taken out of "
+        "the configuration.",
+        ranged(counted.format(queries.of_jobs("adbpg_job_status")), "{{status}}"),
+        unit="short",
+        nothing=NO_JOBS,
+        axis="jobs",
+    )
+    return panels.stacked(panel, theme.STATUS_COLOURS)
+
+
+def _timeline() -> panels.Panel:
+    state = theme.number_of(theme.TIMELINE)
+    return panels.timeline(
+        "Collections over time",
+        "A row for each collection, since its uploads run one after the other: what its job under "
+        "way does, or how the last ones ended. Red for long: open the collection's job above.",
+        ranged(f"max by ({BY_COLLECTION}) ({state})", "{{collection}}"),
+        texts=panels.states(theme.TIMELINE),
+        nothing=NO_JOBS,
+    )

@@ -1,0 +1,126 @@
+"""The expressions of the dashboards, on raw metrics only. Pure.
+
+Every name is looked up in the metric table: a renamed metric or label stops the generator. Facts
+about jobs are never summed over instances: two replicas, or an old and a new pod, tell the same
+job twice, so each expression takes ``max by`` the identity labels first. A fact that is not known
+has no series, and an expression that needs it has none either.
+"""
+
+import re
+
+from exporter.metrics import COUNTED_FAMILIES, FAMILIES, JOB_LABELS, SCRAPE_FAMILIES
+
+LABELS = {
+    **{family.name: frozenset((*JOB_LABELS, *family.labels)) for family in FAMILIES},
+    **{family.name: frozenset(family.labels) for family in SCRAPE_FAMILIES},
+    **{family.name: frozenset(family.labels) for family in COUNTED_FAMILIES},
+}
+HELP = {
+    **{family.name: family.help for family in FAMILIES},
+    **{family.name: family.help for family in SCRAPE_FAMILIES},
+    **{family.name: family.help for family in COUNTED_FAMILIES},
+}
+
+JOB_VARIABLES = ("db_instance_id", "collection_namespace", "collection", "job_id")
+BY_JOB = ", ".join(JOB_LABELS)
+COLLECTION_LABELS = tuple(label for label in JOB_LABELS if label != "job_id")
+BY_COLLECTION = ", ".join(COLLECTION_LABELS)
+
+STALLED_AFTER = 15 * 60
+RECENT = 24 * 3600
+STEADY = "5m"  # the window of rates that people read as a number; graphs take Grafana's
+
+_LABEL = re.compile(r"^\w+")
+_HISTOGRAM_PART = re.compile(r"_(bucket|sum|count)$")
+_FROM_LIBRARY = ("process_", "python_")
+
+
+def series(name: str, *matchers: str) -> str:
+    """Return a selector of the chosen Prometheus jobs.
+
+    Args:
+        name: of a metric in the table, or of the process.
+        matchers: such as ``status="Failed"``.
+
+    Raises:
+        KeyError: the table has no such metric.
+        ValueError: the metric has no such label.
+    """
+    labels = {match.group() for text in matchers if (match := _LABEL.match(text))}
+    if not name.startswith(_FROM_LIBRARY) and name != "up":
+        table_name = name if name in LABELS else _HISTOGRAM_PART.sub("", name)
+        strange = labels - LABELS[table_name] - {"instance"}
+        if strange:
+            raise ValueError(f"{name} has no label {', '.join(sorted(strange))}")
+    chosen = ", ".join(('job=~"$job"', *matchers))
+    return f"{name}{{{chosen}}}"
+
+
+def known(name: str) -> str:
+    """Return the name of a metric in the table.
+
+    Raises:
+        KeyError: there is no such metric.
+    """
+    LABELS[name]
+    return name
+
+
+def of_jobs(name: str, *matchers: str) -> str:
+    """Return a selector of the chosen jobs' series."""
+    chosen = (f'{label}=~"${label}"' for label in JOB_VARIABLES)
+    return series(name, *chosen, *matchers)
+
+
+def fact(name: str, *matchers: str) -> str:
+    """Return a fact about each chosen job, once, whoever else tells it too."""
+    return f"max by ({BY_JOB}) ({of_jobs(name, *matchers)})"
+
+
+def status(pattern: str) -> str:
+    """Return 1 for each job with one of these statuses, 0 for the others."""
+    operator = "=~" if "|" in pattern else "="
+    return fact("adbpg_job_status", f'status{operator}"{pattern}"')
+
+
+ACTIVE = status("Start|Running|Cancelling")
+WORKS = fact("adbpg_job_up")
+PROGRESS = fact("adbpg_job_progress_entries")
+EXPECTED = fact("adbpg_job_expected_entries")
+UPDATED = fact("adbpg_job_updated_timestamp_seconds")
+DEADLINE = fact("adbpg_job_deadline_timestamp_seconds")
+CHANGED = fact("adbpg_job_progress_changed_timestamp_seconds")
+ANSWERED = fact("adbpg_job_last_success_timestamp_seconds")
+AGE = fact("adbpg_job_age_seconds")
+
+_IS_RECENT = f"(({UPDATED} or {ANSWERED}) > bool time() - {RECENT})"
+_UNCHANGED = f"(time() - {CHANGED} > bool {STALLED_AFTER})"
+
+# 1 where it is so, 0 where it is not: sums of these are 0 where all is well.
+FAILED = f"{status('Failed')} * {_IS_RECENT}"
+STALLED = f"{status('Running')} * {_UNCHANGED} * {WORKS}"
+STUCK = f"{status('Start|Cancelling')} * {_UNCHANGED} * {WORKS}"
+PAST_DEADLINE = f"{ACTIVE} * (time() > bool {DEADLINE})"
+QUERY_FAILS = f"({WORKS} == bool 0)"
+CONTRADICTS = f"{fact('adbpg_job_inconsistent')} * {_IS_RECENT}"
+
+
+def rate(window: str) -> str:
+    """Return each job's entries per second; progress that falls counts as none."""
+    slope = f"deriv({of_jobs('adbpg_job_progress_entries')}[{window}])"
+    return f"max by ({BY_JOB}) (clamp_min({slope}, 0))"
+
+
+def while_active(expression: str) -> str:
+    """Return an expression for jobs that are under way, and nothing for the others."""
+    return f"({expression} and {ACTIVE} == 1)"
+
+
+RATE = while_active(rate(STEADY))
+SHARE = f"{PROGRESS} / ({EXPECTED} > 0)"
+TIME_LEFT = while_active(f"clamp_min({EXPECTED} - {PROGRESS}, 0) / ({rate(STEADY)} > 0)")
+
+
+def first_of(*choices: tuple[str, int]) -> str:
+    """Return for each job the number of the first expression that is 1 for it."""
+    return " or ".join(f"({expression} == 1) * {number}" for expression, number in choices)
