@@ -7,6 +7,7 @@ one of them is renamed in ``exporter.metrics``, or misspelt where it is used.
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 
 import promql_parser as promql
 
@@ -93,7 +94,8 @@ def groupings(expression: str) -> list[Grouping]:
     return found
 
 
-def known_metrics() -> dict[str, frozenset[str]]:
+@cache
+def known_metrics() -> Mapping[str, frozenset[str]]:
     """Return every sample name that the exporter serves, with its labels, and Prometheus' own."""
     known = dict(PROMETHEUS_METRICS)
     for job_family in FAMILIES:

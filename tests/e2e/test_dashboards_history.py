@@ -1,0 +1,209 @@
+"""Every query of the dashboards, on a real Prometheus with three hours of the demo in it."""
+
+import json
+import re
+import shutil
+import subprocess
+import threading
+import urllib.parse
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.dashboards import FILES, load, targets, variable_selector, variables
+from tests.history import JOB, START, write_history
+from tests.processes import PATIENCE, eventually, get
+
+pytestmark = pytest.mark.prometheus
+
+HOURS = 3 * 3600.0
+END = START + HOURS
+MANUALS = "0b7e6b52-6c1f-4a7e-9a43-5d0f7c2e1a01"  # runs all the time, with expected_entries
+CONTRACTS = "2c84f396-5ba7-4e4c-b16c-af2a7e9d9b08"  # stalled
+PRODUCT_IMAGES = "e0a6b5b8-7dc9-4a6e-9382-c14c90bf1d10"  # failed
+PARTNER_FEED = "adc8d7da-9feb-4c80-b5a4-e36eb2d13f12"  # a workspace's
+ONE = {
+    "job": JOB,
+    "instance": "two:10077",
+    "db_instance_id": "gp-bp1demo4k7x2m9qz",
+    "collection_namespace": "rag",
+    "collection": "product_manuals",
+    "job_id": MANUALS,
+}
+ALL_FOUND = {"job": JOB, "instance": "one:10077|two:10077"}  # Grafana joins what was found
+NAMES = [path.stem for path in FILES]
+
+Ask = Callable[..., list[dict[str, Any]]]
+
+
+def tool(name: str) -> str:
+    """Return the path of a program that `make test` installs."""
+    path = shutil.which(name)
+    assert path, f"{name} is missing: run the tests with `make test`, which installs it"
+    return path
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A Prometheus that has the history, and scrapes nothing."""
+    folder = tmp_path_factory.mktemp("history")
+    write_history(folder / "history.txt", folder, HOURS)
+    create = ["tsdb", "create-blocks-from", "openmetrics", "history.txt", "data"]
+    subprocess.run([tool("promtool"), *create], cwd=folder, check=True, capture_output=True)
+    (folder / "history.txt").unlink()
+    (folder / "prometheus.yml").write_text("global: {}\n")
+    process = subprocess.Popen(
+        [
+            tool("prometheus"),
+            f"--config.file={folder}/prometheus.yml",
+            f"--storage.tsdb.path={folder}/data",
+            "--storage.tsdb.retention.time=100y",
+            "--web.listen-address=127.0.0.1:0",
+        ],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    log: list[str] = []
+    listening = threading.Event()
+
+    def follow() -> None:
+        assert process.stderr is not None
+        for line in process.stderr:
+            log.append(line)
+            if "Listening on" in line:
+                listening.set()
+
+    follower = threading.Thread(target=follow, daemon=True)
+    follower.start()
+    try:
+        assert listening.wait(PATIENCE), "".join(log)
+        address = next(line for line in log if "Listening on" in line).rsplit("address=", 1)[1]
+        url = f"http://{address.strip()}"
+        eventually(lambda: get(f"{url}/-/ready")[0] == 200, "Prometheus is ready")
+        yield url
+    finally:
+        process.kill()
+        process.wait()
+        follower.join()
+        if process.stderr:
+            process.stderr.close()
+
+
+@pytest.fixture(scope="module")
+def ask(server: str) -> Ask:
+    """Ask Prometheus, as Grafana does: at the end of the history, or over all of it."""
+
+    def asked(expression: str, *, instant: bool) -> list[dict[str, Any]]:
+        arguments: dict[str, object] = {"query": expression}
+        if instant:
+            path, arguments["time"] = "query", END
+        else:
+            path = "query_range"
+            arguments |= {"start": START, "end": END, "step": 60}
+        status, text = get(f"{server}/api/v1/{path}?{urllib.parse.urlencode(arguments)}")
+        assert status == 200, text
+        result: list[dict[str, Any]] = json.loads(text)["data"]["result"]
+        return result
+
+    return asked
+
+
+def chosen(dashboard: Mapping[str, Any], values: Mapping[str, str]) -> dict[str, str]:
+    """Return the value of each variable: the given one, or that of All."""
+    found = {}
+    for name, variable in variables(dashboard).items():
+        if variable["type"] == "query":
+            every = variable.get("allValue") or ALL_FOUND.get(name) or ONE[name]
+            found[name] = values.get(name, every)
+    return found
+
+
+def filled_in(text: str, values: Mapping[str, str]) -> str:
+    """Return an expression as Grafana sends it."""
+    text = text.replace("$__rate_interval", "5m")
+    return re.sub(r"\$(\w+)", lambda match: values[match[1]], text)
+
+
+def silent(path: Path, ask: Ask, values: Mapping[str, str]) -> list[str]:
+    """Return the queries of a dashboard that give no series."""
+    dashboard = load(path)
+    filled = chosen(dashboard, values)
+    return [
+        f"{title}, {target['refId']}"
+        for title, target in targets(dashboard)
+        if not ask(filled_in(target["expr"], filled), instant=bool(target.get("instant")))
+    ]
+
+
+@pytest.mark.parametrize("path", FILES, ids=NAMES)
+def test_no_panel_is_empty_with_all(path: Path, ask: Ask) -> None:
+    """With All of every variable each query gives at least one series."""
+    assert not silent(path, ask, {})
+
+
+@pytest.mark.parametrize("name", ONE)
+def test_no_panel_is_empty_with_one_value(name: str, ask: Ask) -> None:
+    """With one value of a variable each query of each dashboard gives at least one series."""
+    for path in FILES:
+        assert not silent(path, ask, {name: ONE[name]})
+
+
+@pytest.mark.parametrize("path", FILES, ids=NAMES)
+def test_no_panel_is_empty_with_one_value_of_each(path: Path, ask: Ask) -> None:
+    """With one value of every variable each query still gives at least one series."""
+    assert not silent(path, ask, ONE)
+
+
+@pytest.mark.parametrize("path", FILES, ids=NAMES)
+def test_each_variable_offers_values(path: Path, server: str) -> None:
+    """Each variable finds the value that the tests choose, whatever the others are."""
+    dashboard = load(path)
+    for values in ({}, ONE):
+        for name, variable in variables(dashboard).items():
+            if variable["type"] != "query":
+                continue
+            selector = filled_in(variable_selector(variable), chosen(dashboard, values))
+            window = {"match[]": selector, "start": START, "end": END}
+            found = get(f"{server}/api/v1/label/{name}/values?{urllib.parse.urlencode(window)}")
+
+            assert ONE[name] in json.loads(found[1])["data"], name
+
+
+def values_of(title: str, ask: Ask, **chosen_values: str) -> dict[str, float]:
+    """Return what the first query of a panel of the overview gives now, by job id."""
+    dashboard = load(next(path for path in FILES if path.stem == "adbpg-overview"))
+    expression = next(target["expr"] for each, target in targets(dashboard) if each == title)
+    filled = filled_in(expression, chosen(dashboard, chosen_values))
+    found = ask(filled, instant=True)
+    return {row["metric"].get("job_id", ""): float(row["value"][1]) for row in found}
+
+
+def test_the_table_says_what_is_wrong(ask: Ask) -> None:
+    """A stalled, a failed and an overdue job, and a healthy one, have their states in the table."""
+    states = values_of("Upload jobs", ask)
+
+    assert states[CONTRACTS] == 13
+    assert states[PRODUCT_IMAGES] == 14
+    assert states[PARTNER_FEED] == 12
+    assert states[MANUALS] == 5
+
+
+def test_replicas_count_once(ask: Ask) -> None:
+    """Two exporters that watch the same jobs do not double the tiles."""
+    every = values_of("Running", ask)
+    of_one = values_of("Running", ask, collection="product_manuals|support_tickets")
+
+    assert len(values_of("Upload jobs", ask)) > every[""] > 2
+    assert of_one[""] == 2
+
+
+def test_all_includes_workspaces(ask: Ask) -> None:
+    """A job of a workspace, which has no instance, is there with All; and not with an instance."""
+    every = values_of("Upload jobs", ask)
+    of_one = values_of("Upload jobs", ask, db_instance_id=ONE["db_instance_id"])
+
+    assert PARTNER_FEED in every
+    assert PARTNER_FEED not in of_one
+    assert MANUALS in of_one

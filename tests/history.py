@@ -1,0 +1,187 @@
+"""Hours of the demo in seconds: what Prometheus would have stored, without waiting for it.
+
+The simulator's jobs, our poller and our page are the real ones; only the network between them is
+left out, and the clock is set by hand. promtool puts the samples into a Prometheus' storage.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from requests.structures import CaseInsensitiveDict
+
+from exporter import config
+from exporter.config import Config
+from exporter.errors import QueryError
+from exporter.gpdb import answers
+from exporter.gpdb.client import Answer, sign_request
+from exporter.gpdb.credentials import AccessKey
+from exporter.instruments import Instruments
+from exporter.model import Target
+from exporter.poller import Plan, Poller
+from exporter.poller.record import DeadlineRule
+from exporter.service import Exporter, Loaded
+from exporter.simulator.configuration import exporter_job_file
+from exporter.simulator.demo import demo_configuration, demo_scenario
+from exporter.simulator.scenario import Scenario
+from exporter.simulator.service import Service
+from exporter.simulator.verify import Request
+from exporter.sources import Sources
+from tests.fakes import HandSetClock
+
+START = 1_704_700_800.0  # 2024-01-08T08:00:00Z, so that the vendor's sample falls into it
+STEP = 60  # seconds between two scrapes
+JOB = "adbpg"
+_URL = "http://127.0.0.1:18080"
+_BUDGET = 9.0  # seconds of a scrape
+
+
+class DirectClient:
+    """Calls a simulated API without a network; stands for ``gpdb.client.ApiClient``.
+
+    Args:
+        service: answers.
+        scenario: has the key.
+        time: goes on by what an answer takes.
+    """
+
+    def __init__(self, service: Service, scenario: Scenario, time: HandSetClock) -> None:
+        key = scenario.access_keys[0]
+        self._key = AccessKey(key.id, key.secret)
+        self._service = service
+        self._time = time
+        self._calls = 0
+
+    def key_mark(self) -> int:
+        """See ``ApiClient``."""
+        return 1
+
+    def call(
+        self, target: Target, action: str, query: Mapping[str, str], form: Mapping[str, str]
+    ) -> Answer:
+        """See ``ApiClient``."""
+        self._calls += 1
+        signed = sign_request(
+            host=urlsplit(_URL).netloc,
+            action=action,
+            query=query,
+            form={**form, "NamespacePassword": target.namespace_password.reveal()},
+            key=self._key,
+            date=datetime.fromtimestamp(self._time.wall, UTC),
+            nonce=str(self._calls),
+        )
+        headers = {name.lower(): value for name, value in signed.headers.items()}
+        reply = self._service.answer(Request("POST", "/", signed.query, headers, signed.body))
+        self._time.advance(reply.latency)
+        told = CaseInsensitiveDict(reply.headers)
+        skew = parsedate_to_datetime(told["Date"]).timestamp() - self._time.wall
+        try:
+            return Answer(answers.parse(reply.http_status, told, reply.body), skew)
+        except QueryError as error:
+            error.clock_skew = skew
+            raise
+
+
+class Demo:
+    """An exporter of the demo's jobs whose time goes as a test wants it.
+
+    Args:
+        folder: for its files.
+        start: Unix seconds at which the scenario begins.
+    """
+
+    def __init__(self, folder: Path, start: float = START) -> None:
+        self.time = HandSetClock(wall=start)
+        self._instruments = Instruments("1.2.3", "abcdef0")
+        self._start = start
+        self._scenario = demo_scenario()
+        self._job_file = folder / "jobs.yaml"
+        self._write_jobs()
+        text = demo_configuration(_URL, job_files=[str(self._job_file)])
+        (folder / "config.yaml").write_text(text + "scrape: {concurrency: 1}\n", "utf-8")
+        self.exporter = self._exporter(config.load(str(folder / "config.yaml"), {}))
+
+    def misread(self, field: str) -> None:
+        """Count a field that could not be read: the simulator writes only good ones."""
+        self._instruments.invalid([field])
+
+    def page(self) -> str:
+        """Scrape, here and now."""
+        self._write_jobs()
+        _, content = self.exporter.scrape("", (), _BUDGET)
+        return content.decode()
+
+    def pages(self, seconds: float) -> Iterator[tuple[float, str]]:
+        """Yield the time and the page of each scrape, for so long."""
+        ends = self._start + seconds
+        at = self._start
+        while at <= ends:
+            self.time.advance(max(0.0, at - self.time.wall))
+            yield at, self.page()
+            at += STEP
+
+    def _write_jobs(self) -> None:
+        text = exporter_job_file(self._scenario, self.time.wall - self._start)
+        if not self._job_file.exists() or self._job_file.read_text("utf-8") != text:
+            self._job_file.write_text(text, "utf-8")
+
+    def _exporter(self, loaded: Config) -> Exporter:
+        clock = self.time.clock()
+        service = Service(self._scenario, clock.wall, lambda: "REQUEST")
+        sources = Sources(loaded, None)
+        deadline = DeadlineRule(loaded.deadline.entries_per_second, loaded.deadline.grace)
+        plan = Plan(
+            scrape=loaded.scrape,
+            deadline=deadline,
+            calls_per_second=loaded.api.calls_per_second,
+            watched=sources.current,
+            client=DirectClient(service, self._scenario, self.time),
+        )
+        poller = Poller(plan, tally=self._instruments, clock=clock, chance=lambda: 0.0)
+        return Exporter(
+            Loaded(loaded, sources, plan),
+            lambda previous: previous,
+            poller=poller,
+            instruments=self._instruments,
+            clock=clock,
+        )
+
+
+def samples(page: str, at: float, labels: Mapping[str, str]) -> Iterator[str]:
+    """Yield a page's lines as Prometheus stores them: with its own labels, and the time.
+
+    Args:
+        page: in the text format.
+        at: Unix seconds.
+        labels: those that Prometheus gives.
+    """
+    own = ",".join(f'{name}="{value}"' for name, value in labels.items())
+    yield f"up{{{own}}} 1 {at}"
+    for line in page.splitlines():
+        if line.startswith("#"):
+            continue
+        named, _, value = line.rpartition(" ")
+        name, brace, rest = named.partition("{")
+        yield f"{name}{{{own}{',' + rest if brace else '}'} {value} {at}"
+
+
+def write_history(file: Path, folder: Path, seconds: float) -> float:
+    """Write hours of the demo in the OpenMetrics format; return the time of the last scrape.
+
+    In the last half hour a second exporter tells the same, as a replica does.
+    """
+    demo = Demo(folder)
+    demo.exporter.web_config_read(good=True)
+    at = 0.0
+    with file.open("w", encoding="utf-8") as output, closing(demo.exporter):
+        for at, page in demo.pages(seconds):
+            demo.misread("Progress")
+            replicas = ("one:10077", "two:10077")[: 1 + (at > START + seconds - 1800)]
+            for instance in replicas:
+                for line in samples(page, at, {"instance": instance, "job": JOB}):
+                    output.write(line + "\n")
+        output.write("# EOF\n")
+    return at
