@@ -17,12 +17,21 @@ update_once() {
     updated=yes
 }
 
+# The compiler and Grafana's types, which dashboards are held against.
+install_types() {
+    installed=tests/grafana/node_modules/.package-lock.json
+    if [ -e "$installed" ] && [ ! tests/grafana/package-lock.json -nt "$installed" ]; then return; fi
+    say "the types of Grafana's dashboards, from npm, into tests/grafana/"
+    (cd tests/grafana && npm ci --silent --ignore-scripts)
+    touch "$installed"
+}
+
 if ! command -v apt-get >/dev/null; then
     missing=""
     for tool in prometheus promtool prometheus-alertmanager amtool chromium curl openssl npm buildah systemd-analyze; do
         command -v "$tool" >/dev/null || missing="$missing $tool"
     done
-    [ -z "$missing" ] && exit 0
+    [ -z "$missing" ] && { install_types; exit 0; }
     echo "Install these by hand, this is not a Debian:$missing" >&2
     exit 1
 fi
@@ -70,3 +79,5 @@ if [ -n "$wanted" ]; then
     # shellcheck disable=SC2086  a list of words
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $wanted >/dev/null
 fi
+
+install_types

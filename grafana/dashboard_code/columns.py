@@ -94,7 +94,7 @@ def _settings(column: Column) -> list[dashboard.DynamicConfigValue]:
 
 def coloured(texts: dashboard.ValueMapping) -> dict[str, object]:
     """Return the settings of a column whose values are states."""
-    options = {"type": "color-background", "mode": "basic", "wrapText": False}
+    options = {"type": "color-background", "mode": "basic"}
     return {"mappings": [texts], "custom.cellOptions": options, "custom.align": "left"}
 
 

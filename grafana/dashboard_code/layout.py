@@ -17,6 +17,7 @@ UIDS = {
     "adbpg-exporter": "Upload jobs: the exporter",
 }
 COLUMNS = 24
+_DEFAULTS = {"transparent", "repeatDirection"}  # of no use to whoever reads the file
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,7 @@ def _placed(shelves: Sequence[Shelf]) -> list[Any]:
             y += 1
         x = 0
         for width, panel in shelf.panels:
-            written = json.loads(json.dumps(panel.build(), cls=JSONEncoder))
+            written = _plain(panel)
             written["gridPos"] = {"x": x, "y": y, "w": width, "h": shelf.height}
             for index, target in enumerate(written["targets"]):
                 target["refId"] = chr(ord("A") + index)
@@ -88,6 +89,13 @@ def _placed(shelves: Sequence[Shelf]) -> list[Any]:
             x += width
         y += shelf.height
     return [{**panel, "id": number} for number, panel in enumerate(found, 1)]
+
+
+def _plain(panel: panels.Panel) -> Any:
+    """Return a panel as a file has it, without what Grafana has dropped since the SDK was made."""
+    written = json.loads(json.dumps(panel.build(), cls=JSONEncoder))
+    written["options"].pop("footer", None)
+    return {name: value for name, value in written.items() if name not in _DEFAULTS}
 
 
 def _row(title: str, y: int) -> dict[str, object]:
