@@ -24,6 +24,7 @@ UNITS = {
     "bytes",
     "cps",
     "dateTimeFromNow",
+    "locale",
     "none",
     "percentunit",
     "reqps",
@@ -31,7 +32,7 @@ UNITS = {
     "short",
     "string",
 }
-_VARIABLE = re.compile(r"\$(?:\{(\w+)[^}]*\}|(\w+))")
+_VARIABLE = re.compile(r"\$(?:\{([a-z_]\w*)[^}]*\}|([a-z_]\w*))")
 _GRID = 24
 
 

@@ -21,6 +21,7 @@ class Column:
         unit: as Grafana names it.
         width: in pixels; 0 to share what is left.
         settings: further settings of Grafana, by their names.
+        shown: False where only the labels of ``expression`` are wanted.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Column:
     unit: str = "string"
     width: int = 0
     settings: Mapping[str, object] = field(default_factory=dict)
+    shown: bool = True
 
 
 def sheet(
@@ -55,14 +57,15 @@ def sheet(
     described = panels.about(text, expressions)
     panel = panels.dress(table.Panel(), title, described, "short", nothing)
     panel.targets([panels.rows(expression) for expression in expressions])
-    fields = {_field(column, measured): column.name for column in columns}
+    fields = {_field(each, measured): each.name for each in columns if each.shown}
+    unseen = [_field(each, measured) for each in columns if not each.shown]
     panel.transformations(
         [
             dashboard.DataTransformerConfig("merge", options={}),
-            dashboard.DataTransformerConfig("organize", options=_order(fields, hidden)),
+            dashboard.DataTransformerConfig("organize", options=_order(fields, (*hidden, *unseen))),
         ]
     )
-    for column in columns:
+    for column in filter(lambda each: each.shown, columns):
         panel.override_by_name(column.name, _settings(column))
     first = common_builders.TableSortByFieldState().display_name(columns[0].name).desc(desc=True)
     panel.sort_by([first]).cell_height(common.TableCellHeight.SM).show_header(show_header=True)

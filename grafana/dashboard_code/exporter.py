@@ -33,7 +33,7 @@ def render() -> str:
         layout.Shelf(9, [(8, _duration()), (8, _results()), (8, _watched())], "Scrapes"),
         layout.Shelf(9, [(8, _skew()), (8, _flags()), (8, _invalid())], "Clocks and files"),
         layout.Shelf(8, [(8, _cpu()), (8, _memory()), (8, _descriptors())], "Process"),
-        layout.Shelf(6, [(24, _versions())]),
+        layout.Shelf(5, [(24, _versions())]),
     ]
     return layout.render("adbpg-exporter", about, choice, shelves)
 
@@ -99,7 +99,7 @@ def _loaded() -> list[panels.Panel]:
 
 
 def _requests() -> panels.Panel:
-    return panels.graph(
+    panel = panels.graph(
         "Calls, by target",
         "What is asked of the API. The limit is `api.calls_per_second` for each host. None where "
         "some are expected: nothing scrapes the exporter, or all its jobs have ended.",
@@ -107,10 +107,11 @@ def _requests() -> panels.Panel:
         unit="reqps",
         nothing="no calls",
     )
+    return panels.told_apart(panel)
 
 
 def _errors() -> panels.Panel:
-    return panels.graph(
+    panel = panels.graph(
         "Failed calls, by reason",
         "auth, permission, credentials: a key or a namespace password is wrong. throttled: ask "
         "less often. not_found: take the job out. clock_skew: set this machine's clock.",
@@ -118,6 +119,7 @@ def _errors() -> panels.Panel:
         unit="reqps",
         nothing="no call failed",
     )
+    return panels.told_apart(panel)
 
 
 def _latency() -> panels.Panel:
@@ -125,7 +127,7 @@ def _latency() -> panels.Panel:
     total = per_second("adbpg_exporter_api_request_duration_seconds_sum")
     calls = per_second("adbpg_exporter_api_request_duration_seconds_count")
     shares = ((0.5, "half"), (0.9, "9 of 10"), (0.99, "99 of 100"))
-    return panels.graph(
+    panel = panels.graph(
         "How long calls take",
         "So many calls were quicker than this. Near `api.request_timeout`: the network or the API "
         "is slow; jobs will be late.",
@@ -137,6 +139,9 @@ def _latency() -> panels.Panel:
         unit="s",
         nothing="no calls",
     )
+    for name, colour in (("half", theme.BUSY), ("9 of 10", theme.QUIET), ("99 of 100", "purple")):
+        panels.drawn(panel, name, colour, dashed=False)
+    return panels.drawn(panel, "mean", theme.ENDED, dashed=True)
 
 
 def _duration() -> panels.Panel:
@@ -182,7 +187,15 @@ def _watched() -> panels.Panel:
         nothing=NOT_SCRAPED,
         axis="jobs",
     )
-    return panels.stacked(panel, {})
+    colours = {
+        "active, from config": theme.BUSY,
+        "active, from file": theme.QUIET,
+        "final, from config": theme.ENDED,
+        "final, from file": theme.LONG_ENDED,
+        "unseen, from config": theme.WARN,
+        "unseen, from file": theme.WARN,
+    }
+    return panels.stacked(panel, colours)
 
 
 def _skew() -> panels.Panel:
@@ -195,20 +208,22 @@ def _skew() -> panels.Panel:
         unit="s",
         nothing="no answer yet",
     )
-    return panels.guided(panel.min(-10).axis_soft_max(10), CLOCK_LIMIT, theme.ACT)
+    panels.told_apart(panel.axis_soft_min(-10).axis_soft_max(10))
+    return panels.guided(panel, CLOCK_LIMIT, theme.ACT)
 
 
 def _flags() -> panels.Panel:
     texts = {"0": ("well", theme.FINE), "1": ("wrong", theme.WARN)}
     reload = own("adbpg_exporter_config_last_reload_successful")
     files = own("adbpg_exporter_job_file_error")
+    broken = f"max by (file) ({files})"
     zones = own("adbpg_exporter_time_zone_suspect")
     return panels.timeline(
         "What was told to the exporter",
         "Wrong configuration or job file: the log has the problems. Wrong time zone: jobs of the "
         "target are updated in the future; set its `time_zone`.",
         ranged(f"max(1 - {reload})", "configuration"),
-        ranged(f"max by (file) ({files})", "{{file}}"),
+        ranged(f'label_replace({broken}, "name", "$1", "file", ".*?([^/]+)")', "{{name}}"),
         ranged(f"max by (target) ({zones})", "time zone of {{target}}"),
         texts=panels.mapping(texts),
         nothing=NOT_SCRAPED,
@@ -251,15 +266,13 @@ def _memory() -> panels.Panel:
 def _descriptors() -> panels.Panel:
     panel = panels.graph(
         "File descriptors",
-        "Open ones, and the limit of the process. Near it: raise the limit, or look for clients "
+        "Open ones, of the limit of the process. Near 100 %: raise the limit, or look for clients "
         "that keep connections.",
-        ranged(own("process_open_fds"), "{{instance}}"),
-        ranged(f"min({own('process_max_fds')})", "limit"),
-        unit="short",
+        ranged(f"{own('process_open_fds')} / {own('process_max_fds')}", "{{instance}}"),
+        unit="percentunit",
         nothing=NOT_SCRAPED,
-        axis="descriptors",
     )
-    return panels.drawn(panel, "limit", theme.ENDED, dashed=True)
+    return panels.guided(panel, 0.8, theme.WARN)
 
 
 def _versions() -> panels.Panel:
@@ -268,8 +281,8 @@ def _versions() -> panels.Panel:
     loaded = own("adbpg_exporter_config_last_reload_success_timestamp_seconds")
     build = own("adbpg_exporter_build_info")
     shown = [
-        Column("Runs since", "", f"{started} * 1000", "dateTimeFromNow"),
         Column("Exporter", "instance"),
+        Column("Runs since", "", f"{started} * 1000", "dateTimeFromNow"),
         Column("Version", "version"),
         Column("Revision", "revision"),
         Column("Python", "python"),
@@ -279,7 +292,7 @@ def _versions() -> panels.Panel:
             f"{by_exporter.format(loaded)} * 1000",
             "dateTimeFromNow",
         ),
-        Column("Build", "", f"max by (instance, version, revision, python) ({build})", "none"),
+        Column("", "", f"max by (instance, version, revision, python) ({build})", shown=False),
     ]
     return columns.sheet(
         "Exporters",

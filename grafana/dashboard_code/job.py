@@ -53,10 +53,10 @@ def _progress() -> list[panels.Panel]:
             nothing=UNKNOWN,
         ),
         tile(
-            "Entries per second",
+            "Entries/s",
             "Over the last five minutes. Much under 1,000: the instance is short of something.",
             instant(queries.RATE),
-            Scale("short", theme.BUSY, decimals=0),
+            Scale("locale", theme.BUSY, decimals=0),
             nothing="not active",
         ),
         tile(
@@ -131,13 +131,18 @@ def _time_left() -> panels.Panel:
 
 
 def _timeline() -> panels.Panel:
-    return panels.timeline(
+    panel = panels.timeline(
         "State over time",
-        "When the job began, moved, stalled and ended. A gap: the API did not answer for it.",
+        "When the job began, moved, stalled and ended, and whether queries worked. A gap: nothing "
+        "was known of it.",
         ranged(theme.number_of(theme.TIMELINE), "state"),
+        ranged(queries.WORKS, "query"),
+        ranged(fact("adbpg_job_error"), "error"),
         texts=panels.states(theme.TIMELINE),
         nothing="nothing known in this time",
     )
+    panels.said(panel, "query", {"0": ("query fails", theme.WARN), "1": ("works", theme.FINE)})
+    return panels.said(panel, "error", {"0": ("none", theme.FINE), "1": ("error", theme.ACT)})
 
 
 def _times() -> list[panels.Panel]:
@@ -211,14 +216,14 @@ def _flag(
 def _facts() -> panels.Panel:
     info = queries.of_jobs("adbpg_job_info")
     shown = [
-        Column("Upload job", "job_id", width=320),
+        Column("Upload job", "job_id", width=300),
         Column("Collection", "collection"),
         Column("Namespace", "collection_namespace"),
-        Column("Instance", "db_instance_id"),
+        Column("Instance", "db_instance_id", width=175),
         Column("Workspace", "workspace_id"),
         Column("Target", "target"),
         Column("Region", "region_id"),
-        Column("Kind", "kind"),
+        Column("Kind", "kind", width=190),
     ]
     return columns.sheet(
         "What does not change",

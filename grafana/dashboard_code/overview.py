@@ -6,10 +6,12 @@ from grafana.dashboard_code.panels import Scale, instant, ranged, tile, wrong_fr
 from grafana.dashboard_code.queries import BY_COLLECTION
 
 NO_JOBS = "no jobs"
+NAMED = "{{collection_namespace}}.{{collection}}"
 JOB_URL = (
     "/d/adbpg-job?${datasource:queryparam}&${job:queryparam}"
-    '&var-job_id=${__data.fields["Upload job"]}&var-collection=${__data.fields.Collection}'
-    "&var-collection_namespace=${__data.fields.Namespace}&${__url_time_range}"
+    '&var-job_id=${__data.fields["Upload job"]:percentencode}'
+    "&var-collection=${__data.fields.Collection:percentencode}"
+    "&var-collection_namespace=${__data.fields.Namespace:percentencode}&${__url_time_range}"
 )
 
 
@@ -21,7 +23,7 @@ def render() -> str:
         layout.Shelf(4, [(3, each) for each in _wrong()] + [(4, each) for each in _going_on()]),
         layout.Shelf(15, [(24, _jobs())]),
         layout.Shelf(9, [(12, _rates()), (12, _statuses())]),
-        layout.Shelf(11, [(24, _timeline())]),
+        layout.Shelf(12, [(24, _timeline())]),
     ]
     return layout.render("adbpg-overview", about, choice, shelves)
 
@@ -85,7 +87,7 @@ def _going_on() -> list[panels.Panel]:
             "Entries per second",
             "What all jobs upload together, over the last five minutes.",
             instant(f"sum({queries.RATE})"),
-            Scale("short", theme.BUSY, decimals=0),
+            Scale("short", theme.BUSY, decimals=1),
             nothing="none active",
         ),
     ]
@@ -98,25 +100,25 @@ def _jobs() -> panels.Panel:
         Column(
             "State",
             expression=owner.format(found),
-            width=130,
+            width=112,
             settings=columns.coloured(panels.states(theme.FINDINGS)),
         ),
-        Column("Collection", "collection", width=170),
-        Column("Namespace", "collection_namespace", width=105),
-        Column("Instance or workspace", "owner", width=190),
+        Column("Collection", "collection", width=150),
+        Column("Namespace", "collection_namespace", width=90),
+        Column("Instance or workspace", "owner", width=175),
         Column("Upload job", "job_id", settings=columns.linked("Open this job", JOB_URL)),
-        Column("% of expected", "", queries.SHARE, "percentunit", 170, columns.bar()),
-        Column("Entries", "", queries.PROGRESS, "short", 95),
-        Column("Entries/s", "", queries.RATE, "short", 90, {"decimals": 0}),
-        Column("Time left", "", queries.TIME_LEFT, "s", 100, {"decimals": 1}),
-        Column("Age", "", queries.AGE, "s", 100, {"decimals": 1}),
-        Column("Last update", "", f"{queries.UPDATED} * 1000", "dateTimeFromNow", 140),
+        Column("% of expected", "", queries.SHARE, "percentunit", 135, columns.bar()),
+        Column("Entries", "", queries.PROGRESS, "short", 78),
+        Column("Entries/s", "", queries.RATE, "locale", 80, {"decimals": 0}),
+        Column("Time left", "", queries.TIME_LEFT, "s", 90, {"decimals": 1}),
+        Column("Age", "", queries.AGE, "s", 85, {"decimals": 1}),
+        Column("Last update", "", f"{queries.UPDATED} * 1000", "dateTimeFromNow", 135),
         Column(
             "Deadline",
             "",
             f"{queries.while_active(queries.DEADLINE)} * 1000",
             "dateTimeFromNow",
-            140,
+            110,
         ),
     ]
     text = (
@@ -132,14 +134,14 @@ def _rates() -> panels.Panel:
     rate = f"sum by ({BY_COLLECTION}) ({queries.rate('$__rate_interval')})"
     panel = panels.graph(
         "Entries per second, by collection",
-        "A line that falls to 0 while its job runs is a stall. The dashed line is the 1,000 "
-        "entries a second that the vendor's advice counts with.",
-        ranged(f"{rate} > 0", "{{collection}}"),
+        "All uploads on each other. A step down: an upload has ended, or it is stalled; the "
+        "timeline below tells which.",
+        ranged(f"{rate} > 0", NAMED),
         unit="short",
         nothing="nothing is uploaded",
         axis="entries per second",
     )
-    return panels.guided(panel, 1000)
+    return panels.stacked(panel, {})
 
 
 def _statuses() -> panels.Panel:
@@ -148,7 +150,7 @@ def _statuses() -> panels.Panel:
         "Jobs by status",
         "How many jobs the API told in each status. Failed ones stay until they are taken out of "
         "the configuration.",
-        ranged(counted.format(queries.of_jobs("adbpg_job_status")), "{{status}}"),
+        ranged(f"{counted.format(queries.of_jobs('adbpg_job_status'))} > 0", "{{status}}"),
         unit="short",
         nothing=NO_JOBS,
         axis="jobs",
@@ -162,7 +164,7 @@ def _timeline() -> panels.Panel:
         "Collections over time",
         "A row for each collection, since its uploads run one after the other: what its job under "
         "way does, or how the last ones ended. Red for long: open the collection's job above.",
-        ranged(f"max by ({BY_COLLECTION}) ({state})", "{{collection}}"),
+        ranged(f"max by ({BY_COLLECTION}) ({state})", NAMED),
         texts=panels.states(theme.TIMELINE),
         nothing=NO_JOBS,
     )

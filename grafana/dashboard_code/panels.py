@@ -134,11 +134,13 @@ def graph(
         axis: what the axis counts, where the unit does not say it.
     """
     described = about(text, [line.build().expr for line in lines])
-    panel = dress(timeseries.Panel(), title, described, unit, nothing).min(0)
+    panel = dress(timeseries.Panel(), title, described, unit, nothing).axis_soft_min(0)
     panel.targets(list(lines)).line_width(2).fill_opacity(0).span_nulls(span_nulls=False)
     panel.show_points(common.VisibilityMode.NEVER).axis_label(axis)
     many = common_builders.VizTooltipOptions().mode(common.TooltipDisplayMode.MULTI)
-    return panel.tooltip(many.sort(common.SortOrder.DESCENDING)).legend(_legend())
+    panel.tooltip(many.sort(common.SortOrder.DESCENDING)).legend(_legend())
+    scheme = dashboard_builders.FieldColor().mode(dashboard.FieldColorModeId.SHADES)
+    return panel.color_scheme(scheme.fixed_color(theme.BUSY))
 
 
 def stacked(panel: timeseries.Panel, colours: Mapping[str, str]) -> timeseries.Panel:
@@ -184,9 +186,24 @@ def timeline(
     panel = dress(statetimeline.Panel(), title, described, "none", nothing)
     panel.targets(list(lines)).mappings([texts]).merge_values(merge_values=True)
     panel.thresholds(_thresholds(theme.ENDED, ())).line_width(0).fill_opacity(70)
-    panel.show_value(common.VisibilityMode.NEVER).row_height(0.8)
+    panel.show_value(common.VisibilityMode.NEVER).row_height(0.8).per_page(30)
     scheme = dashboard_builders.FieldColor().mode(dashboard.FieldColorModeId.THRESHOLDS)
     return panel.color_scheme(scheme).legend(_legend())
+
+
+def said(
+    panel: statetimeline.Panel, name: str, texts: Mapping[str, tuple[str, str]]
+) -> statetimeline.Panel:
+    """Give one row of a timeline names and colours of its own."""
+    return panel.override_by_name(
+        name, [dashboard.DynamicConfigValue("mappings", [mapping(texts)])]
+    )
+
+
+def told_apart(panel: timeseries.Panel) -> timeseries.Panel:
+    """Give each line a colour of its own, without a meaning: for graphs that people search."""
+    scheme = dashboard_builders.FieldColor().mode(dashboard.FieldColorModeId.PALETTE_CLASSIC)
+    return panel.color_scheme(scheme)
 
 
 def _fixed(colour: str) -> dashboard.DynamicConfigValue:

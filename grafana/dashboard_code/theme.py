@@ -10,6 +10,7 @@ FINE = "green"
 BUSY = "blue"  # under way
 QUIET = "light-blue"  # begins, or is not known yet
 ENDED = "#8e8e8e"
+LONG_ENDED = "#5e5e5e"
 PLAIN = "text"
 
 

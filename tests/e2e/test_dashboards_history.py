@@ -123,7 +123,7 @@ def chosen(dashboard: Mapping[str, Any], values: Mapping[str, str]) -> dict[str,
 def filled_in(text: str, values: Mapping[str, str]) -> str:
     """Return an expression as Grafana sends it."""
     text = text.replace("$__rate_interval", "5m")
-    return re.sub(r"\$(\w+)", lambda match: values[match[1]], text)
+    return re.sub(r"\$([a-z]\w*)", lambda match: values[match[1]], text)
 
 
 def silent(path: Path, ask: Ask, values: Mapping[str, str]) -> list[str]:

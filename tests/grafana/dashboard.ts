@@ -41,7 +41,7 @@ type Written<T> = T extends string
           ? { [Key in keyof T]: Written<T[Key]> }
           : T;
 
-type Colour = 'red' | 'orange' | 'green' | 'blue' | 'light-blue' | 'text' | 'transparent' | `#${string}`;
+type Colour = 'red' | 'purple' | 'orange' | 'green' | 'blue' | 'light-blue' | 'text' | 'transparent' | `#${string}`;
 
 interface Source {
   type: 'prometheus';
