@@ -5,6 +5,7 @@ Each rule takes a dashboard as its file has it and yields what is wrong.
 
 import json
 import re
+import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
@@ -57,6 +58,19 @@ def targets(dashboard: Dashboard) -> Iterator[tuple[str, Any]]:
 def variables(dashboard: Dashboard) -> dict[str, Any]:
     """Return the variables by name."""
     return {variable["name"]: variable for variable in dashboard["templating"]["list"]}
+
+
+def filled_in(text: str, values: Mapping[str, str]) -> str:
+    """Return an expression as Grafana sends it, with the values of the variables."""
+    text = text.replace("$__rate_interval", "5m")
+    return re.sub(r"\$([a-z]\w*)", lambda match: values[match[1]], text)
+
+
+def tool(name: str) -> str:
+    """Return the path of a program that `make test` installs."""
+    path = shutil.which(name)
+    assert path, f"{name} is missing: run the tests with `make test`, which installs it"
+    return path
 
 
 def lint(dashboard: Dashboard) -> list[str]:
@@ -186,6 +200,8 @@ def _targets(dashboard: Dashboard) -> Iterator[str]:
         if target.get("datasource") != DATASOURCE:
             yield f"{title}: a query of another data source"
         yield from (f"{title}: {problem}" for problem in _in_expression(target["expr"]))
+        if "instance" in variables(dashboard) and "$instance" not in target["expr"]:
+            yield f"{title}: not of the chosen exporter"
 
 
 @cache  # the same expressions come again and again, and walking a tree takes its time

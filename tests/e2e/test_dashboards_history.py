@@ -1,8 +1,6 @@
 """Every query of the dashboards, on a real Prometheus with three hours of the demo in it."""
 
 import json
-import re
-import shutil
 import subprocess
 import threading
 import urllib.parse
@@ -12,7 +10,15 @@ from typing import Any
 
 import pytest
 
-from tests.dashboards import FILES, load, targets, variable_selector, variables
+from tests.dashboards import (
+    FILES,
+    filled_in,
+    load,
+    targets,
+    tool,
+    variable_selector,
+    variables,
+)
 from tests.history import JOB, START, write_history
 from tests.processes import PATIENCE, eventually, get
 
@@ -36,13 +42,6 @@ ALL_FOUND = {"job": JOB, "instance": "one:10077|two:10077"}  # Grafana joins wha
 NAMES = [path.stem for path in FILES]
 
 Ask = Callable[..., list[dict[str, Any]]]
-
-
-def tool(name: str) -> str:
-    """Return the path of a program that `make test` installs."""
-    path = shutil.which(name)
-    assert path, f"{name} is missing: run the tests with `make test`, which installs it"
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -118,12 +117,6 @@ def chosen(dashboard: Mapping[str, Any], values: Mapping[str, str]) -> dict[str,
             every = variable.get("allValue") or ALL_FOUND.get(name) or ONE[name]
             found[name] = values.get(name, every)
     return found
-
-
-def filled_in(text: str, values: Mapping[str, str]) -> str:
-    """Return an expression as Grafana sends it."""
-    text = text.replace("$__rate_interval", "5m")
-    return re.sub(r"\$([a-z]\w*)", lambda match: values[match[1]], text)
 
 
 def silent(path: Path, ask: Ask, values: Mapping[str, str]) -> list[str]:

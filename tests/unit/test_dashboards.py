@@ -70,6 +70,10 @@ PLANTED: dict[str, tuple[Plant, str]] = {
     "metric": (lambda d: query(d).update(expr='up2{job=~"$job"}'), "no metric is called 'up2'"),
     "label": (lambda d: query(d).update(expr='up{job=~"$job", a="b"}'), "has no label 'a'"),
     "matcher": (lambda d: query(d).update(expr="adbpg_job_up"), "not of the chosen job"),
+    "instance": (
+        lambda d: variable(d, "job_id").update(name="instance"),
+        "not of the chosen exporter",
+    ),
     "counter": (
         lambda d: query(d).update(expr='process_cpu_seconds_total{job=~"$job"}'),
         "counter without a rate",
