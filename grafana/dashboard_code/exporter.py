@@ -69,7 +69,7 @@ def _health() -> list[panels.Panel]:
 
 def _loaded() -> list[panels.Panel]:
     texts = panels.mapping({"0": ("no", theme.ACT), "1": ("yes", theme.FINE)})
-    good = Scale("none", texts=texts)
+    good = Scale("none", texts=[texts])
     files = own("adbpg_exporter_job_file_error")
     return [
         tile(

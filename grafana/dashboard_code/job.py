@@ -30,7 +30,7 @@ def _state() -> panels.Panel:
         "The worst that can be said of the job now. Red: act. Stalled is 15 minutes without "
         "progress; past deadline is longer than its entries should take.",
         instant(theme.number_of(theme.FINDINGS)),
-        Scale("none", texts=texts),
+        Scale("none", texts=[texts]),
         nothing="no such job",
     )
 
@@ -209,17 +209,17 @@ def _flags() -> list[panels.Panel]:
 def _flag(
     title: str, text: str, expression: str, texts: dict[str, tuple[str, str]]
 ) -> panels.Panel:
-    scale = Scale("none", texts=panels.mapping(texts))
+    scale = Scale("none", texts=[panels.mapping(texts)])
     return tile(title, text, instant(expression), scale, nothing=UNKNOWN)
 
 
 def _facts() -> panels.Panel:
     info = queries.of_jobs("adbpg_job_info")
     shown = [
-        Column("Upload job", "job_id", width=300),
+        Column("Upload job", "job_id", width=310),
         Column("Collection", "collection"),
         Column("Namespace", "collection_namespace"),
-        Column("Instance", "db_instance_id", width=175),
+        Column("Instance", "db_instance_id", width=180),
         Column("Workspace", "workspace_id"),
         Column("Target", "target"),
         Column("Region", "region_id"),

@@ -87,7 +87,7 @@ class Scale:
     unit: str
     base: str = theme.PLAIN
     steps: Steps = ()
-    texts: dashboard.ValueMapping | None = None
+    texts: Sequence[dashboard.ValueMapping] = ()
     decimals: int | None = None
 
 
@@ -115,9 +115,17 @@ def tile(
     panel.graph_mode(common.BigValueGraphMode.NONE).color_mode(common.BigValueColorMode.VALUE)
     panel.justify_mode(common.BigValueJustifyMode.CENTER)
     panel.text_mode(common.BigValueTextMode.VALUE)
-    if scale.texts is not None:
-        panel.mappings([scale.texts])
+    panel.mappings([*scale.texts, _nothing(nothing)])
     return panel if scale.decimals is None else panel.decimals(scale.decimals)
+
+
+def _nothing(text: str) -> dashboard.ValueMapping:
+    """Return what is said when there is no value: grey, or it would have the colour of a 0."""
+    said = dashboard.ValueMappingResult(text=text, color=theme.ENDED, index=99)
+    options = dashboard.DashboardSpecialValueMapOptions(
+        match=dashboard.SpecialValueMatch.NULL_AND_NAN, result=said
+    )
+    return dashboard.SpecialValueMap(options=options)
 
 
 def graph(
@@ -151,7 +159,7 @@ def stacked(panel: timeseries.Panel, colours: Mapping[str, str]) -> timeseries.P
         colours: of lines, by their names.
     """
     together = common_builders.StackingConfig().mode(common.StackingMode.NORMAL).group("A")
-    panel.stacking(together).fill_opacity(50).line_width(1)
+    panel.stacking(together).fill_opacity(50).line_width(1).decimals(0)
     for name, colour in colours.items():
         panel.override_by_name(name, [_fixed(colour)])
     return panel

@@ -1,10 +1,11 @@
 """Every query of the dashboards, on a real Prometheus with three hours of the demo in it."""
 
 import json
+import re
 import subprocess
-import threading
 import urllib.parse
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from tests.dashboards import (
     variables,
 )
 from tests.history import JOB, START, write_history
-from tests.processes import PATIENCE, eventually, get
+from tests.processes import eventually, get
 
 pytestmark = pytest.mark.prometheus
 
@@ -53,41 +54,31 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     subprocess.run([tool("promtool"), *create], cwd=folder, check=True, capture_output=True)
     (folder / "history.txt").unlink()
     (folder / "prometheus.yml").write_text("global: {}\n")
-    process = subprocess.Popen(
-        [
-            tool("prometheus"),
-            f"--config.file={folder}/prometheus.yml",
-            f"--storage.tsdb.path={folder}/data",
-            "--storage.tsdb.retention.time=100y",
-            "--web.listen-address=127.0.0.1:0",
-        ],
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    log: list[str] = []
-    listening = threading.Event()
-
-    def follow() -> None:
-        assert process.stderr is not None
-        for line in process.stderr:
-            log.append(line)
-            if "Listening on" in line:
-                listening.set()
-
-    follower = threading.Thread(target=follow, daemon=True)
-    follower.start()
-    try:
-        assert listening.wait(PATIENCE), "".join(log)
-        address = next(line for line in log if "Listening on" in line).rsplit("address=", 1)[1]
-        url = f"http://{address.strip()}"
-        eventually(lambda: get(f"{url}/-/ready")[0] == 200, "Prometheus is ready")
+    with prometheus(folder) as url:
         yield url
+
+
+@contextmanager
+def prometheus(folder: Path) -> Iterator[str]:
+    """Start a Prometheus on what is in a folder; gives its address."""
+    log = folder / "log"
+    command = [
+        tool("prometheus"),
+        "--config.file=prometheus.yml",
+        "--storage.tsdb.path=data",
+        "--storage.tsdb.retention.time=100y",
+        "--web.listen-address=127.0.0.1:0",
+    ]
+    with log.open("w") as output:
+        process = subprocess.Popen(command, cwd=folder, stderr=output)
+    try:
+        eventually(lambda: "Server is ready" in log.read_text(), "Prometheus is ready")
+        match = re.search(r"Listening on.*address=(\S+)", log.read_text())
+        assert match, log.read_text()
+        yield f"http://{match[1]}"
     finally:
         process.kill()
         process.wait()
-        follower.join()
-        if process.stderr:
-            process.stderr.close()
 
 
 @pytest.fixture(scope="module")
