@@ -195,6 +195,7 @@ def timeline(
     panel.targets(list(lines)).mappings([texts]).merge_values(merge_values=True)
     panel.thresholds(_thresholds(theme.ENDED, ())).line_width(0).fill_opacity(70)
     panel.show_value(common.VisibilityMode.NEVER).row_height(0.8).per_page(30)
+    panel.max_data_points(300)  # enough to see, and kind to a Prometheus with thousands of jobs
     scheme = dashboard_builders.FieldColor().mode(dashboard.FieldColorModeId.THRESHOLDS)
     return panel.color_scheme(scheme).legend(_legend())
 
