@@ -137,7 +137,7 @@ def _rates() -> panels.Panel:
         "All uploads on each other. A step down: an upload has ended, or it is stalled; the "
         "timeline below tells which.",
         ranged(f"{rate} > 0", NAMED),
-        unit="short",
+        unit="locale",
         nothing="nothing is uploaded",
         axis="entries per second",
     )
