@@ -1,0 +1,184 @@
+"""What Prometheus gets of an exporter and its jobs, scrape by scrape.
+
+The jobs' series come from the code that serves them: the poller's records and the metric table. So
+these series are what a real exporter would show, and a renamed metric takes its alerts along.
+Times are Unix seconds; promtool's tests begin at 0.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from exporter.collector import job_lines
+from exporter.errors import QueryError
+from exporter.metrics import API_ERRORS, API_REQUESTS, FAMILIES
+from exporter.model import JobRef, JobState, JobStatus, Snapshot, Target
+from exporter.poller.record import DeadlineRule, Moment, Record
+from exporter.secret import Secret
+
+MINUTE = 60.0
+SCRAPE_INTERVAL = 30
+MIN_INTERVAL, MAX_AGE = 5.0, 300.0  # the defaults of the configuration
+RULE = DeadlineRule(entries_per_second=1000.0, grace=1800.0)
+ACTION = "GetUpsertCollectionDataJob"
+
+Page = dict[str, float]
+"""Series, as ``name{label="value",…}``, to values."""
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """What holds of a job from a moment on.
+
+    Attributes:
+        start: minutes.
+        status: as the API spells it.
+        rate: entries uploaded in each minute.
+        completed: the API's Completed; None for what fits the status.
+    """
+
+    start: float
+    status: JobStatus
+    rate: int = 0
+    completed: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """From and until when, in minutes, queries of a job fail, and how."""
+
+    start: float
+    end: float
+    error: QueryError
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """The life of a job.
+
+    Attributes:
+        ref: its identity.
+        phases: in order.
+        outages: of its queries; the job itself goes on.
+        created: minutes.
+        zone_error: hours that the API's times are read wrong by.
+    """
+
+    ref: JobRef
+    phases: tuple[Phase, ...]
+    outages: tuple[Outage, ...] = ()
+    created: float = 0
+    zone_error: float = 0
+
+    def answer(self, now: float) -> JobState:
+        """Return what the API says of it.
+
+        Raises:
+            QueryError: it says nothing.
+        """
+        minute = now / MINUTE
+        for outage in self.outages:
+            if outage.start <= minute < outage.end:
+                raise outage.error
+        phase = [each for each in self.phases if each.start <= minute][-1]
+        off = self.zone_error * 3600
+        updated = phase.start * MINUTE if phase.status.is_final else now
+        completed = phase.status.is_final if phase.completed is None else phase.completed
+        return JobState(
+            phase.status,
+            completed=completed,
+            progress=self._progress(minute),
+            created=self.created * MINUTE + off,
+            updated=updated + off,
+        )
+
+    def _progress(self, minute: float) -> int:
+        ends = [*(phase.start for phase in self.phases[1:]), minute]
+        spans = zip(self.phases, ends, strict=True)
+        return int(sum(p.rate * max(min(end, minute) - p.start, 0.0) for p, end in spans))
+
+
+@dataclass(slots=True)
+class Exporter:
+    """An exporter that is scraped every 30 seconds.
+
+    Attributes:
+        instance: the label.
+        jobs: that it watches.
+        start: minutes, when it is scraped first.
+        end: minutes, when it is a target no longer; None for never.
+        down: from and until when, in minutes, it does not answer.
+        offset: seconds that its scrapes come after the half minute.
+        labels: further ones of the scrape target.
+    """
+
+    instance: str
+    jobs: tuple[Job, ...] = ()
+    start: float = 0
+    end: float | None = None
+    down: tuple[tuple[float, float], ...] = ()
+    offset: int = 0
+    labels: tuple[tuple[str, str], ...] = ()
+    _records: dict[JobRef, Record] = field(default_factory=dict)
+    _counters: Counter[str] = field(default_factory=Counter)
+
+    def scrapes(self, until: float) -> Iterator[tuple[int, Page]]:
+        """Yield the second of each scrape and all that Prometheus stores of it."""
+        self._start_anew()
+        last = min(until, until if self.end is None else self.end) * MINUTE
+        first = int(self.start * MINUTE) + self.offset
+        for now in range(first, int(last) + 1, SCRAPE_INTERVAL):
+            answers = not any(a <= now / MINUTE < b for a, b in self.down)
+            page = {"up{}": float(answers)} | (self._page(now) if answers else {})
+            yield now, {self._located(series): value for series, value in page.items()}
+
+    def _start_anew(self) -> None:
+        self._counters = Counter()
+        for job in self.jobs:
+            target = Target(job.ref.target, job.ref.region_id, Secret("of a namespace"))
+            self._records[job.ref] = Record(job.ref, target)
+            self._counters[_requests(job)] = 0
+            for outage in job.outages:
+                self._counters[_errors(job, outage.error)] = 0
+
+    def _page(self, now: float) -> Page:
+        for job in self.jobs:
+            record = self._records[job.ref]
+            if record.is_due(now, MIN_INTERVAL):
+                self._query(job, record, now)
+        seen = tuple(
+            record.observation(ref, now, MAX_AGE, RULE, 0) for ref, record in self._records.items()
+        )
+        lines = job_lines(FAMILIES, Snapshot(now, 0.0, seen, {}, {}))
+        return dict(_samples(lines)) | {name: float(n) for name, n in self._counters.items()}
+
+    def _query(self, job: Job, record: Record, now: float) -> None:
+        record.asked_at = now
+        self._counters[_requests(job)] += 1
+        try:
+            record.answer(job.answer(now), Moment(now, now))
+        except QueryError as error:
+            record.fail(error, Moment(now, now))
+            self._counters[_errors(job, error)] += 1
+
+    def _located(self, series: str) -> str:
+        name, _, rest = series.partition("{")
+        labels = (("job", "adbpg"), ("instance", self.instance), *self.labels)
+        added = ",".join(f'{label}="{value}"' for label, value in labels)
+        return f"{name}{{{added}" + ("" if rest == "}" else ",") + rest
+
+
+def _requests(job: Job) -> str:
+    return f'{API_REQUESTS.name}{{target="{job.ref.target}",action="{ACTION}"}}'
+
+
+def _errors(job: Job, error: QueryError) -> str:
+    labels = f'target="{job.ref.target}",action="{ACTION}",reason="{error.reason}"'
+    return f"{API_ERRORS.name}{{{labels}}}"
+
+
+def _samples(lines: Iterable[str]) -> Iterator[tuple[str, float]]:
+    for line in "".join(lines).splitlines():
+        if not line.startswith("#"):
+            series, _, value = line.rpartition(" ")
+            yield series, float(value)

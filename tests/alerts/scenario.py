@@ -1,0 +1,201 @@
+"""Scenarios for the alert rules, and what promtool makes of them.
+
+A scenario tells all that fires in it, from the first evaluation to the last: what it does not name
+must fire at none.
+"""
+
+import json
+import shutil
+import subprocess
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from exporter.metrics import JOB_LABELS
+from exporter.model import JobRef
+from tests.alerts.exporters import Exporter
+
+RULES = Path(__file__).parents[2] / "grafana" / "alerts" / "adbpg-job-exporter.rules.yaml"
+EVERY = 1  # minutes between evaluations, as Prometheus' default has it
+GRID = 10  # seconds between two values of a series
+
+RUNBOOK = "https://runbooks.example.com/adbpg-job-exporter/runbook.md#"
+GRAFANA = "https://grafana.example.com/d/"
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What the reader of an alert sees, word for word.
+
+    Attributes:
+        summary: the annotation.
+        description: the annotation.
+        dashboard: the dashboard_url's end, from the uid on.
+    """
+
+    summary: str
+    description: str
+    dashboard: str
+
+
+@dataclass(frozen=True, slots=True)
+class Firing:
+    """An alert that fires without a gap.
+
+    Attributes:
+        alert: its name.
+        severity: its label.
+        first: minutes, the first evaluation at which it fires.
+        last: minutes, the last one.
+        labels: all others.
+        read: what it says at the first; None where that is not the point.
+    """
+
+    alert: str
+    severity: str
+    first: int
+    last: int
+    labels: Mapping[str, str] = field(default_factory=dict)
+    read: Read | None = None
+
+    @property
+    def all_labels(self) -> dict[str, str]:
+        """The labels of the alert, without its name."""
+        return {"severity": self.severity, **self.labels}
+
+    @property
+    def series(self) -> str:
+        """Those of its series in ALERTS, as PromQL has it."""
+        labels = {"alertname": self.alert, "alertstate": "firing", **self.all_labels}
+        parts = (f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in labels.items())
+        return "{" + ",".join(sorted(parts)) + "}"
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """What happens, and all that fires.
+
+    Attributes:
+        claim: what it shows.
+        until: minutes, the last evaluation.
+        exporters: that are scraped.
+        series: further ones, as (name with labels, values every half minute in promtool's words).
+        fires: every alert that fires at any evaluation.
+        rules: another rules file, for what users change in theirs.
+    """
+
+    claim: str
+    until: int
+    fires: tuple[Firing, ...] = ()
+    exporters: tuple[Exporter, ...] = ()
+    series: tuple[tuple[str, str], ...] = ()
+    rules: Path = RULES
+
+
+def of_job(ref: JobRef, **further: str) -> dict[str, str]:
+    """Return the labels that an alert of a job has; an empty one is none."""
+    labels = {**dict(zip(JOB_LABELS, ref.identity, strict=True)), "target": ref.target, **further}
+    return {name: value for name, value in labels.items() if value}
+
+
+def outcomes(scenarios: Sequence[Scenario], folder: Path) -> dict[str, str]:
+    """Run promtool once; return for each claim what is wrong, empty where it holds."""
+    promtool = shutil.which("promtool")
+    assert promtool, "promtool is missing: run the tests with `make test`, which installs it"
+    files = []
+    for number, scenario in enumerate(scenarios):
+        files.append(folder / f"{number:03}.yaml")
+        files[-1].write_text(json.dumps(_test_file(scenario), ensure_ascii=False), "utf-8")
+    done = subprocess.run(
+        [promtool, "test", "rules", *map(str, files)], capture_output=True, text=True, check=False
+    )
+    said = (done.stdout + done.stderr).split("Unit Testing:  ")[1:]
+    told = {Path(part.splitlines()[0]).name: part for part in said}
+    return {
+        scenario.claim: "" if "SUCCESS" in told[file.name] else told[file.name]
+        for scenario, file in zip(scenarios, files, strict=True)
+    }
+
+
+def _test_file(scenario: Scenario) -> dict[str, object]:
+    test = {
+        "interval": f"{GRID}s",
+        "input_series": list(_input_series(scenario)),
+        "alert_rule_test": [_as_read(each) for each in scenario.fires if each.read],
+        "promql_expr_test": [*_at_the_edges(scenario), _at_every_evaluation(scenario)],
+    }
+    return {
+        "rule_files": [str(scenario.rules)],
+        "evaluation_interval": f"{EVERY}m",
+        "tests": [test],
+    }
+
+
+def _input_series(scenario: Scenario) -> Iterator[dict[str, str]]:
+    for exporter in scenario.exporters:
+        for series, values in _stored(exporter, scenario.until).items():
+            yield {"series": series, "values": " ".join(values)}
+    for series, values in scenario.series:
+        yield {"series": series, "values": values}
+
+
+def _stored(exporter: Exporter, until: int) -> dict[str, list[str]]:
+    """Return the values of each series on the grid; stale where a scrape no longer has it."""
+    stored: dict[str, list[str]] = {}
+    before: set[str] = set()
+    now = 0
+    for second, page in exporter.scrapes(until):
+        now = second
+        for series in before | set(page):
+            value = f"{page[series]:.15g}" if series in page else "stale"
+            _put(stored.setdefault(series, []), now, value)
+        before = set(page)
+    for series in before:
+        _put(stored[series], now + GRID, "stale")
+    return stored
+
+
+def _put(values: list[str], second: int, value: str) -> None:
+    values += ["_"] * (second // GRID - len(values))
+    values.append(value)
+
+
+def _as_read(firing: Firing) -> dict[str, object]:
+    assert firing.read
+    annotations = {
+        "summary": firing.read.summary,
+        "description": firing.read.description,
+        "runbook_url": RUNBOOK + firing.alert.lower(),
+        "dashboard_url": GRAFANA + firing.read.dashboard,
+    }
+    expected = {"exp_labels": firing.all_labels, "exp_annotations": annotations}
+    return {
+        "eval_time": f"{firing.first}m",
+        "alertname": firing.alert,
+        "exp_alerts": [expected],
+    }
+
+
+def _at_the_edges(scenario: Scenario) -> Iterator[dict[str, object]]:
+    """Yield tests of all that fires, around each first and last evaluation of an alert."""
+    edges = {edge for each in scenario.fires for edge in (each.first, each.last + EVERY)}
+    for minute in sorted({edge - step for edge in edges for step in (0, EVERY)}):
+        firing = [each for each in scenario.fires if each.first <= minute <= each.last]
+        yield {
+            "expr": 'last_over_time(ALERTS{alertstate="firing"}[1s])',
+            "eval_time": f"{minute}m",
+            "exp_samples": [{"labels": f"ALERTS{each.series}", "value": 1} for each in firing],
+        }
+
+
+def _at_every_evaluation(scenario: Scenario) -> dict[str, object]:
+    """Return a test of how often each alert fired: no more, and so without a gap."""
+    times: Counter[str] = Counter()
+    for each in scenario.fires:
+        times[each.series] += (each.last - each.first) // EVERY + 1
+    return {
+        "expr": f'count_over_time(ALERTS{{alertstate="firing"}}[{scenario.until}m])',
+        "eval_time": f"{scenario.until}m",
+        "exp_samples": [{"labels": series, "value": count} for series, count in times.items()],
+    }
