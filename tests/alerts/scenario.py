@@ -5,11 +5,12 @@ must fire at none.
 """
 
 import json
+import re
 import shutil
 import subprocess
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 from exporter.metrics import JOB_LABELS
@@ -22,6 +23,9 @@ GRID = 10  # seconds between two values of a series
 
 RUNBOOK = "https://runbooks.example.com/adbpg-job-exporter/runbook.md#"
 GRAFANA = "https://grafana.example.com/d/"
+
+
+_SAMPLE = re.compile(r"\{[^}]*\} \S+(?=,|$)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,15 +111,31 @@ def outcomes(scenarios: Sequence[Scenario], folder: Path) -> dict[str, str]:
     for number, scenario in enumerate(scenarios):
         files.append(folder / f"{number:03}.yaml")
         files[-1].write_text(json.dumps(_test_file(scenario), ensure_ascii=False), "utf-8")
-    done = subprocess.run(
-        [promtool, "test", "rules", *map(str, files)], capture_output=True, text=True, check=False
-    )
-    said = (done.stdout + done.stderr).split("Unit Testing:  ")[1:]
+    said = subprocess.run(
+        [promtool, "test", "rules", *map(str, files)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,  # where the failures are, and the file's name is not
+        text=True,
+        check=False,
+    ).stdout.split("Unit Testing:  ")[1:]
     told = {Path(part.splitlines()[0]).name: part for part in said}
     return {
-        scenario.claim: "" if "SUCCESS" in told[file.name] else told[file.name]
+        scenario.claim: "" if "SUCCESS" in told[file.name] else _only_differences(told[file.name])
         for scenario, file in zip(scenarios, files, strict=True)
     }
+
+
+def _only_differences(said: str) -> str:
+    """Return what promtool said, without what was both expected and got."""
+    lines: list[str] = []
+    for line in said.splitlines():
+        if line.strip().startswith("got: ") and lines[-1].strip().startswith("exp: "):
+            expected, got = ({*_SAMPLE.findall(each)} for each in (lines.pop(), line))
+            lines += [f"  expected {each}" for each in sorted(expected - got)]
+            lines += [f"       got {each}" for each in sorted(got - expected)]
+        else:
+            lines.append(line)
+    return "\n".join(lines)
 
 
 def _test_file(scenario: Scenario) -> dict[str, object]:
@@ -123,7 +143,7 @@ def _test_file(scenario: Scenario) -> dict[str, object]:
         "interval": f"{GRID}s",
         "input_series": list(_input_series(scenario)),
         "alert_rule_test": [_as_read(each) for each in scenario.fires if each.read],
-        "promql_expr_test": [*_at_the_edges(scenario), _at_every_evaluation(scenario)],
+        "promql_expr_test": list(_windows(scenario)),
     }
     return {
         "rule_files": [str(scenario.rules)],
@@ -177,25 +197,26 @@ def _as_read(firing: Firing) -> dict[str, object]:
     }
 
 
-def _at_the_edges(scenario: Scenario) -> Iterator[dict[str, object]]:
-    """Yield tests of all that fires, around each first and last evaluation of an alert."""
-    edges = {edge for each in scenario.fires for edge in (each.first, each.last + EVERY)}
-    for minute in sorted({edge - step for edge in edges for step in (0, EVERY)}):
-        firing = [each for each in scenario.fires if each.first <= minute <= each.last]
-        yield {
-            "expr": 'last_over_time(ALERTS{alertstate="firing"}[1s])',
-            "eval_time": f"{minute}m",
-            "exp_samples": [{"labels": f"ALERTS{each.series}", "value": 1} for each in firing],
-        }
-
-
-def _at_every_evaluation(scenario: Scenario) -> dict[str, object]:
-    """Return a test of how often each alert fired: no more, and so without a gap."""
-    times: Counter[str] = Counter()
+def _windows(scenario: Scenario) -> Iterator[dict[str, object]]:
+    """Yield tests of when each alert fired first, when last and how often: so, without a gap."""
+    firing = 'ALERTS{alertstate="firing"}'
+    whole = f"[{scenario.until}m:{EVERY}m]"
+    by_series: dict[str, list[Firing]] = {}
     for each in scenario.fires:
-        times[each.series] += (each.last - each.first) // EVERY + 1
-    return {
-        "expr": f'count_over_time(ALERTS{{alertstate="firing"}}[{scenario.until}m])',
-        "eval_time": f"{scenario.until}m",
-        "exp_samples": [{"labels": series, "value": count} for series, count in times.items()],
-    }
+        by_series.setdefault(each.series, []).append(each)
+    for expression, value in (
+        (f"min_over_time(timestamp({firing}){whole}) / 60", lambda w: min(e.first for e in w)),
+        (f"max_over_time(timestamp({firing}){whole}) / 60", lambda w: max(e.last for e in w)),
+        (f"count_over_time({firing}{whole})", lambda w: sum(e.last - e.first + EVERY for e in w)),
+    ):
+        samples = [{"labels": name, "value": value(w)} for name, w in by_series.items()]
+        yield _expect(expression, scenario.until, samples)
+    for name, windows in by_series.items():
+        for before, after in pairwise(windows):
+            for minute, count in ((before.last, 1), (before.last + EVERY, 0), (after.first, 1)):
+                samples = [{"labels": name, "value": 1}] * count
+                yield _expect(f"last_over_time(ALERTS{name}[1s]) + 0", minute, samples)
+
+
+def _expect(expression: str, minute: int, samples: Sequence[object]) -> dict[str, object]:
+    return {"expr": expression, "eval_time": f"{minute}m", "exp_samples": samples}

@@ -1,0 +1,177 @@
+"""The jobs of the scenarios: one in each kind of trouble, and lives that end well."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from exporter.errors import TimedOut
+from exporter.model import JobRef, JobStatus
+from tests.alerts.exporters import Job, Outage, Phase
+from tests.alerts.scenario import Firing, Read, of_job
+
+START, RUNNING = JobStatus.START, JobStatus.RUNNING
+CANCELLING, CANCELLED = JobStatus.CANCELLING, JobStatus.CANCELLED
+SUCCESS, FAILED, UNKNOWN = JobStatus.SUCCESS, JobStatus.FAILED, JobStatus.UNKNOWN
+BEGINNING = (Phase(0, START), Phase(2, RUNNING, rate=1000))
+TIMEOUT = TimedOut("no answer")
+
+
+def ref(job_id: str, collection: str, expected: int | None = 9_000_000) -> JobRef:
+    """Return an identity; all are in one namespace of one instance."""
+    return JobRef(
+        "rag-prod", "cn-hangzhou", job_id, collection, "rag", "gp-1", expected_entries=expected
+    )
+
+
+def of_collection(name: str) -> dict[str, str]:
+    """Return the labels that an alert of a collection has."""
+    identity = {"collection": name, "collection_namespace": "rag", "db_instance_id": "gp-1"}
+    return {**identity, "target": "rag-prod"}
+
+
+def dashboard(job_id: str, collection: str) -> str:
+    """Return where an alert of a job links to."""
+    query = f"var-job_id={job_id}&var-collection={collection}&var-collection_namespace=rag"
+    return f"adbpg-job?{query}"
+
+
+# Each gets into trouble in the 6th minute, and is out of it before the 60th.
+FAILS = Job(ref("j-1", "fails"), (*BEGINNING, Phase(6, FAILED)))
+IS_CANCELLED = Job(
+    ref("j-2", "cancelled"), (*BEGINNING, Phase(5, CANCELLING), Phase(6, CANCELLED))
+)
+STALLS = Job(ref("j-3", "stalls"), (*BEGINNING, Phase(6, RUNNING), Phase(59.5, SUCCESS)))
+STAYS_CANCELLING = Job(
+    ref("j-4", "cancelling", None), (*BEGINNING, Phase(6, CANCELLING), Phase(59.5, SUCCESS))
+)
+IS_LATE = Job(
+    ref("j-5", "late", 60_000), (*BEGINNING, Phase(59.5, SUCCESS)), created=-10  # deadline at 21
+)
+IS_UNSEEN = Job(
+    ref("j-6", "unseen"), (Phase(0, RUNNING, rate=1000),), outages=(Outage(5.75, 59.5, TIMEOUT),)
+)
+CONTRADICTS_ITSELF = Job(
+    ref("j-7", "odd"),
+    (*BEGINNING, Phase(6, RUNNING, rate=1000, completed=True), Phase(59.5, SUCCESS)),
+)
+GOES_WELL = tuple(
+    Job(ref(f"j-{number}", f"fine-{number}"), (*BEGINNING, Phase(90, SUCCESS))) for number in (8, 9)
+)
+TROUBLED = (
+    *GOES_WELL,
+    FAILS,
+    IS_CANCELLED,
+    STALLS,
+    STAYS_CANCELLING,
+    IS_LATE,
+    IS_UNSEEN,
+    CONTRADICTS_ITSELF,
+)
+
+ALERTS = (
+    Firing(
+        "AdbpgJobFailed",
+        "warning",
+        *(6, 65),
+        of_job(FAILS.ref, status="Failed"),
+        Read(
+            "An upload job failed: its documents are not all there.",
+            "Job j-1 of collection fails (namespace rag of gp-1, target rag-prod) failed; "
+            "seen 1970-01-01 00:06:00 +0000 UTC. It has uploaded 4000 entries of 9000000. "
+            "The exporter's log has the API's error text.",
+            dashboard("j-1", "fails"),
+        ),
+    ),
+    Firing(
+        "AdbpgJobCancelled",
+        "info",
+        *(6, 65),
+        of_job(IS_CANCELLED.ref, status="Cancelled"),
+        Read(
+            "An upload job was cancelled: its documents are not all there.",
+            "Job j-2 of collection cancelled (namespace rag of gp-1, target rag-prod) was "
+            "cancelled; seen 1970-01-01 00:06:00 +0000 UTC. It has uploaded 3000 entries of "
+            "9000000.",
+            dashboard("j-2", "cancelled"),
+        ),
+    ),
+    Firing(
+        "AdbpgJobStalled",
+        "warning",
+        *(22, 59),
+        of_job(STALLS.ref, status="Running"),
+        Read(
+            "An upload job runs, but uploads nothing.",
+            "Job j-3 of collection stalls (namespace rag of gp-1, target rag-prod) is Running, "
+            "but has not moved since 1970-01-01 00:06:00 +0000 UTC. It has uploaded 4000 entries "
+            "of 9000000. Uploads to its collection run one after the other, so all others wait.",
+            dashboard("j-3", "stalls"),
+        ),
+    ),
+    Firing(
+        "AdbpgJobStuckInState",
+        "warning",
+        *(22, 59),
+        of_job(STAYS_CANCELLING.ref, status="Cancelling"),
+        Read(
+            "An upload job does not start, or is not cancelled.",
+            "Job j-4 of collection cancelling (namespace rag of gp-1, target rag-prod) stays in "
+            "Cancelling since 1970-01-01 00:06:00 +0000 UTC, and no job of its collection moves. "
+            "It has uploaded 4000 entries.",
+            dashboard("j-4", "cancelling"),
+        ),
+    ),
+    Firing(
+        "AdbpgJobPastDeadline",
+        "warning",
+        *(27, 59),
+        of_job(IS_LATE.ref),
+        Read(
+            "An upload job runs past its deadline.",
+            "Job j-5 of collection late (namespace rag of gp-1, target rag-prod) should have "
+            "ended by 1970-01-01 00:21:00 +0000 UTC. It has uploaded 25000 entries of 60000.",
+            dashboard("j-5", "late"),
+        ),
+    ),
+    Firing(
+        "AdbpgJobQueryFailing",
+        "warning",
+        *(16, 59),
+        of_job(IS_UNSEEN.ref),
+        Read(
+            "The API gives no answer about an upload job.",
+            "Job j-6 of collection unseen (namespace rag of gp-1, target rag-prod) cannot be "
+            "queried, for ten minutes or longer. The API last answered 1970-01-01 00:05:30 +0000 "
+            "UTC. It had uploaded 5500 entries of 9000000. Why calls for this target failed: "
+            "timeout.",
+            dashboard("j-6", "unseen"),
+        ),
+    ),
+    Firing(
+        "AdbpgJobAnswerInconsistent",
+        "info",
+        *(21, 59),
+        of_job(CONTRADICTS_ITSELF.ref),
+        Read(
+            "What the API says of an upload job cannot be relied on.",
+            "Job j-7 of collection odd (namespace rag of gp-1, target rag-prod): Status, Completed "
+            "and Error contradict each other, or the status is not a documented one, for 15 "
+            "minutes or longer. It has uploaded 19000 entries of 9000000.",
+            dashboard("j-7", "odd"),
+        ),
+    ),
+    Firing("AdbpgCollectionBlocked", "warning", *(32, 59), of_collection("stalls")),
+    Firing("AdbpgCollectionBlocked", "warning", *(32, 59), of_collection("cancelling")),
+    Firing("AdbpgCollectionBlocked", "warning", *(37, 59), of_collection("late")),
+)
+"""All that fires for them, as far as it does not depend on what else happens."""
+
+
+def at_other_times(windows: Mapping[str, Iterable[tuple[int, int]]]) -> tuple[Firing, ...]:
+    """Return ALERTS, unread, those of a collection or an alert named here at these times."""
+    return tuple(
+        replace(each, first=first, last=last, read=None)
+        for each in ALERTS
+        for first, last in windows.get(
+            each.labels["collection"], windows.get(each.alert, [(each.first, each.last)])
+        )
+    )
