@@ -7,7 +7,7 @@ Times are Unix seconds; promtool's tests begin at 0.
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from exporter.collector import job_lines
 from exporter.errors import QueryError
@@ -20,6 +20,7 @@ MINUTE = 60.0
 SCRAPE_INTERVAL = 30
 MIN_INTERVAL, MAX_AGE = 5.0, 300.0  # the defaults of the configuration
 RULE = DeadlineRule(entries_per_second=1000.0, grace=1800.0)
+UPTIME = 1e6  # seconds of the monotonic clock at 0
 ACTION = "GetUpsertCollectionDataJob"
 
 Page = dict[str, float]
@@ -62,6 +63,7 @@ class Job:
         outages: of its queries; the job itself goes on.
         created: minutes.
         zone_error: hours that the API's times are read wrong by.
+        tells_progress: whether its answers have a progress.
     """
 
     ref: JobRef
@@ -69,6 +71,19 @@ class Job:
     outages: tuple[Outage, ...] = ()
     created: float = 0
     zone_error: float = 0
+    tells_progress: bool = True
+
+    def earlier(self, minutes: float) -> "Job":
+        """Return the same life, so many minutes before."""
+        return replace(
+            self,
+            phases=tuple(replace(each, start=each.start - minutes) for each in self.phases),
+            outages=tuple(
+                replace(each, start=each.start - minutes, end=each.end - minutes)
+                for each in self.outages
+            ),
+            created=self.created - minutes,
+        )
 
     def answer(self, now: float) -> JobState:
         """Return what the API says of it.
@@ -87,7 +102,7 @@ class Job:
         return JobState(
             phase.status,
             completed=completed,
-            progress=self._progress(minute),
+            progress=self._progress(minute) if self.tells_progress else None,
             created=self.created * MINUTE + off,
             updated=updated + off,
         )
@@ -144,21 +159,22 @@ class Exporter:
     def _page(self, now: float) -> Page:
         for job in self.jobs:
             record = self._records[job.ref]
-            if record.is_due(now, MIN_INTERVAL):
+            if record.is_due(now + UPTIME, MIN_INTERVAL):
                 self._query(job, record, now)
         seen = tuple(
-            record.observation(ref, now, MAX_AGE, RULE, 0) for ref, record in self._records.items()
+            record.observation(ref, now + UPTIME, MAX_AGE, RULE, 0)
+            for ref, record in self._records.items()
         )
         lines = job_lines(FAMILIES, Snapshot(now, 0.0, seen, {}, {}))
         return dict(_samples(lines)) | {name: float(n) for name, n in self._counters.items()}
 
     def _query(self, job: Job, record: Record, now: float) -> None:
-        record.asked_at = now
+        record.asked_at = now + UPTIME
         self._counters[_requests(job)] += 1
         try:
-            record.answer(job.answer(now), Moment(now, now))
+            record.answer(job.answer(now), Moment(now, now + UPTIME))
         except QueryError as error:
-            record.fail(error, Moment(now, now))
+            record.fail(error, Moment(now, now + UPTIME))
             self._counters[_errors(job, error)] += 1
 
     def _located(self, series: str) -> str:

@@ -34,24 +34,24 @@ def dashboard(job_id: str, collection: str) -> str:
     return f"adbpg-job?{query}"
 
 
-# Each gets into trouble in the 6th minute, and is out of it before the 60th.
-FAILS = Job(ref("j-1", "fails"), (*BEGINNING, Phase(6, FAILED)))
+# Each gets into trouble in the 6th minute, and out of it before the 60th.
+FAILS = Job(ref("j-1", "fails"), (*BEGINNING, Phase(5.5, FAILED)))
 IS_CANCELLED = Job(
-    ref("j-2", "cancelled"), (*BEGINNING, Phase(5, CANCELLING), Phase(6, CANCELLED))
+    ref("j-2", "cancelled"), (*BEGINNING, Phase(5, CANCELLING), Phase(5.5, CANCELLED))
 )
-STALLS = Job(ref("j-3", "stalls"), (*BEGINNING, Phase(6, RUNNING), Phase(59.5, SUCCESS)))
+STALLS = Job(ref("j-3", "stalls"), (*BEGINNING, Phase(5.5, RUNNING), Phase(59.5, SUCCESS)))
 STAYS_CANCELLING = Job(
-    ref("j-4", "cancelling", None), (*BEGINNING, Phase(6, CANCELLING), Phase(59.5, SUCCESS))
+    ref("j-4", "cancelling", None), (*BEGINNING, Phase(5.5, CANCELLING), Phase(59.5, SUCCESS))
 )
 IS_LATE = Job(
     ref("j-5", "late", 60_000), (*BEGINNING, Phase(59.5, SUCCESS)), created=-10  # deadline at 21
 )
 IS_UNSEEN = Job(
-    ref("j-6", "unseen"), (Phase(0, RUNNING, rate=1000),), outages=(Outage(5.75, 59.5, TIMEOUT),)
+    ref("j-6", "unseen"), (Phase(0, RUNNING, rate=1000),), outages=(Outage(5.5, 59.5, TIMEOUT),)
 )
 CONTRADICTS_ITSELF = Job(
     ref("j-7", "odd"),
-    (*BEGINNING, Phase(6, RUNNING, rate=1000, completed=True), Phase(59.5, SUCCESS)),
+    (*BEGINNING, Phase(5.5, RUNNING, rate=1000, completed=True), Phase(59.5, SUCCESS)),
 )
 GOES_WELL = tuple(
     Job(ref(f"j-{number}", f"fine-{number}"), (*BEGINNING, Phase(90, SUCCESS))) for number in (8, 9)
@@ -76,7 +76,7 @@ ALERTS = (
         Read(
             "An upload job failed: its documents are not all there.",
             "Job j-1 of collection fails (namespace rag of gp-1, target rag-prod) failed; "
-            "seen 1970-01-01 00:06:00 +0000 UTC. It has uploaded 4000 entries of 9000000. "
+            "seen 1970-01-01 00:06:00 +0000 UTC. It has uploaded 3500 entries of 9000000. "
             "The exporter's log has the API's error text.",
             dashboard("j-1", "fails"),
         ),
@@ -102,7 +102,7 @@ ALERTS = (
         Read(
             "An upload job runs, but uploads nothing.",
             "Job j-3 of collection stalls (namespace rag of gp-1, target rag-prod) is Running, "
-            "but has not moved since 1970-01-01 00:06:00 +0000 UTC. It has uploaded 4000 entries "
+            "but has not moved since 1970-01-01 00:06:00 +0000 UTC. It has uploaded 3500 entries "
             "of 9000000. Uploads to its collection run one after the other, so all others wait.",
             dashboard("j-3", "stalls"),
         ),
@@ -116,7 +116,7 @@ ALERTS = (
             "An upload job does not start, or is not cancelled.",
             "Job j-4 of collection cancelling (namespace rag of gp-1, target rag-prod) stays in "
             "Cancelling since 1970-01-01 00:06:00 +0000 UTC, and no job of its collection moves. "
-            "It has uploaded 4000 entries.",
+            "It has uploaded 3500 entries.",
             dashboard("j-4", "cancelling"),
         ),
     ),
@@ -140,8 +140,8 @@ ALERTS = (
         Read(
             "The API gives no answer about an upload job.",
             "Job j-6 of collection unseen (namespace rag of gp-1, target rag-prod) cannot be "
-            "queried, for ten minutes or longer. The API last answered 1970-01-01 00:05:30 +0000 "
-            "UTC. It had uploaded 5500 entries of 9000000. Why calls for this target failed: "
+            "queried, for ten minutes or longer. The API last answered 1970-01-01 00:05:00 +0000 "
+            "UTC. It had uploaded 5000 entries of 9000000. Why calls for this target failed: "
             "timeout.",
             dashboard("j-6", "unseen"),
         ),
@@ -167,11 +167,17 @@ ALERTS = (
 
 
 def at_other_times(windows: Mapping[str, Iterable[tuple[int, int]]]) -> tuple[Firing, ...]:
-    """Return ALERTS, unread, those of a collection or an alert named here at these times."""
+    """Return ALERTS, unread, at these times.
+
+    Args:
+        windows: by an alert's name, or by that and a collection, as in ``AdbpgJobStalled of c``; those
+            that are not named keep their times.
+    """
     return tuple(
         replace(each, first=first, last=last, read=None)
         for each in ALERTS
         for first, last in windows.get(
-            each.labels["collection"], windows.get(each.alert, [(each.first, each.last)])
+            f"{each.alert} of {each.labels['collection']}",
+            windows.get(each.alert, [(each.first, each.last)]),
         )
     )

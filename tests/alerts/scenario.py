@@ -166,6 +166,8 @@ def _stored(exporter: Exporter, until: int) -> dict[str, list[str]]:
     before: set[str] = set()
     now = 0
     for second, page in exporter.scrapes(until):
+        if second < 0:  # before this Prometheus was there
+            continue
         now = second
         for series in before | set(page):
             value = f"{page[series]:.15g}" if series in page else "stale"

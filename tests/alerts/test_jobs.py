@@ -5,26 +5,21 @@ from dataclasses import replace
 
 import pytest
 
-from tests.alerts.exporters import Exporter, Job, Outage, Phase
+from tests.alerts.exporters import MINUTE, Exporter, Job, Outage
 from tests.alerts.jobs import (
     ALERTS,
     IS_UNSEEN,
-    RUNNING,
-    START,
-    SUCCESS,
     TIMEOUT,
     TROUBLED,
-    UNKNOWN,
     at_other_times,
-    of_collection,
-    ref,
 )
-from tests.alerts.scenario import Firing, Read, Scenario, of_job, outcomes
+from tests.alerts.scenario import Firing, Scenario, of_job, outcomes
 
 pytestmark = pytest.mark.prometheus
 
 UNTIL = 70
 API_ERRORS = ("AdbpgApiErrors", "warning")
+QUERY_FAILING = ("AdbpgJobQueryFailing", "warning")
 TARGET = {"target": "rag-prod"}
 
 
@@ -37,6 +32,11 @@ def out_of_reach(start: float, end: float) -> tuple[Job, ...]:
     """Return the troubled jobs with an outage of the whole API."""
     outage = Outage(start, end, TIMEOUT)
     return tuple(replace(job, outages=(*job.outages, outage)) for job in TROUBLED)
+
+
+def still_runs(job: Job) -> bool:
+    """Whether it is asked about after its first ten minutes, and answers."""
+    return job.answer(30 * MINUTE).status.is_active if job is not IS_UNSEEN else False
 
 
 SCENARIOS = (
@@ -76,6 +76,64 @@ SCENARIOS = (
         UNTIL,
         (*unread(), Firing(*API_ERRORS, 41, 52, TARGET)),
         (Exporter("a", out_of_reach(40, 44)),),
+    ),
+    Scenario(
+        "twelve minutes without the API: job alerts pause, and go on with the same times",
+        UNTIL,
+        (
+            *at_other_times(
+                {
+                    "AdbpgJobStalled": [(22, 39), (43, 59)],
+                    "AdbpgJobStuckInState": [(22, 39), (43, 59)],
+                    "AdbpgJobPastDeadline": [(27, 39), (43, 59)],
+                    "AdbpgJobAnswerInconsistent": [(21, 39), (58, 59)],
+                    "AdbpgCollectionBlocked": [(32, 39), (53, 59)],
+                    "AdbpgCollectionBlocked of late": [(37, 39), (53, 59)],
+                }
+            ),
+            *(Firing(*QUERY_FAILING, 41, 42, of_job(job.ref)) for job in TROUBLED if still_runs(job)),
+            Firing(*API_ERRORS, 31, 50, TARGET),
+        ),
+        (Exporter("a", out_of_reach(30, 42), offset=10),),
+    ),
+    Scenario(
+        "twelve minutes without the exporter: likewise, and its own alert tells why",
+        UNTIL,
+        (
+            *at_other_times(
+                {
+                    "AdbpgJobFailed": [(6, 34), (43, 65)],
+                    "AdbpgJobCancelled": [(6, 34), (43, 65)],
+                    "AdbpgJobStalled": [(22, 34), (43, 59)],
+                    "AdbpgJobStuckInState": [(22, 34), (43, 59)],
+                    "AdbpgJobPastDeadline": [(27, 34), (43, 59)],
+                    "AdbpgJobQueryFailing": [(16, 34), (53, 59)],
+                    "AdbpgJobAnswerInconsistent": [(21, 34), (58, 59)],
+                    "AdbpgCollectionBlocked": [(32, 34), (53, 59)],
+                    "AdbpgCollectionBlocked of late": [(53, 59)],
+                }
+            ),
+            Firing("AdbpgExporterDown", "critical", 36, 42, {"job": "adbpg"}),
+        ),
+        (Exporter("a", TROUBLED, down=((30, 42),), offset=10),),
+    ),
+    Scenario(
+        "a new Prometheus takes over from the exporter since when a job stands still",
+        UNTIL,
+        at_other_times(
+            {
+                "AdbpgJobFailed": [(1, 60)],
+                "AdbpgJobCancelled": [(1, 60)],
+                "AdbpgJobStalled": [(1, 39)],
+                "AdbpgJobStuckInState": [(1, 39)],
+                "AdbpgJobPastDeadline": [(7, 39)],
+                "AdbpgJobQueryFailing": [(11, 39)],
+                "AdbpgJobAnswerInconsistent": [(16, 39)],
+                "AdbpgCollectionBlocked": [(11, 39)],
+                "AdbpgCollectionBlocked of late": [(17, 39)],
+            }
+        ),
+        (Exporter("a", tuple(job.earlier(20) for job in TROUBLED), start=-20, offset=10),),
     ),
 )
 
