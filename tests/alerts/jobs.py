@@ -44,7 +44,9 @@ STAYS_CANCELLING = Job(
     ref("j-4", "cancelling", None), (*BEGINNING, Phase(5.5, CANCELLING), Phase(59.5, SUCCESS))
 )
 IS_LATE = Job(
-    ref("j-5", "late", 60_000), (*BEGINNING, Phase(59.5, SUCCESS)), created=-10  # deadline at 21
+    ref("j-5", "late", 60_000),
+    (*BEGINNING, Phase(59.5, SUCCESS)),
+    created=-10,  # deadline at 21
 )
 IS_UNSEEN = Job(
     ref("j-6", "unseen"), (Phase(0, RUNNING, rate=1000),), outages=(Outage(5.5, 59.5, TIMEOUT),)
@@ -170,8 +172,8 @@ def at_other_times(windows: Mapping[str, Iterable[tuple[int, int]]]) -> tuple[Fi
     """Return ALERTS, unread, at these times.
 
     Args:
-        windows: by an alert's name, or by that and a collection, as in ``AdbpgJobStalled of c``; those
-            that are not named keep their times.
+        windows: by an alert's name, or by that and a collection, as in ``AdbpgJobStalled of c``.
+            Alerts that are not named keep their times.
     """
     return tuple(
         replace(each, first=first, last=last, read=None)

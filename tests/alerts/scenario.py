@@ -69,10 +69,17 @@ class Firing:
         return {"severity": self.severity, **self.labels}
 
     @property
+    def times(self) -> int:
+        """At how many evaluations it fires."""
+        return (self.last - self.first) // EVERY + 1
+
+    @property
     def series(self) -> str:
         """Those of its series in ALERTS, as PromQL has it."""
         labels = {"alertname": self.alert, "alertstate": "firing", **self.all_labels}
-        parts = (f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in labels.items())
+        parts = (
+            f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in labels.items()
+        )
         return "{" + ",".join(sorted(parts)) + "}"
 
 
@@ -99,8 +106,8 @@ class Scenario:
 
 def of_job(ref: JobRef, **further: str) -> dict[str, str]:
     """Return the labels that an alert of a job has; an empty one is none."""
-    labels = {**dict(zip(JOB_LABELS, ref.identity, strict=True)), "target": ref.target, **further}
-    return {name: value for name, value in labels.items() if value}
+    identity = zip(JOB_LABELS, ref.identity, strict=True)
+    return {name: value for name, value in identity if value} | {"target": ref.target} | further
 
 
 def outcomes(scenarios: Sequence[Scenario], folder: Path) -> dict[str, str]:
@@ -203,22 +210,26 @@ def _windows(scenario: Scenario) -> Iterator[dict[str, object]]:
     """Yield tests of when each alert fired first, when last and how often: so, without a gap."""
     firing = 'ALERTS{alertstate="firing"}'
     whole = f"[{scenario.until}m:{EVERY}m]"
-    by_series: dict[str, list[Firing]] = {}
+    windows: dict[str, list[Firing]] = {}
     for each in scenario.fires:
-        by_series.setdefault(each.series, []).append(each)
-    for expression, value in (
-        (f"min_over_time(timestamp({firing}){whole}) / 60", lambda w: min(e.first for e in w)),
-        (f"max_over_time(timestamp({firing}){whole}) / 60", lambda w: max(e.last for e in w)),
-        (f"count_over_time({firing}{whole})", lambda w: sum(e.last - e.first + EVERY for e in w)),
+        windows.setdefault(each.series, []).append(each)
+    first = {name: min(each.first for each in fires) for name, fires in windows.items()}
+    last = {name: max(each.last for each in fires) for name, fires in windows.items()}
+    times = {name: sum(each.times for each in fires) for name, fires in windows.items()}
+    for expression, values in (
+        (f"min_over_time(timestamp({firing}){whole}) / 60", first),
+        (f"max_over_time(timestamp({firing}){whole}) / 60", last),
+        (f"count_over_time({firing}{whole})", times),
     ):
-        samples = [{"labels": name, "value": value(w)} for name, w in by_series.items()]
-        yield _expect(expression, scenario.until, samples)
-    for name, windows in by_series.items():
-        for before, after in pairwise(windows):
-            for minute, count in ((before.last, 1), (before.last + EVERY, 0), (after.first, 1)):
-                samples = [{"labels": name, "value": 1}] * count
-                yield _expect(f"last_over_time(ALERTS{name}[1s]) + 0", minute, samples)
+        yield _expect(expression, scenario.until, values)
+    for name, fires in windows.items():
+        for before, after in pairwise(fires):
+            pause = f"last_over_time(ALERTS{name}[1s]) + 0"
+            yield _expect(pause, before.last, {name: 1})
+            yield _expect(pause, before.last + EVERY, {})
+            yield _expect(pause, after.first, {name: 1})
 
 
-def _expect(expression: str, minute: int, samples: Sequence[object]) -> dict[str, object]:
+def _expect(expression: str, minute: int, values: Mapping[str, int]) -> dict[str, object]:
+    samples = [{"labels": series, "value": value} for series, value in values.items()]
     return {"expr": expression, "eval_time": f"{minute}m", "exp_samples": samples}

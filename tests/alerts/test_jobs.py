@@ -54,22 +54,15 @@ SCENARIOS = (
     ),
     *(
         Scenario(
-            f"an exporter that restarts in minute {end}, for {gap}, resets and resolves nothing",
+            f"{old}, replaced in minute {end} by {new} after {gap}, resets and resolves nothing",
             UNTIL,
             unread(),
             (
-                Exporter("a", TROUBLED, end=end),
-                Exporter("b", TROUBLED, start=end + gap, offset=10),
+                Exporter(old, TROUBLED, end=end),
+                Exporter(new, TROUBLED, start=end + gap, offset=10),
             ),
         )
-        for end in (12, 40)
-        for gap in (1, 2, 4)
-    ),
-    Scenario(
-        "a new exporter whose instance sorts first makes no difference either",
-        UNTIL,
-        unread(),
-        (Exporter("b", TROUBLED, end=20), Exporter("a", TROUBLED, start=22, offset=10)),
+        for old, new, end, gap in (("a", "b", 12, 1), ("b", "a", 20, 2), ("a", "b", 40, 4))
     ),
     Scenario(
         "four minutes without the API: no alert of a job ends, and none is new",
@@ -91,7 +84,11 @@ SCENARIOS = (
                     "AdbpgCollectionBlocked of late": [(37, 39), (53, 59)],
                 }
             ),
-            *(Firing(*QUERY_FAILING, 41, 42, of_job(job.ref)) for job in TROUBLED if still_runs(job)),
+            *(
+                Firing(*QUERY_FAILING, 41, 42, of_job(job.ref))
+                for job in TROUBLED
+                if still_runs(job)
+            ),
             Firing(*API_ERRORS, 31, 50, TARGET),
         ),
         (Exporter("a", out_of_reach(30, 42), offset=10),),

@@ -1,0 +1,311 @@
+"""The alerts of exporters and targets: when each fires, what it says, and when it ends."""
+
+from itertools import pairwise
+
+import pytest
+
+from tests.alerts.exporters import Exporter
+from tests.alerts.scenario import GRID, Firing, Read, Scenario, outcomes
+
+pytestmark = pytest.mark.prometheus
+
+UNTIL = 40
+TARGET = {"target": "rag-prod"}
+JOB = {"job": "adbpg"}
+SHARDS = tuple((("shard", number),) for number in ("0", "1"))
+
+
+def gauge(name: str, *steps: tuple[float, int], labels: str = "") -> tuple[str, str]:
+    """Return a series that has each value from a minute on."""
+    return _series(name, labels), " ".join(
+        f"{value}x{int((end - start) * 60 / GRID) - 1}"
+        for (start, value), (end, _) in pairwise((*steps, (UNTIL + 2, 0)))
+    )
+
+
+def counter(name: str, *steps: tuple[float, int], labels: str) -> tuple[str, str]:
+    """Return a series that counts so many a minute from a minute on."""
+    values, now = [], 0.0
+    for (start, rate), (end, _) in pairwise((*steps, (UNTIL + 2, 0))):
+        for _ in range(int((end - start) * 60 / GRID)):
+            values.append(f"{now:g}")
+            now += rate * GRID / 60
+    return _series(name, labels), " ".join(values)
+
+
+def _series(name: str, labels: str) -> str:
+    return f'{name}{{job="adbpg",instance="a",{labels}}}'
+
+
+def errors(reason: str, *steps: tuple[float, int], target: str = "rag-prod") -> tuple[str, str]:
+    """Return the counter of a target's failed queries."""
+    labels = f'target="{target}",action="GetUpsertCollectionDataJob",reason="{reason}"'
+    return counter("adbpg_exporter_api_errors_total", *steps, labels=labels)
+
+
+def requests(*steps: tuple[float, int], target: str = "rag-prod") -> tuple[str, str]:
+    """Return the counter of a target's queries."""
+    labels = f'target="{target}",action="GetUpsertCollectionDataJob"'
+    return counter("adbpg_exporter_api_requests_total", *steps, labels=labels)
+
+
+UP = gauge("up", (0, 1))
+
+SCENARIOS = (
+    Scenario(
+        "an exporter that does not answer is down",
+        UNTIL,
+        (
+            Firing(
+                "AdbpgExporterDown",
+                "critical",
+                *(15, 29),
+                JOB,
+                Read(
+                    "No upload job is watched: the exporter does not answer.",
+                    "Prometheus gets no metrics from the scrape job adbpg, for five minutes or "
+                    "longer. No other alert on its upload jobs can be relied on.",
+                    "adbpg-exporter",
+                ),
+            ),
+        ),
+        (Exporter("a", down=((10, 30),)),),
+    ),
+    Scenario(
+        "so is one that Prometheus no longer scrapes",
+        UNTIL,
+        (
+            Firing(
+                "AdbpgExporterDown",
+                "critical",
+                *(16, 29),
+                {},
+                Read(
+                    "No upload job is watched: the exporter does not answer.",
+                    "Prometheus gets no metrics from any scrape job whose name contains adbpg, for "
+                    "five minutes or longer. No other alert on its upload jobs can be relied on.",
+                    "adbpg-exporter",
+                ),
+            ),
+        ),
+        (Exporter("a", end=10), Exporter("b", start=30)),
+    ),
+    Scenario(
+        "four minutes without an exporter are a restart",
+        UNTIL,
+        (),
+        (Exporter("a", down=((10, 14),)), Exporter("a", end=20), Exporter("b", start=24)),
+    ),
+    Scenario(
+        "of two replicas one is enough",
+        UNTIL,
+        (),
+        (Exporter("a", down=((10, 30),)), Exporter("b")),
+    ),
+    Scenario(
+        "of two shards each must be there",
+        UNTIL,
+        (
+            Firing(
+                "AdbpgExporterDown",
+                "critical",
+                *(15, 29),
+                {**JOB, "shard": "1"},
+                Read(
+                    "No upload job is watched: the exporter does not answer.",
+                    "Prometheus gets no metrics from the scrape job adbpg, shard 1, for five "
+                    "minutes or longer. No other alert on its upload jobs can be relied on.",
+                    "adbpg-exporter",
+                ),
+            ),
+        ),
+        (
+            Exporter("a", labels=SHARDS[0]),
+            Exporter("b", labels=SHARDS[1], down=((10, 30),)),
+        ),
+    ),
+    *(
+        Scenario(
+            f"refused calls are told after five minutes: {reason}",
+            UNTIL,
+            (
+                Firing(
+                    "AdbpgApiAuthFailing",
+                    "critical",
+                    *(16, 34),
+                    {**TARGET, "reason": reason},
+                    Read(
+                        "The API refuses the exporter: the jobs of a target are not watched.",
+                        f"Calls for target rag-prod are refused for five minutes or longer, reason "
+                        f"{reason}: 5 in the last five minutes. None of its jobs can be seen.",
+                        "adbpg-exporter",
+                    ),
+                ),
+            ),
+            series=(UP, errors(reason, (0, 0), (10, 1), (30, 0))),
+        )
+        for reason in ("auth", "permission", "credentials", "clock_skew")
+    ),
+    Scenario(
+        "more than a fifth of failed calls in ten minutes are many",
+        UNTIL,
+        (
+            Firing(
+                "AdbpgApiErrors",
+                "warning",
+                *(16, 34),
+                TARGET,
+                Read(
+                    "Many calls to the API fail.",
+                    "24% of the calls for target rag-prod failed in the last ten minutes. The "
+                    "reasons: server (12), timeout (12).",
+                    "adbpg-exporter",
+                ),
+            ),
+        ),
+        series=(
+            UP,
+            requests((0, 10)),
+            errors("timeout", (0, 0), (10, 2), (30, 0)),
+            errors("server", (0, 0), (10, 2), (30, 0)),
+            errors("not_found", (0, 5)),
+            # Half of them, but not ten in ten minutes.
+            requests((0, 0), (10, 12), (10.5, 0), target="small"),
+            errors("timeout", (0, 0), (10, 6), (10.5, 0), target="small"),
+            # Just a fifth.
+            requests((0, 10), target="fair"),
+            errors("timeout", (0, 2), target="fair"),
+        ),
+    ),
+    Scenario(
+        "throttling is told after a quarter of an hour",
+        UNTIL,
+        (
+            Firing(
+                "AdbpgApiThrottled",
+                "info",
+                *(26, 34),
+                TARGET,
+                Read(
+                    "The API throttles the exporter.",
+                    "The API throttles calls for target rag-prod for 15 minutes or longer: 5 in "
+                    "the last five minutes. What is shown of its jobs is older than usual.",
+                    "adbpg-exporter",
+                ),
+            ),
+        ),
+        series=(UP, errors("throttled", (0, 0), (10, 1), (30, 0))),
+    ),
+    *(
+        Scenario(
+            f"a configuration that could not be loaded is told after ten minutes: {name}",
+            UNTIL,
+            (
+                Firing(
+                    "AdbpgExporterConfigReloadFailed",
+                    "warning",
+                    *(20, 29),
+                    JOB,
+                    Read(
+                        "The exporter runs with an old configuration.",
+                        "The last loading of a configuration file failed (adbpg), ten minutes ago "
+                        "or longer. The one before stays in force; the exporter's log has each "
+                        "problem with its line.",
+                        "adbpg-exporter",
+                    ),
+                ),
+            ),
+            series=(UP, gauge(f"adbpg_exporter_{name}", (0, 1), (10, 0), (30, 1))),
+        )
+        for name in ("config_last_reload_successful", "web_config_last_reload_successful")
+    ),
+    Scenario(
+        "a job file that cannot be read is told after ten minutes",
+        UNTIL,
+        (
+            Firing(
+                "AdbpgExporterJobFileBroken",
+                "warning",
+                *(20, 29),
+                {**JOB, "file": "/jobs/nightly.yaml"},
+                Read(
+                    "New upload jobs are not watched: a job file cannot be read.",
+                    "The job file /jobs/nightly.yaml cannot be read for ten minutes or longer. Its "
+                    "last good list stays in use, so newer jobs are missing; the exporter's log "
+                    "has each problem with its line.",
+                    "adbpg-exporter",
+                ),
+            ),
+        ),
+        series=(
+            UP,
+            gauge(
+                "adbpg_exporter_job_file_error",
+                *((0, 0), (10, 1), (30, 0)),
+                labels='file="/jobs/nightly.yaml"',
+            ),
+            gauge("adbpg_exporter_job_file_error", (0, 0), labels='file="/jobs/good.yaml"'),
+        ),
+    ),
+    Scenario(
+        "a time zone that must be wrong is told after ten minutes",
+        UNTIL,
+        (
+            Firing(
+                "AdbpgExporterTimeZoneSuspect",
+                "info",
+                *(20, 29),
+                TARGET,
+                Read(
+                    "Ages and deadlines of a target's jobs are wrong.",
+                    "A running job of target rag-prod was updated in the future, so its time_zone "
+                    "must be another. Ages and deadlines of its jobs are off by hours.",
+                    "adbpg-exporter",
+                ),
+            ),
+        ),
+        series=(
+            UP,
+            gauge(
+                "adbpg_exporter_time_zone_suspect",
+                *((0, 0), (10, 1), (30, 0)),
+                labels='target="rag-prod"',
+            ),
+        ),
+    ),
+    Scenario(
+        "jobs that are late in every scrape are told after a quarter of an hour",
+        UNTIL,
+        (
+            Firing(
+                "AdbpgExporterScrapeLate",
+                "warning",
+                *(25, 29),
+                JOB,
+                Read(
+                    "Not every upload job can be asked about in time.",
+                    "Each scrape of adbpg leaves jobs unasked for 15 minutes or longer, now 7. "
+                    "What is shown of them is older than it should be.",
+                    "adbpg-exporter",
+                ),
+            ),
+        ),
+        series=(
+            UP,
+            gauge("adbpg_exporter_scrape_jobs", (0, 0), (10, 7), (30, 0), labels='result="late"'),
+            gauge("adbpg_exporter_scrape_jobs", (0, 9), labels='result="failed"'),
+        ),
+    ),
+)
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What promtool says of each scenario."""
+    return outcomes(SCENARIOS, tmp_path_factory.mktemp("exporters"))
+
+
+@pytest.mark.parametrize("claim", [scenario.claim for scenario in SCENARIOS])
+def test_scenario(claim: str, results: dict[str, str]) -> None:
+    """What the scenario claims, held at every evaluation."""
+    assert not results[claim], results[claim]
