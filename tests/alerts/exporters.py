@@ -5,14 +5,14 @@ these series are what a real exporter would show, and a renamed metric takes its
 Times are Unix seconds; promtool's tests begin at 0.
 """
 
+import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from exporter.collector import job_lines
 from exporter.errors import QueryError
-from exporter.metrics import API_ERRORS, API_REQUESTS, FAMILIES
-from exporter.model import JobRef, JobState, JobStatus, Snapshot, Target
+from exporter.metrics import API_ERRORS, API_REQUESTS, FAMILIES, job_label_names
+from exporter.model import JobRef, JobState, JobStatus, Observation, Target
 from exporter.poller.record import DeadlineRule, Moment, Record
 from exporter.secret import Secret
 
@@ -165,8 +165,7 @@ class Exporter:
             record.observation(ref, now + UPTIME, MAX_AGE, RULE, 0)
             for ref, record in self._records.items()
         )
-        lines = job_lines(FAMILIES, Snapshot(now, 0.0, seen, {}, {}))
-        return dict(_samples(lines)) | {name: float(n) for name, n in self._counters.items()}
+        return dict(_samples(seen, now)) | {name: float(n) for name, n in self._counters.items()}
 
     def _query(self, job: Job, record: Record, now: float) -> None:
         record.asked_at = now + UPTIME
@@ -185,16 +184,23 @@ class Exporter:
 
 
 def _requests(job: Job) -> str:
-    return f'{API_REQUESTS.name}{{target="{job.ref.target}",action="{ACTION}"}}'
+    return _series(API_REQUESTS.name, {"target": job.ref.target, "action": ACTION})
 
 
 def _errors(job: Job, error: QueryError) -> str:
-    labels = f'target="{job.ref.target}",action="{ACTION}",reason="{error.reason}"'
-    return f"{API_ERRORS.name}{{{labels}}}"
+    labels = {"target": job.ref.target, "action": ACTION, "reason": error.reason}
+    return _series(API_ERRORS.name, labels)
 
 
-def _samples(lines: Iterable[str]) -> Iterator[tuple[str, float]]:
-    for line in "".join(lines).splitlines():
-        if not line.startswith("#"):
-            series, _, value = line.rpartition(" ")
-            yield series, float(value)
+def _samples(observations: Sequence[Observation], now: float) -> Iterator[tuple[str, float]]:
+    for row in FAMILIES:
+        names = job_label_names(row, observations)
+        for observation in observations:
+            for values, value in row.samples(observation, now):
+                labels = dict(zip(names, observation.ref.identity + values, strict=True))
+                yield _series(row.name, labels), float(value)
+
+
+def _series(name: str, labels: Mapping[str, str]) -> str:
+    parts = (f"{label}={json.dumps(text, ensure_ascii=False)}" for label, text in labels.items())
+    return f"{name}{{{','.join(parts)}}}"

@@ -183,3 +183,8 @@ def at_other_times(windows: Mapping[str, Iterable[tuple[int, int]]]) -> tuple[Fi
             windows.get(each.alert, [(each.first, each.last)]),
         )
     )
+
+
+def unread(fires: Iterable[Firing] = ALERTS) -> tuple[Firing, ...]:
+    """Return the same without what they say: that is tested once."""
+    return tuple(replace(each, read=None) for each in fires)

@@ -93,7 +93,7 @@ class Scenario:
         exporters: that are scraped.
         series: further ones, as (name with labels, values every half minute in promtool's words).
         fires: every alert that fires at any evaluation.
-        rules: another rules file, for what users change in theirs.
+        changes: texts of the rules that a user has replaced in a copy, with what by.
     """
 
     claim: str
@@ -101,13 +101,13 @@ class Scenario:
     fires: tuple[Firing, ...] = ()
     exporters: tuple[Exporter, ...] = ()
     series: tuple[tuple[str, str], ...] = ()
-    rules: Path = RULES
+    changes: tuple[tuple[str, str], ...] = ()
 
 
 def of_job(ref: JobRef, **further: str) -> dict[str, str]:
     """Return the labels that an alert of a job has; an empty one is none."""
     identity = zip(JOB_LABELS, ref.identity, strict=True)
-    return {name: value for name, value in identity if value} | {"target": ref.target} | further
+    return {name: value for name, value in identity if value} | {"target": ref.target, **further}
 
 
 def outcomes(scenarios: Sequence[Scenario], folder: Path) -> dict[str, str]:
@@ -117,7 +117,10 @@ def outcomes(scenarios: Sequence[Scenario], folder: Path) -> dict[str, str]:
     files = []
     for number, scenario in enumerate(scenarios):
         files.append(folder / f"{number:03}.yaml")
-        files[-1].write_text(json.dumps(_test_file(scenario), ensure_ascii=False), "utf-8")
+        rules = folder / f"{number:03}.rules.yaml"
+        rules.write_text(_changed(scenario), "utf-8")
+        test = _test_file(scenario, rules)
+        files[-1].write_text(json.dumps(test, ensure_ascii=False), "utf-8")
     said = subprocess.run(
         [promtool, "test", "rules", *map(str, files)],
         stdout=subprocess.PIPE,
@@ -145,7 +148,15 @@ def _only_differences(said: str) -> str:
     return "\n".join(lines)
 
 
-def _test_file(scenario: Scenario) -> dict[str, object]:
+def _changed(scenario: Scenario) -> str:
+    rules = RULES.read_text("utf-8")
+    for old, new in scenario.changes:
+        assert rules.count(old) == 1, old
+        rules = rules.replace(old, new)
+    return rules
+
+
+def _test_file(scenario: Scenario, rules: Path) -> dict[str, object]:
     test = {
         "interval": f"{GRID}s",
         "input_series": list(_input_series(scenario)),
@@ -153,7 +164,7 @@ def _test_file(scenario: Scenario) -> dict[str, object]:
         "promql_expr_test": list(_windows(scenario)),
     }
     return {
-        "rule_files": [str(scenario.rules)],
+        "rule_files": [str(rules)],
         "evaluation_interval": f"{EVERY}m",
         "tests": [test],
     }
@@ -163,8 +174,8 @@ def _input_series(scenario: Scenario) -> Iterator[dict[str, str]]:
     for exporter in scenario.exporters:
         for series, values in _stored(exporter, scenario.until).items():
             yield {"series": series, "values": " ".join(values)}
-    for series, values in scenario.series:
-        yield {"series": series, "values": values}
+    for name, text in scenario.series:
+        yield {"series": name, "values": text}
 
 
 def _stored(exporter: Exporter, until: int) -> dict[str, list[str]]:

@@ -1,11 +1,10 @@
 """The alerts of exporters and targets: when each fires, what it says, and when it ends."""
 
-from itertools import pairwise
-
 import pytest
 
 from tests.alerts.exporters import Exporter
-from tests.alerts.scenario import GRID, Firing, Read, Scenario, outcomes
+from tests.alerts.scenario import Firing, Read, Scenario, outcomes
+from tests.alerts.series import errors, gauge, requests
 
 pytestmark = pytest.mark.prometheus
 
@@ -13,40 +12,6 @@ UNTIL = 40
 TARGET = {"target": "rag-prod"}
 JOB = {"job": "adbpg"}
 SHARDS = tuple((("shard", number),) for number in ("0", "1"))
-
-
-def gauge(name: str, *steps: tuple[float, int], labels: str = "") -> tuple[str, str]:
-    """Return a series that has each value from a minute on."""
-    return _series(name, labels), " ".join(
-        f"{value}x{int((end - start) * 60 / GRID) - 1}"
-        for (start, value), (end, _) in pairwise((*steps, (UNTIL + 2, 0)))
-    )
-
-
-def counter(name: str, *steps: tuple[float, int], labels: str) -> tuple[str, str]:
-    """Return a series that counts so many a minute from a minute on."""
-    values, now = [], 0.0
-    for (start, rate), (end, _) in pairwise((*steps, (UNTIL + 2, 0))):
-        for _ in range(int((end - start) * 60 / GRID)):
-            values.append(f"{now:g}")
-            now += rate * GRID / 60
-    return _series(name, labels), " ".join(values)
-
-
-def _series(name: str, labels: str) -> str:
-    return f'{name}{{job="adbpg",instance="a",{labels}}}'
-
-
-def errors(reason: str, *steps: tuple[float, int], target: str = "rag-prod") -> tuple[str, str]:
-    """Return the counter of a target's failed queries."""
-    labels = f'target="{target}",action="GetUpsertCollectionDataJob",reason="{reason}"'
-    return counter("adbpg_exporter_api_errors_total", *steps, labels=labels)
-
-
-def requests(*steps: tuple[float, int], target: str = "rag-prod") -> tuple[str, str]:
-    """Return the counter of a target's queries."""
-    labels = f'target="{target}",action="GetUpsertCollectionDataJob"'
-    return counter("adbpg_exporter_api_requests_total", *steps, labels=labels)
 
 
 UP = gauge("up", (0, 1))

@@ -1,6 +1,5 @@
 """The alerts of jobs: when each fires, what it says, and what makes no difference to it."""
 
-from collections.abc import Iterable
 from dataclasses import replace
 
 import pytest
@@ -12,6 +11,7 @@ from tests.alerts.jobs import (
     TIMEOUT,
     TROUBLED,
     at_other_times,
+    unread,
 )
 from tests.alerts.scenario import Firing, Scenario, of_job, outcomes
 
@@ -21,11 +21,6 @@ UNTIL = 70
 API_ERRORS = ("AdbpgApiErrors", "warning")
 QUERY_FAILING = ("AdbpgJobQueryFailing", "warning")
 TARGET = {"target": "rag-prod"}
-
-
-def unread(fires: Iterable[Firing] = ALERTS) -> tuple[Firing, ...]:
-    """Return the same without what they say: that is tested once."""
-    return tuple(replace(each, read=None) for each in fires)
 
 
 def out_of_reach(start: float, end: float) -> tuple[Job, ...]:

@@ -19,6 +19,7 @@ from tests.alerts.jobs import (
     dashboard,
     of_collection,
     ref,
+    unread,
 )
 from tests.alerts.scenario import Firing, Read, Scenario, of_job, outcomes
 
@@ -171,7 +172,6 @@ LIVES: tuple[Life, ...] = (
 )
 JOBS = tuple(job for life in LIVES for job in life.jobs)
 FIRES = tuple(firing for life in LIVES for firing in life.fires)
-UNREAD = tuple(replace(each, read=None) for each in FIRES)
 
 SCENARIOS = (
     Scenario("all lives, side by side", 80, FIRES, (Exporter("a", JOBS, offset=10),)),
@@ -179,7 +179,7 @@ SCENARIOS = (
         Scenario(
             f"all lives, while exporter {old} is replaced by {new}, beside a second one later",
             80,
-            UNREAD,
+            unread(FIRES),
             (
                 Exporter(old, JOBS, offset=10, end=14),
                 Exporter(new, JOBS, start=15),
