@@ -123,6 +123,7 @@ def outcomes(scenarios: Sequence[Scenario], folder: Path) -> dict[str, str]:
         files[-1].write_text(json.dumps(test, ensure_ascii=False), "utf-8")
     said = subprocess.run(
         [promtool, "test", "rules", *map(str, files)],
+        env={"GOGC": "400"},  # a quarter less time
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,  # where the failures are, and the file's name is not
         text=True,

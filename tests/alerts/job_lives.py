@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass, replace
 
-import pytest
-
 from exporter.errors import NotFound
 from tests.alerts.exporters import Exporter, Job, Outage, Phase
 from tests.alerts.jobs import (
@@ -21,9 +19,7 @@ from tests.alerts.jobs import (
     ref,
     unread,
 )
-from tests.alerts.scenario import Firing, Read, Scenario, of_job, outcomes
-
-pytestmark = pytest.mark.prometheus
+from tests.alerts.scenario import Firing, Read, Scenario, of_job
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +73,10 @@ IS_NOT_FOUND = Job(
 WRONG_ZONES = tuple(
     replace(FAILS, ref=ref(f"z{hours:+}", "zone", None), zone_error=hours) for hours in (-8, 8)
 )
-ODD = ref('up"load\\1 &x', "größe-向量", None)
+ODD = replace(ref('up"load\\1 &x', "größe-向量", None), db_instance_id="", workspace_id="gp-ws-1")
 ODD_READ = Read(
     "An upload job was cancelled: its documents are not all there.",
-    'Job up"load\\1 &x of collection größe-向量 (namespace rag of gp-1, target rag-prod) was '
+    'Job up"load\\1 &x of collection größe-向量 (namespace rag of gp-ws-1, target rag-prod) was '
     "cancelled; seen 1970-01-01 00:06:00 +0000 UTC. It has uploaded 3000 entries.",
     dashboard("up%22load%5C1+%26x", "gr%C3%B6%C3%9Fe-%E5%90%91%E9%87%8F"),
 )
@@ -165,7 +161,7 @@ LIVES: tuple[Life, ...] = (
         ),
     ),
     Life(
-        "quotes, backslashes and other scripts come through in descriptions and links",
+        "quotes, backslashes, other scripts and workspaces come through in texts and links",
         (replace(IS_CANCELLED, ref=ODD),),
         (Firing("AdbpgJobCancelled", "info", 6, 65, of_job(ODD, status="Cancelled"), ODD_READ),),
     ),
@@ -195,15 +191,3 @@ SCENARIOS = (
         (Exporter("a", NO_API),),
     ),
 )
-
-
-@pytest.fixture(scope="module")
-def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """What promtool says of each scenario."""
-    return outcomes(SCENARIOS, tmp_path_factory.mktemp("lives"))
-
-
-@pytest.mark.parametrize("claim", [scenario.claim for scenario in SCENARIOS])
-def test_scenario(claim: str, results: dict[str, str]) -> None:
-    """What the scenario claims, held at every evaluation."""
-    assert not results[claim], results[claim]

@@ -3,14 +3,10 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-import pytest
-
 from tests.alerts.exporters import Exporter
 from tests.alerts.jobs import ALERTS, TROUBLED, at_other_times, unread
-from tests.alerts.scenario import Firing, Scenario, outcomes
+from tests.alerts.scenario import Firing, Scenario
 from tests.alerts.series import errors, requests
-
-pytestmark = pytest.mark.prometheus
 
 UNTIL = 50
 TEAM = (("team", "search"),)
@@ -119,15 +115,3 @@ SCENARIOS = (
         ),
     ),
 )
-
-
-@pytest.fixture(scope="module")
-def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """What promtool says of each scenario."""
-    return outcomes(SCENARIOS, tmp_path_factory.mktemp("changed"))
-
-
-@pytest.mark.parametrize("claim", [scenario.claim for scenario in SCENARIOS])
-def test_scenario(claim: str, results: dict[str, str]) -> None:
-    """What the scenario claims, held at every evaluation."""
-    assert not results[claim], results[claim]

@@ -2,8 +2,6 @@
 
 from dataclasses import replace
 
-import pytest
-
 from tests.alerts.exporters import MINUTE, Exporter, Job, Outage
 from tests.alerts.jobs import (
     ALERTS,
@@ -13,9 +11,7 @@ from tests.alerts.jobs import (
     at_other_times,
     unread,
 )
-from tests.alerts.scenario import Firing, Scenario, of_job, outcomes
-
-pytestmark = pytest.mark.prometheus
+from tests.alerts.scenario import Firing, Scenario, of_job
 
 UNTIL = 70
 API_ERRORS = ("AdbpgApiErrors", "warning")
@@ -128,15 +124,3 @@ SCENARIOS = (
         (Exporter("a", tuple(job.earlier(20) for job in TROUBLED), start=-20, offset=10),),
     ),
 )
-
-
-@pytest.fixture(scope="module")
-def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """What promtool says of each scenario."""
-    return outcomes(SCENARIOS, tmp_path_factory.mktemp("jobs"))
-
-
-@pytest.mark.parametrize("claim", [scenario.claim for scenario in SCENARIOS])
-def test_scenario(claim: str, results: dict[str, str]) -> None:
-    """What the scenario claims, held at every evaluation."""
-    assert not results[claim], results[claim]

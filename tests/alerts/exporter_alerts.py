@@ -1,12 +1,8 @@
 """The alerts of exporters and targets: when each fires, what it says, and when it ends."""
 
-import pytest
-
 from tests.alerts.exporters import Exporter
-from tests.alerts.scenario import Firing, Read, Scenario, outcomes
+from tests.alerts.scenario import Firing, Read, Scenario
 from tests.alerts.series import errors, gauge, requests
-
-pytestmark = pytest.mark.prometheus
 
 UNTIL = 40
 TARGET = {"target": "rag-prod"}
@@ -262,15 +258,3 @@ SCENARIOS = (
         ),
     ),
 )
-
-
-@pytest.fixture(scope="module")
-def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """What promtool says of each scenario."""
-    return outcomes(SCENARIOS, tmp_path_factory.mktemp("exporters"))
-
-
-@pytest.mark.parametrize("claim", [scenario.claim for scenario in SCENARIOS])
-def test_scenario(claim: str, results: dict[str, str]) -> None:
-    """What the scenario claims, held at every evaluation."""
-    assert not results[claim], results[claim]

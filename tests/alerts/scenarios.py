@@ -1,0 +1,10 @@
+"""All scenarios."""
+
+from tests.alerts import changed_rules, exporter_alerts, job_alerts, job_lives
+
+SCENARIOS = (
+    *job_alerts.SCENARIOS,
+    *job_lives.SCENARIOS,
+    *exporter_alerts.SCENARIOS,
+    *changed_rules.SCENARIOS,
+)
