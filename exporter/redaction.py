@@ -9,20 +9,21 @@ import json
 from collections.abc import Iterable
 from urllib.parse import quote, quote_plus
 
-from exporter.secret import MASK, AnySecret
+from exporter.secret import MASK, Watched
 
 _SHORTEST = 6  # characters; a shorter one would be found in ordinary words
 _MOST = 10_000  # secrets that are remembered; reloads bring new ones
+_SPARE = 100  # values whose forms are kept a little longer than the values themselves
 
 
 class Redactor:
     """Knows this process's secrets, and takes them out of texts."""
 
     def __init__(self) -> None:
-        self._secrets: tuple[AnySecret, ...] = ()
+        self._secrets: tuple[Watched, ...] = ()
         self._forms: dict[str, tuple[str, ...]] = {}
 
-    def watch(self, secrets: Iterable[AnySecret]) -> None:
+    def watch(self, secrets: Iterable[Watched]) -> None:
         """Know these secrets too; those of files as they change."""
         fresh = dict.fromkeys(secrets)
         # Of two objects for one file, the new one is the one that will be read.
@@ -31,11 +32,13 @@ class Redactor:
 
     def __call__(self, text: str) -> str:
         """Return the text with each known secret masked, plain or encoded."""
-        for secret in self._secrets:
-            for value in secret.seen():
-                if len(value) >= _SHORTEST:
-                    for form in self._forms_of(value):
-                        text = text.replace(form, MASK)
+        values = [value for secret in self._secrets for value in secret.seen()]
+        if len(self._forms) > 2 * len(values) + _SPARE:  # tokens come and go, the process stays
+            self._forms = {value: self._forms_of(value) for value in values}
+        for value in values:
+            if len(value) >= _SHORTEST:
+                for form in self._forms_of(value):
+                    text = text.replace(form, MASK)
         return text
 
     def _forms_of(self, value: str) -> tuple[str, ...]:
@@ -54,5 +57,5 @@ class Redactor:
             }
             # The longest first: a part of it may be another form.
             forms = tuple(sorted(found, key=len, reverse=True))
-            self._forms = {**dict(list(self._forms.items())[-_MOST:]), value: forms}
+            self._forms = {**self._forms, value: forms}
         return forms

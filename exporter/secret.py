@@ -86,6 +86,29 @@ class SecretFile:
         raise TypeError("a SecretFile is not pickled")
 
 
+class RecentSecrets:
+    """The last few values of something that others renew, such as a temporary key."""
+
+    __slots__ = ("_values",)
+
+    def __init__(self) -> None:
+        self._values: tuple[Secret, ...] = ()
+
+    def add(self, *values: Secret) -> None:
+        """Know these too, and forget the oldest."""
+        self._values = (*self._values, *values)[-_RECENT:]
+
+    def seen(self) -> tuple[str, ...]:
+        """Return the values, for ``redaction``."""
+        return tuple(value.reveal() for value in self._values)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("RecentSecrets are not pickled")
+
+
+_RECENT = 16  # values: of eight keys with their tokens
 _LONGEST = 16_384  # characters; the longest STS tokens seen are under 3,000
 
 AnySecret = Secret | SecretFile
+Watched = AnySecret | RecentSecrets
+"""What ``redaction`` knows the values of."""

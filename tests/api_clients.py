@@ -12,10 +12,10 @@ from exporter.clock import Clock
 from exporter.config import ApiSettings
 from exporter.errors import QueryError
 from exporter.gpdb.client import Answer, ApiClient
-from exporter.gpdb.credentials import AccessKey
+from exporter.gpdb.credentials import AccessKey, Credentials
 from exporter.gpdb.kinds import KINDS
 from exporter.model import UPSERT_COLLECTION_DATA, JobRef, Target
-from exporter.secret import AnySecret, Secret
+from exporter.secret import Secret, Watched
 
 PASSWORD = "p&a=s+s%w o/r?d#密"
 KEY = AccessKey("LTAI5tEXAMPLEKEYID00", Secret("ExampleSecretKeyForTestsOnly00"))
@@ -26,7 +26,7 @@ REF = JobRef("t", "cn-hangzhou", "job-1", "document", db_instance_id="gp-xxxxxxx
 GOOD: dict[str, object] = {"Status": "success", "Job": {"Id": "job-1", "Status": "Running"}}
 
 
-class FixedCredentials:
+class FixedCredentials(Credentials):
     """Mimics credentials that never change."""
 
     def __init__(self, key: AccessKey = KEY) -> None:
@@ -36,7 +36,7 @@ class FixedCredentials:
         """Return the key."""
         return self._key
 
-    def secrets(self) -> tuple[AnySecret, ...]:
+    def secrets(self) -> tuple[Watched, ...]:
         """Return nothing to hide: there is no log here."""
         return ()
 

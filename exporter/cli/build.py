@@ -5,9 +5,10 @@ from urllib.parse import urlsplit
 
 from exporter import __version__
 from exporter.clock import Clock
-from exporter.config import Config, CredentialsSettings
+from exporter.config import Config, CredentialsSettings, RamSettings
 from exporter.gpdb.client import ApiClient
 from exporter.gpdb.credentials import Credentials, EnvironmentCredentials, FileCredentials
+from exporter.gpdb.roles import RoleCredentials, ask_for_key
 from exporter.instruments import Instruments
 from exporter.poller import Plan, Poller
 from exporter.poller.query import Client
@@ -35,14 +36,15 @@ def build(
         clock: what time it is.
         redactor: is told of every secret.
     """
+    keys = Keys(environ, clock, redactor)
 
     def assemble(config: Config, previous: Loaded | None) -> Loaded:
         sources = Sources(config, previous.sources if previous else None)
+        make_known(config, redactor)
         if previous and _calls_alike(previous.config, config):
             client = previous.plan.client  # and its connections
-            make_known(config, redactor)
         else:
-            client = build_client(config, environ=environ, clock=clock, redactor=redactor)
+            client = _client(config, keys, clock)
         return Loaded(config, sources, plan_of(config, sources, client))
 
     instruments = Instruments(__version__)
@@ -61,15 +63,15 @@ def build_client(
     config: Config, *, environ: Mapping[str, str], clock: Clock, redactor: Redactor
 ) -> ApiClient:
     """Return the client of a configuration; every secret that it may use is made known."""
-    credentials = _credentials(config.credentials, environ)
-    redactor.watch(credentials.secrets())
     make_known(config, redactor)
-    return ApiClient(config.api, credentials, connections=config.scrape.concurrency, clock=clock)
+    return _client(config, Keys(environ, clock, redactor), clock)
 
 
 def make_known(config: Config, redactor: Redactor) -> None:
     """Tell the redactor of every secret in a configuration."""
     redactor.watch(target.namespace_password for target in config.targets)
+    if config.credentials.ram.uri is not None:
+        redactor.watch([config.credentials.ram.uri])
     if config.api.proxy is not None:
         password = urlsplit(config.api.proxy.reveal()).password
         redactor.watch([config.api.proxy, Secret(password or "")])
@@ -96,12 +98,62 @@ def plan_of(config: Config, sources: Sources, client: Client) -> Plan:
     )
 
 
-def _credentials(settings: CredentialsSettings, environ: Mapping[str, str]) -> Credentials:
-    if settings.provider == "environment":
-        return EnvironmentCredentials(environ)
-    token = settings.security_token_file
-    return FileCredentials(
-        SecretFile(settings.access_key_id_file),
-        SecretFile(settings.access_key_secret_file),
-        SecretFile(token) if token else None,
-    )
+def _client(config: Config, keys: "Keys", clock: Clock) -> ApiClient:
+    connections = config.scrape.concurrency
+    return ApiClient(config.api, keys.for_calls(config), connections=connections, clock=clock)
+
+
+class Keys:
+    """Makes what gives the access key, and keeps it over reloads: a role's key stays good.
+
+    Args:
+        environ: where access keys may be.
+        clock: what time it is.
+        redactor: is told of every secret.
+    """
+
+    def __init__(self, environ: Mapping[str, str], clock: Clock, redactor: Redactor) -> None:
+        self._environ = environ
+        self._clock = clock
+        self._redactor = redactor
+        self._made: tuple[tuple[CredentialsSettings, Secret | None], Credentials] | None = None
+
+    def for_calls(self, config: Config) -> Credentials:
+        """Return what gives the key that a configuration asks for."""
+        asked = (config.credentials, config.api.proxy)
+        if self._made is None or self._made[0] != asked:
+            made = self._credentials(*asked)
+            self._redactor.watch(made.secrets())
+            self._made = (asked, made)
+        return self._made[1]
+
+    def _credentials(self, settings: CredentialsSettings, proxy: Secret | None) -> Credentials:
+        if settings.provider == "environment":
+            return EnvironmentCredentials(self._environ)
+        if settings.provider == "ram":
+            return self._role(settings.ram, proxy)
+        token = settings.security_token_file
+        return FileCredentials(
+            SecretFile(settings.access_key_id_file),
+            SecretFile(settings.access_key_secret_file),
+            SecretFile(token) if token else None,
+        )
+
+    def _role(self, settings: RamSettings, proxy: Secret | None) -> Credentials:
+        values = {
+            "kind": settings.kind,
+            "role_arn": settings.role_arn,
+            "oidc_provider_arn": settings.oidc_provider_arn,
+            "oidc_token_file": settings.oidc_token_file,
+            "sts_endpoint": settings.sts_endpoint,
+            "role_name": settings.role_name,
+            "profile": settings.profile,
+            "profile_file": settings.profile_file,
+            "uri": settings.uri.reveal() if settings.uri else "",
+            "proxy": proxy.reveal() if proxy else "",
+        }
+        credentials = RoleCredentials(
+            lambda: ask_for_key(values, self._environ, settings.key_timeout), self._clock
+        )
+        credentials.prefetch()
+        return credentials

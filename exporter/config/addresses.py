@@ -59,6 +59,36 @@ def proxy() -> Kind:
     return Kind(name=expected, read=read, schema=schema, secret=True, warning=warning)
 
 
+def host() -> Kind:
+    """Host of a service that is asked over HTTPS, perhaps with a port."""
+    expected = "host or host:port"
+
+    def read(value: str) -> str:
+        if "/" in value or "@" in value:
+            raise Unfit(expected)
+        _split(f"https://{value}", expected)
+        return value
+
+    schema = pattern("^[^/?#@\\s]+$")
+    return Kind(name=expected, read=read, schema=schema, secret=True)
+
+
+def credentials_uri() -> Kind:
+    """URL where access keys are given out; that it is known may be all that protects them."""
+    expected = "an https:// URL, or an http:// one of a loopback or link-local address"
+
+    def read(value: str) -> Secret:
+        url = _split(value, expected)
+        if url.scheme not in {"http", "https"} or url.username is not None or url.fragment:
+            raise Unfit(expected)
+        if url.scheme == "http" and not _is_near(url.hostname or ""):
+            raise Unfit(expected, "http:// would show the key to the network")
+        return Secret(value)
+
+    schema = pattern("^[Hh][Tt][Tt][Pp][Ss]?://[^#@\\s]+$")
+    return Kind(name=expected, read=read, schema=schema, secret=True)
+
+
 def time_zone() -> Kind:
     """Offset such as ``+08:00``, or the name of a zone."""
     expected = "an offset such as '+08:00', or a time zone's name such as Asia/Shanghai"
@@ -163,6 +193,11 @@ def _is_host(host: str) -> bool:
 def _is_loopback(host: str) -> bool:
     address = _address(host)
     return host == "localhost" or (address is not None and address.is_loopback)
+
+
+def _is_near(host: str) -> bool:
+    address = _address(host)
+    return _is_loopback(host) or (address is not None and address.is_link_local)
 
 
 def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

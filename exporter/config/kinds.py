@@ -221,13 +221,11 @@ def size(minimum: str, maximum: str) -> Kind:
     )
 
 
-def choice(*values: str, not_yet: str = "") -> Kind:
-    """One of a few words; ``not_yet`` is one that a later version will know."""
+def choice(*values: str) -> Kind:
+    """One of a few words."""
     names = " or ".join(values)
 
     def read(value: str) -> str:
-        if not_yet and value == not_yet:
-            raise Unfit(names, f"{not_yet!r} is not in this version")
         if value not in values:
             raise Unfit(names)
         return value

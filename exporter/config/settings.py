@@ -10,6 +10,7 @@ from datetime import tzinfo
 from typing import Annotated, Final, Literal
 
 from exporter.config import addresses, kinds, units
+from exporter.config.credentials import CredentialsSettings
 from exporter.config.places import Place
 from exporter.config.shapes import Labels, ListOf, Record
 from exporter.errors import Problem
@@ -88,44 +89,6 @@ class ApiSettings:
         if self.connect_timeout > self.request_timeout:
             total = units.format_duration(self.request_timeout)
             yield "connect_timeout", f"expected at most request_timeout, which is {total}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CredentialsSettings:
-    """Where the access key comes from.
-
-    The provider `environment` reads `ALIBABA_CLOUD_ACCESS_KEY_ID`,
-    `ALIBABA_CLOUD_ACCESS_KEY_SECRET` and, for a temporary key, `ALIBABA_CLOUD_SECURITY_TOKEN`.
-    The provider `files` reads one file for each, and reads it again when it changes.
-    """
-
-    provider: Annotated[
-        Literal["environment", "files"],
-        kinds.choice("environment", "files", not_yet="ram"),
-        "Which of the two.",
-    ] = "environment"
-    access_key_id_file: Annotated[
-        str, addresses.secret_path(), "The access key's id; needed with `files`."
-    ] = ""
-    access_key_secret_file: Annotated[
-        str, addresses.secret_path(), "The access key's secret; needed with `files`."
-    ] = ""
-    security_token_file: Annotated[
-        str, addresses.secret_path(), "The token of a temporary key."
-    ] = ""
-
-    def contradictions(self) -> Iterator[tuple[str, str]]:
-        """Yield key and message of each value that does not go with another."""
-        files = {
-            "access_key_id_file": self.access_key_id_file,
-            "access_key_secret_file": self.access_key_secret_file,
-            "security_token_file": self.security_token_file,
-        }
-        for key, path in files.items():
-            if self.provider == "environment" and path:
-                yield key, "goes with provider: files, but the provider is environment"
-            elif self.provider == "files" and not path and key != "security_token_file":
-                yield key, "missing: provider: files needs it"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -228,8 +191,8 @@ class ConfigFile:
 
     scrape: Annotated[ScrapeSettings, Record(ScrapeSettings), ""] = ScrapeSettings()
     api: Annotated[ApiSettings, Record(ApiSettings), ""] = ApiSettings()
-    credentials: Annotated[CredentialsSettings, Record(CredentialsSettings), ""] = (
-        CredentialsSettings()
+    credentials: Annotated[CredentialsSettings, Record(CredentialsSettings), ""] = field(
+        default_factory=CredentialsSettings
     )
     deadline: Annotated[DeadlineSettings, Record(DeadlineSettings), ""] = DeadlineSettings()
     job_labels: Annotated[
@@ -268,7 +231,7 @@ class Config:
 
     scrape: ScrapeSettings = ScrapeSettings()
     api: ApiSettings = ApiSettings()
-    credentials: CredentialsSettings = CredentialsSettings()
+    credentials: CredentialsSettings = field(default_factory=CredentialsSettings)
     deadline: DeadlineSettings = DeadlineSettings()
     job_labels: tuple[str, ...] = ()
     targets: tuple[Target, ...] = ()

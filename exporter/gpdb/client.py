@@ -16,7 +16,14 @@ from urllib3.response import BaseHTTPResponse
 from exporter import __version__
 from exporter.clock import Clock
 from exporter.config import ApiSettings
-from exporter.errors import AnswerTooLarge, ApiError, BadAnswer, ConnectionFailed, QueryError
+from exporter.errors import (
+    AnswerTooLarge,
+    ApiError,
+    AuthRejected,
+    BadAnswer,
+    ConnectionFailed,
+    QueryError,
+)
 from exporter.gpdb import answers, failures
 from exporter.gpdb.credentials import AccessKey, Credentials
 from exporter.gpdb.endpoints import base_url
@@ -26,6 +33,8 @@ from exporter.model import Target
 
 API_VERSION = "2016-05-03"
 USER_AGENT = f"adbpg-job-exporter/{__version__}"
+
+_KEY_ENDED = ("InvalidSecurityToken", "InvalidAccessKeyId")  # what codes begin with
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +119,25 @@ def random_nonce() -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class _Call:
+    """One call of ours, however many requests it takes.
+
+    Attributes:
+        target: where to.
+        action: the operation's name.
+        query: parameters of the URL.
+        form: parameters of the body, the namespace password among them.
+        ends: monotonic seconds; all of it must be over then.
+    """
+
+    target: Target
+    action: str
+    query: Mapping[str, str]
+    form: Mapping[str, str]
+    ends: float
+
+
+@dataclass(frozen=True, slots=True)
 class _Route:
     """Where a target's calls go: resolved once, not for each call."""
 
@@ -157,47 +185,60 @@ class ApiClient:
     ) -> Answer:
         """Call an operation for a target, and return its good answer.
 
-        The namespace password joins the form here. A connection that was closed under us is
-        tried once more, within the same time.
+        The namespace password joins the form here. Within the same time it is tried once more
+        with a fresh connection where one was closed under us, and with a new temporary key where
+        the API says that this one has ended.
 
         Raises:
             QueryError: the leaf that says why there is none; its text holds no secret.
         """
         ends = self._clock.monotonic() + self._api.request_timeout
         secret_form = {**form, "NamespacePassword": target.namespace_password.reveal()}
+        call = _Call(target, action, query, secret_form, ends)
+        key = self._credentials.awaited(self._left(call))
         try:
-            return self._attempt(target, action, query, secret_form, ends)
-        except failures.FOREIGN as error:
-            if not failures.was_dropped(error) or self._clock.monotonic() >= ends:
-                raise failures.translate(error) from None
-        try:
-            return self._attempt(target, action, query, secret_form, ends)
-        except failures.FOREIGN as error:
-            raise failures.translate(error) from None
+            return self._answer(call, key)
+        except AuthRejected as error:
+            fresh = self._key_after(error, key, call)
+            if fresh is None:
+                raise
+        return self._answer(call, fresh)
 
     def close(self) -> None:
         """Close the kept connections."""
         self._adapter.close()
 
-    def _attempt(
-        self,
-        target: Target,
-        action: str,
-        query: Mapping[str, str],
-        form: Mapping[str, str],
-        ends: float,
-    ) -> Answer:
-        route = self._route(target)
+    def _left(self, call: _Call) -> float:
+        return max(call.ends - self._clock.monotonic(), 0.001)
+
+    def _key_after(self, error: AuthRejected, key: AccessKey, call: _Call) -> AccessKey | None:
+        if key.security_token is None or not error.code.startswith(_KEY_ENDED):
+            return None
+        return self._credentials.renewed(key, self._left(call))
+
+    def _answer(self, call: _Call, key: AccessKey) -> Answer:
+        try:
+            return self._attempt(call, key)
+        except failures.FOREIGN as error:
+            if not failures.was_dropped(error) or self._clock.monotonic() >= call.ends:
+                raise failures.translate(error) from None
+        try:
+            return self._attempt(call, key)
+        except failures.FOREIGN as error:
+            raise failures.translate(error) from None
+
+    def _attempt(self, call: _Call, key: AccessKey) -> Answer:
+        route = self._route(call.target)
         signed = sign_request(
             host=route.host,
-            action=action,
-            query=query,
-            form=form,
-            key=self._credentials.current(),
+            action=call.action,
+            query=call.query,
+            form=call.form,
+            key=key,
             date=datetime.fromtimestamp(self._clock.wall(), UTC),
             nonce=self._nonce(),
         )
-        left = max(ends - self._clock.monotonic(), 0.001)
+        left = self._left(call)
         response = route.pool.urlopen(
             "POST",
             f"/?{signed.query}",

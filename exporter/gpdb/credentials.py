@@ -1,11 +1,11 @@
 """Where the access key comes from."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
 
 from exporter.errors import NoCredentials
-from exporter.secret import AnySecret, Secret, SecretFile
+from exporter.secret import Secret, SecretFile, Watched
 
 ID_VARIABLE = "ALIBABA_CLOUD_ACCESS_KEY_ID"
 SECRET_VARIABLE = "ALIBABA_CLOUD_ACCESS_KEY_SECRET"  # noqa: S105  a variable's name
@@ -27,21 +27,35 @@ class AccessKey:
     security_token: Secret | None = None
 
 
-class Credentials(Protocol):
+class Credentials(ABC):
     """Gives the access key to use for the next call."""
 
+    @abstractmethod
     def current(self) -> AccessKey:
-        """Return the key to use now.
+        """Return the key that there is now. Never waits.
 
         Raises:
             NoCredentials: there is no usable one.
         """
 
-    def secrets(self) -> tuple[AnySecret, ...]:
+    @abstractmethod
+    def secrets(self) -> tuple[Watched, ...]:
         """Return what of it must never be shown."""
 
+    def awaited(self, _seconds: float, /) -> AccessKey:
+        """Return the key, waiting at most so long where one is being asked for.
 
-class EnvironmentCredentials:
+        Raises:
+            NoCredentials: there is no usable one.
+        """
+        return self.current()
+
+    def renewed(self, _refused: AccessKey, _seconds: float, /) -> AccessKey | None:
+        """Return another key than the one that the API says has ended; None if there is none."""
+        return None
+
+
+class EnvironmentCredentials(Credentials):
     """The key in the variables that all tools of Alibaba Cloud read. Read once, at start."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
@@ -56,17 +70,17 @@ class EnvironmentCredentials:
             if not self._values[variable].reveal():
                 raise NoCredentials(f"the environment variable {variable} is not set")
         key_id, secret, token = (
-            _usable(value.reveal(), f"the environment variable {variable}")
+            usable(value.reveal(), f"the environment variable {variable}")
             for variable, value in self._values.items()
         )
         return AccessKey(key_id, Secret(secret), Secret(token) if token else None)
 
-    def secrets(self) -> tuple[AnySecret, ...]:
+    def secrets(self) -> tuple[Watched, ...]:
         """See ``Credentials``."""
         return (self._values[SECRET_VARIABLE], self._values[TOKEN_VARIABLE])
 
 
-class FileCredentials:
+class FileCredentials(Credentials):
     """The key in one file a value, read again when a file changes (a rotated secret)."""
 
     def __init__(self, key_id: SecretFile, secret: SecretFile, token: SecretFile | None) -> None:
@@ -82,7 +96,7 @@ class FileCredentials:
             security_token=Secret(_in_file(self._token)) if self._token else None,
         )
 
-    def secrets(self) -> tuple[AnySecret, ...]:
+    def secrets(self) -> tuple[Watched, ...]:
         """See ``Credentials``."""
         return (self._secret, self._token) if self._token else (self._secret,)
 
@@ -92,10 +106,10 @@ def _in_file(file: SecretFile) -> str:
     value = file.reveal().strip()
     if not value:
         raise NoCredentials(f"{place}: it holds nothing but white space")
-    return _usable(value, place)
+    return usable(value, place)
 
 
-def _usable(value: str, place: str) -> str:
+def usable(value: str, place: str) -> str:
     """Return a value that a header can carry: http.client's refusal would quote it."""
     if not (value.isascii() and value.isprintable()):
         raise NoCredentials(f"{place}: expected one line of ASCII characters")

@@ -15,10 +15,10 @@ from exporter.clock import Clock
 from exporter.config import ApiSettings
 from exporter.errors import BadAnswer
 from exporter.gpdb.client import USER_AGENT, ApiClient
-from exporter.gpdb.credentials import AccessKey
+from exporter.gpdb.credentials import AccessKey, Credentials
 from exporter.gpdb.kinds import KINDS
 from exporter.model import UPSERT_COLLECTION_DATA, JobRef, Target
-from exporter.secret import AnySecret, Secret
+from exporter.secret import Secret, Watched
 from tests.sdk_wire import ANSWER, Wire, sdk_request
 
 NONCE = "3156853299f313e23d1673dc12e1703d"
@@ -43,7 +43,7 @@ TARGET = Target("main", "cn-hangzhou", Secret("testpassword"))
 REF = JobRef("main", "cn-hangzhou", "231460f8-75dc", "document", db_instance_id="gp-x")
 
 
-class Fixed:
+class Fixed(Credentials):
     """Credentials that never change."""
 
     def __init__(self, token: str | None) -> None:
@@ -54,7 +54,7 @@ class Fixed:
         token = Secret(self._token) if self._token else None
         return AccessKey("LTAI5tEXAMPLEKEYID00", Secret("ExampleSecretKeyForTestsOnly00"), token)
 
-    def secrets(self) -> tuple[AnySecret, ...]:
+    def secrets(self) -> tuple[Watched, ...]:
         """See ``Credentials``."""
         return ()
 

@@ -29,6 +29,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "gpdb/failures": {"errors"},
     "gpdb/kinds": {"errors", "model"},
     "gpdb/credentials": {"errors", "secret"},
+    "gpdb/roles": {"clock", "errors", "gpdb", "secret"},
+    "gpdb/role_key": {"gpdb"},
     "gpdb/transport": {"sockets"},
     "gpdb/client": {"", "clock", "config", "errors", "gpdb", "model"},
     "sources": {"config", "errors", "model"},
@@ -77,6 +79,7 @@ ONLY_THERE = {
     "prometheus_client": {"instruments", "collector"},
     "yaml": {"config", "simulator"},
     "bcrypt": {"web"},
+    "alibabacloud_credentials": {"gpdb/role_key"},
 }
 FILES = sorted(PACKAGE.rglob("*.py"))
 
