@@ -23,7 +23,7 @@ from exporter.gpdb import failures
 Settings = Mapping[str, str]
 
 SESSION_NAME: Final = "adbpg-job-exporter"  # what the audit log shows as the role's user
-_MOST_MEMORY: Final = 512 << 20  # bytes; the package takes 50 MiB, the rest is for the answer
+_MOST_MEMORY: Final = 256 << 20  # bytes; the package takes 50 MiB, the rest is for the answer
 _LONGEST: Final = 16_384  # characters of one part of a key
 
 _SOURCES: Final = {
@@ -160,7 +160,7 @@ def _facts(text: str) -> Iterator[str]:
         yield f"{found[1]} is not set, nor its key in the configuration"
     if found := _STATUS.search(text):
         yield f"HTTP {found[1]}"
-    if found := _CODE.search(text):
+    if (found := _CODE.search(text)) and found[1] != "Success":
         yield found[1]
     yield from (words for known, words in _IN_WORDS.items() if known in text)
 

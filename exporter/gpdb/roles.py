@@ -108,6 +108,7 @@ class RoleCredentials(Credentials):
         self._changed = threading.Condition()
         self._secrets = RecentSecrets()
         self._key: AccessKey | None = None
+        self._refused: AccessKey | None = None  # by the API
         self._ends = -math.inf  # monotonic seconds, as are the others
         self._due = -math.inf
         self._renewed = -math.inf
@@ -130,7 +131,7 @@ class RoleCredentials(Credentials):
         """See ``Credentials``."""
         with self._changed:
             self._ask_if_due()
-            self._changed.wait_for(lambda: self._is_good or not self._is_asking, seconds)
+            self._changed.wait_for(lambda: self._is_hopeful or not self._is_asking, seconds)
             return self._usable()
 
     def renewed(self, refused: AccessKey, seconds: float, /) -> AccessKey | None:
@@ -140,7 +141,7 @@ class RoleCredentials(Credentials):
                 now = self._clock.monotonic()
                 if now < self._renewed + _RENEWAL_PAUSE:
                     return None
-                self._renewed = now
+                self._renewed, self._refused = now, refused
                 self._begin()
             self._changed.wait_for(lambda: self._key != refused or not self._is_asking, seconds)
             return self._key if self._is_good and self._key != refused else None
@@ -152,6 +153,10 @@ class RoleCredentials(Credentials):
     @property
     def _is_good(self) -> bool:
         return self._key is not None and self._clock.monotonic() < self._ends
+
+    @property
+    def _is_hopeful(self) -> bool:
+        return self._is_good and self._key != self._refused
 
     def _usable(self) -> AccessKey:
         if self._key is None or not self._is_good:
@@ -194,7 +199,8 @@ class RoleCredentials(Credentials):
             self._fail("the role's key that came has already ended: check this machine's clock")
             return
         if self._key is None or self._why:
-            logger.info("role key received", extra={"seconds_left": left})
+            told = None if found.ends is None else round(left)
+            logger.info("role key received", extra={"seconds_left": told})
         life = _UNKNOWN if found.ends is None else max(left * _OF_ITS_LIFE, _SOONEST)
         self._key, self._ends, self._due = key, now + left, now + min(life, left, _LATEST)
         self._failures, self._why = 0, ""
