@@ -40,7 +40,7 @@ _NETWORK: Final = {
 }
 _VARIABLE = re.compile(r"environment variable (ALIBABA_CLOUD_[A-Z_]+) cannot be empty")
 _STATUS = re.compile(r"(?:http_?code)[:=] ?([0-9]{3})\b", re.IGNORECASE)
-_CODE = re.compile(r'"Code" ?: ?"([A-Za-z]{1,40}(?:\.[A-Za-z]{1,40}){0,3})"')
+_CODE = re.compile(r'"Code" ?: ?"((?:[A-Z][A-Za-z]{1,40}\.?){1,4})"')
 _IN_WORDS: Final = {
     "No cached value was found": "the key that came has already ended: check this machine's clock",
     "ConnectionPool(": "no connection, or no answer in time",

@@ -8,7 +8,7 @@ from urllib.parse import quote, quote_plus
 import pytest
 
 from exporter.redaction import Redactor
-from exporter.secret import Secret, SecretFile
+from exporter.secret import RecentSecrets, Secret, SecretFile
 
 VALUE = 'p&a=s+s%w "o/r?d\\ü'
 FORMS = {
@@ -81,3 +81,15 @@ def test_after_a_reload_the_new_object_of_a_file_counts(tmp_path: Path) -> None:
     again.reveal()
 
     assert redactor("first-password") == "<secret>"
+
+
+def test_tokens_that_come_and_go() -> None:
+    """Of tokens that are renewed for years the last ones are masked, and nothing piles up."""
+    recent, redactor = RecentSecrets(), Redactor()
+    redactor.watch([recent, Secret("a-password")])
+    for number in range(5000):
+        recent.add(Secret(f"token-{number:04}"))
+        redactor("a line")
+
+    assert redactor("token-4999 token-4990 a-password") == "<secret> <secret> <secret>"
+    assert len(redactor._forms) < 500
