@@ -56,7 +56,7 @@ def main() -> None:
     """Answer with ``id``, ``secret``, ``token`` and ``ends``, or with ``error``."""
     settings: dict[str, str] = json.load(sys.stdin)
     # Where the exporter itself is killed, nobody else is left to end this.
-    signal.setitimer(signal.ITIMER_REAL, float(settings["timeout"]) + 1.0)
+    signal.setitimer(signal.ITIMER_REAL, float(settings["lifetime"]))
     _, most = resource.getrlimit(resource.RLIMIT_DATA)
     if most == resource.RLIM_INFINITY or most > _MOST_MEMORY:
         resource.setrlimit(resource.RLIMIT_DATA, (_MOST_MEMORY, most))

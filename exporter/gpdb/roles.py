@@ -24,6 +24,7 @@ _LATEST = 3600.0  # seconds after which it is renewed, however long it would be 
 _UNKNOWN = 600.0  # seconds after which one is renewed that does not say when it ends
 _FIRST_PAUSE = 5.0  # seconds after a failure; doubles with each further one
 _LONGEST_PAUSE = 60.0  # seconds
+_LAST_RESORT = 30.0  # seconds over its time after which the process that asks ends by itself
 _RENEWAL_PAUSE = 60.0  # seconds between two keys that are asked for because the API refused one
 
 
@@ -51,7 +52,8 @@ def ask_for_key(settings: Mapping[str, str], environ: Mapping[str, str], timeout
     Raises:
         NoCredentials: there is none; the text holds no secret.
     """
-    request = json.dumps({**settings, "timeout": str(timeout)})
+    times = {"timeout": str(timeout), "lifetime": str(timeout + _LAST_RESORT)}
+    request = json.dumps({**settings, **times})
     # The same modules as in this process, whatever lies in the working directory.
     environ = {**environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     command = [sys.executable, "-P", "-m", "exporter.gpdb.role_key"]

@@ -25,6 +25,7 @@ BEYOND_A_SCHEMA = (
     *("ca-file", "secret-file", "password-at", "password-colon", "password-dollar"),
     *("password-empty", "password-file", "password-hash", "password-no-space", "password-tag"),
     *("password-unset", "contradictions", "missing-credentials", "provider-environment"),
+    *("ram-kind-mismatch", "ram-other", "ram-timeout", "ram-token", "ram-uri-http", "ram-with"),
     *("provider-files", "labels-capital", "labels-undeclared", "long-password", "duration-bounds"),
     *("endpoint-line", "endpoint-port", "endpoint-private", "endpoint-public", "entries-hex"),
     *("entries-underscore", "region", "size-large", "size-small", "time-zones", "zone"),
