@@ -83,7 +83,8 @@ ADVICE: Mapping[str, Advice] = MappingProxyType(
         ),
         "credentials": Advice(
             "There is no usable access key or namespace password on this side.",
-            "Check the environment, or that the files of secrets can be read.",
+            "The log says why. Check the environment, the files of secrets, "
+            "or what gives out the role's key.",
         ),
         "internal": Advice(
             "The exporter itself has a fault.",

@@ -23,6 +23,7 @@ from tests.processes import (
     command,
     eventually,
     exporter,
+    post,
     simulator,
 )
 from tests.role_services import (
@@ -237,6 +238,23 @@ def test_credentials_uri(tmp_path: Path, given: str) -> None:
     assert page.up("job") == 1
     assert api.seen == [1]
     assert [asked.target for asked in service.requests] == ["/keys?who=exporter"]
+
+
+def test_reload(tmp_path: Path) -> None:
+    """A reload keeps the key, unless it changes where keys come from."""
+    api, issuer = Api(), Issuer()
+    with Upstream(api) as upstream, Upstream(credentials_uri(issuer)) as service:
+        text = watching(upstream.url, kind="credentials_uri", uri=service.url)
+        with exporter(text, tmp_path, "--web.enable-lifecycle", environ={}) as process:
+            patient(process)
+            for new in (text.replace('"connect_timeout": "1s"', '"connect_timeout": "2s"'),
+                        text.replace(service.url, f"{service.url}/other")):  # fmt: skip
+                (tmp_path / "config.yaml").write_text(new)
+                assert post(f"{process.url}/-/reload")[0] == 200
+                patient(process)
+
+    assert api.seen == [1, 1, 2]
+    assert [asked.target for asked in service.requests] == ["/", "/other"]
 
 
 @pytest.mark.parametrize("provider", ["environment", "ram"])

@@ -70,7 +70,10 @@ def test_no_role_key_is_taken(tmp_path: Path) -> None:
 
 
 def test_the_key_service_hangs(tmp_path: Path) -> None:
-    """Fault 16: while the service hangs scrapes keep their budget, over a single connection."""
+    """Fault 16: while the service hangs scrapes keep their budget, over a single connection.
+
+    A stop does not wait for it.
+    """
     api = Api()
     with Upstream(api) as upstream, Upstream([hang()]) as service:
         text = watching(upstream.url, service.url, key_timeout="1m", call="1s")
@@ -78,8 +81,10 @@ def test_the_key_service_hangs(tmp_path: Path) -> None:
             process.wait_for_log("listening")
             pages = [checked(process, BUDGET) for _ in range(5)]
             log = list(process.log)
+            code = process.stop()
 
         assert len(service.wires) == 1
+    assert code == 0
     assert pages[-1].up("job-0") == 0
     assert {reason for _, reason in pages[-1].errors()} == {"credentials"}
     assert api.seen == []
