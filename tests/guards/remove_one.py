@@ -86,6 +86,7 @@ def _options() -> argparse.Namespace:
 
 def _copy(tree: Path) -> Path:
     tree.mkdir()
+    (tree / ".tools").symlink_to(ROOT / ".tools")
     for name in _COPIED:
         if (ROOT / name).is_dir():
             shutil.copytree(ROOT / name, tree / name, ignore=_NOT_COPIED)

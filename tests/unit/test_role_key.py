@@ -1,10 +1,6 @@
 """The process that asks for a role's key: what it sets before, and what it says of failures."""
 
-import json
-import signal
 import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,7 +9,6 @@ from alibabacloud_credentials.exceptions import CredentialException
 from Tea.exceptions import RetryError
 
 from exporter.gpdb.role_key import explain, prepare
-from tests.upstream import Upstream, hang
 
 SECRET = "eyJhbGciOi.planted"
 SENSELESS = "the answer is not one that holds a key"
@@ -166,24 +161,6 @@ def test_no_proxy(
     prepare(environ, settings)
 
     assert "HTTPS_PROXY" not in environ
-
-
-def test_it_ends_by_itself() -> None:
-    """Where nobody is left to end it, it ends when its lifetime is over."""
-    with Upstream([hang()]) as service:
-        settings = {"kind": "credentials_uri", "uri": service.url}
-        done = subprocess.run(
-            [sys.executable, "-m", "exporter.gpdb.role_key"],
-            input=json.dumps({**settings, "timeout": "60", "lifetime": "0.5"}),
-            cwd=Path(__file__).parents[2],
-            capture_output=True,
-            text=True,
-            timeout=30,
-            check=False,
-        )
-
-    assert done.returncode == -signal.SIGALRM
-    assert done.stdout == ""
 
 
 def test_the_package_is_where_it_is_looked_for() -> None:

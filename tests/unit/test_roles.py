@@ -12,7 +12,7 @@ from exporter.redaction import Redactor
 from exporter.secret import Secret
 from tests.fakes import HandSetClock, in_background, poll
 
-PATIENT = 30.0
+PATIENT = 10.0
 
 
 def key(number: int) -> AccessKey:
