@@ -1,5 +1,6 @@
 """Makes every object of the running exporter, in reading order. Nobody else does."""
 
+import logging
 from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
 
@@ -62,7 +63,9 @@ def build(
 def build_client(
     config: Config, *, environ: Mapping[str, str], clock: Clock, redactor: Redactor
 ) -> ApiClient:
-    """Return the client of a configuration; every secret that it may use is made known."""
+    """Return the client of a command that ends; every secret that it may use is made known."""
+    # Such a command prints why there is no key: the log need not say so too.
+    logging.getLogger("exporter.gpdb.roles").setLevel(logging.ERROR)
     make_known(config, redactor)
     return _client(config, Keys(environ, clock, redactor), clock)
 

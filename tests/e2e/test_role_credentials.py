@@ -1,5 +1,6 @@
 """Each way to a role's key, from the service that gives it out to the API that takes it."""
 
+import re
 import site
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from tests.processes import (
     eventually,
     exporter,
     post,
+    run,
     simulator,
 )
 from tests.role_services import (
@@ -33,10 +35,12 @@ from tests.role_services import (
     SECRETS,
     Api,
     Issuer,
+    Switch,
     credentials_uri,
     metadata,
     role_key,
     sts,
+    sts_refusal,
 )
 from tests.upstream import Behaviour, Request, Script, Upstream, message, send
 
@@ -255,6 +259,24 @@ def test_reload(tmp_path: Path) -> None:
 
     assert api.seen == [1, 1, 2]
     assert [asked.target for asked in service.requests] == ["/", "/other"]
+
+
+def test_live_check(tmp_path: Path) -> None:
+    """A live check waits for the key, and says at the place of the section why there is none."""
+    switch = Switch(credentials_uri(Issuer()))
+    with Upstream(Api()) as upstream, Upstream(switch) as service:
+        text = watching(upstream.url, kind="credentials_uri", uri=service.url)
+        (tmp_path / "config.yaml").write_text(text)
+        good = run("check-config", "--live", environ={}, cwd=tmp_path)
+        switch.script = lambda _: sts_refusal("CAISRoleTokenNumber")
+        bad = run("check-config", "--live", environ={}, cwd=tmp_path)
+
+    assert good.returncode == 0, good.stderr
+    assert bad.returncode == 1
+    (line,) = [line for line in bad.stderr.splitlines() if "gave no key" in line]
+    assert re.match(r"config.yaml:\d+:\d+: credentials: ", line)
+    assert "HTTP 400, AuthenticationFail.NoPermission: check credentials.ram" in line
+    assert_absent(SECRETS, bad.stdout + bad.stderr, "what is printed")
 
 
 @pytest.mark.parametrize("provider", ["environment", "ram"])

@@ -212,7 +212,7 @@ def test_after_a_success_pauses_begin_anew(
 
 def test_log(service: Service, time: HandSetClock, caplog: pytest.LogCaptureFixture) -> None:
     """The log tells of a failure once, not of each, and of the key that ends it."""
-    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.INFO, logger="exporter.gpdb.roles")
     service.failure = NoCredentials("no")
     role = RoleCredentials(service, time.clock())
     for _ in range(5):
