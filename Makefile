@@ -46,7 +46,7 @@ tools: ## install Prometheus into .tools/ and Chromium into the system, where th
 	@sh .ci/tools.sh
 
 clean: ## remove what the other targets made here
-	rm -rf .venv .tools dist build tests/grafana/node_modules
+	rm -rf .venv .tools dist build tests/grafana/node_modules grafana/viewer/node_modules
 
 .venv/bin/python:
 	@echo "== a virtual environment in .venv"

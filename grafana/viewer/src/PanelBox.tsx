@@ -1,0 +1,88 @@
+// One panel: its queries, its transformations, its frame, and what is drawn in it.
+
+import { type DataFrame, LoadingState } from '@grafana/data';
+import { PanelChrome, useTheme2 } from '@grafana/ui';
+import { useEffect, useMemo, useState } from 'react';
+import type { Panel } from './dashboard';
+import { fieldOptions, transformed, withFieldOptions } from './fields';
+import { KINDS } from './panels/kinds';
+import { runQueries, type Source } from './prometheus';
+import { working } from './state';
+import type { Variables } from './variables';
+
+const SHOWS_WITHOUT_DATA = new Set(['stat']);
+
+interface Props {
+  panel: Panel;
+  width: number;
+  height: number;
+  source: Source;
+  variables: Variables;
+  timeZone: string;
+}
+
+export function PanelBox({ panel, width, height, source, variables, timeZone }: Props) {
+  const theme = useTheme2();
+  const [frames, setFrames] = useState<DataFrame[]>();
+  const [problem, setProblem] = useState('');
+  const fieldConfig = useMemo(() => fieldOptions(panel), [panel]);
+  const replace = variables.replacer();
+
+  useEffect(() => {
+    const load = runQueries(source, panel, width, variables)
+      .then((raw) => transformed(panel, raw, replace))
+      .then((data) => setFrames(withFieldOptions(fieldConfig, data, theme, timeZone, replace)))
+      .catch((error: unknown) => setProblem(String(error)));
+    working(`panel ${panel.id}, ${panel.title}`, load);
+  }, [panel, source, variables, theme]);
+
+  const Kind = KINDS[panel.type];
+  const empty = !frames?.some(({ length }) => length) && !SHOWS_WITHOUT_DATA.has(panel.type);
+
+  function content(innerWidth: number, innerHeight: number) {
+    if (problem || !Kind) {
+      return <Message text={problem || `no panels of type ${panel.type} here`} />;
+    }
+    if (!frames) {
+      return null;
+    }
+    if (empty) {
+      return <Message text={fieldConfig.defaults.noValue ?? 'No data'} />;
+    }
+    return (
+      <Kind
+        width={innerWidth}
+        height={innerHeight}
+        frames={frames}
+        fieldConfig={fieldConfig}
+        options={panel.options ?? {}}
+        timeRange={source.range}
+        timeZone={timeZone}
+        replace={replace}
+      />
+    );
+  }
+
+  return (
+    <PanelChrome
+      title={replace(panel.title ?? '')}
+      description={panel.description}
+      displayMode={panel.transparent ? 'transparent' : 'default'}
+      loadingState={frames || problem ? LoadingState.Done : LoadingState.Loading}
+      width={width}
+      height={height}
+      hoverHeader={!panel.title}
+    >
+      {content}
+    </PanelChrome>
+  );
+}
+
+/** What Grafana writes into a panel that has nothing to draw. */
+function Message({ text }: { text: string }) {
+  return (
+    <div style={{ height: '100%', display: 'grid', placeItems: 'center', textAlign: 'center' }}>
+      {text}
+    </div>
+  );
+}
