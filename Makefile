@@ -5,7 +5,7 @@ BIN := .venv/bin
 SHELL := /bin/sh
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint unit docs dashboards format bench guards tools clean
+.PHONY: help demo test lint unit docs dashboards format bench guards pictures tools clean
 
 help: ## say what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | column -t -s '|'
@@ -42,6 +42,11 @@ bench: .venv/dev.stamp ## measure the speed beside its references; benchmarks/RE
 guards: .venv/dev.stamp ## take out each guard in a copy of the tree, and see that a test notices
 	@$(BIN)/python tests/guards/remove_one.py
 
+pictures: .venv/dev.stamp grafana/viewer/node_modules/.package-lock.json ## draw the dashboards with Grafana's panels, into docs/pictures/
+	@sh .ci/tools.sh pngquant
+	@cd grafana/viewer && npm run --silent check
+	@PATH="$(CURDIR)/.tools/bin:$$PATH" $(BIN)/python -m grafana.viewer.draw
+
 tools: ## install Prometheus into .tools/ and Chromium into the system, where they are missing
 	@sh .ci/tools.sh
 
@@ -61,3 +66,9 @@ clean: ## remove what the other targets made here
 	@echo "== what the tests need, from the Python package index"
 	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@ .venv/runtime.stamp
+
+grafana/viewer/node_modules/.package-lock.json: grafana/viewer/package-lock.json
+	@echo "== Grafana's panels, from the npm registry"
+	@command -v npm >/dev/null || sh .ci/tools.sh
+	@cd grafana/viewer && npm ci --ignore-scripts --loglevel=error
+	@touch $@

@@ -73,6 +73,9 @@ command -v npm >/dev/null || wanted="$wanted nodejs npm"
 command -v buildah >/dev/null || wanted="$wanted buildah crun"
 command -v debootstrap >/dev/null || wanted="$wanted debootstrap"
 command -v systemd-analyze >/dev/null || wanted="$wanted systemd"
+for program; do # given as arguments: what only some targets need
+    command -v "$program" >/dev/null || wanted="$wanted $program"
+done
 if [ -n "$wanted" ]; then
     update_once
     say "from Debian, into the system:$wanted"

@@ -4,12 +4,12 @@ Run by ``make pictures``. A real Prometheus gets the history that the tests use,
 folder asks it, and Chromium looks at the page.
 """
 
+import logging
 import os
-import re
+import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -24,38 +24,40 @@ HERE = Path(__file__).parent
 PICTURES = HERE.parent.parent / "docs" / "pictures"
 HOURS = 6
 WIDTH = 1600
-QUEUED_JOB = "0b7e6b52-6c1f-4a7e-9a43-5d0f7c2e1a01"
+JOB_ID = "0b7e6b52-6c1f-4a7e-9a43-5d0f7c2e1a01"  # runs through all of the history
 
-# The file's name, the page's path, the theme.
+# The picture's name, the page's path, the theme.
 DRAWN: tuple[tuple[str, str, Literal["light", "dark"]], ...] = (
-    ("overview", "/d/adbpg-overview", "dark"),
-    ("overview-light", "/d/adbpg-overview", "light"),
-    ("job", f"/d/adbpg-job?var-job_id={QUEUED_JOB}", "dark"),
-    ("exporter", "/d/adbpg-exporter", "dark"),
+    ("overview", "/d/adbpg-overview?", "dark"),
+    ("overview-light", "/d/adbpg-overview?", "light"),
+    ("job", f"/d/adbpg-job?var-job_id={JOB_ID}&", "dark"),
+    ("exporter", "/d/adbpg-exporter?", "dark"),
 )
 
 
 def main() -> int:
     """Draw all pictures; the exit code is 1 when a page had something to complain about."""
+    logging.getLogger().addHandler(logging.NullHandler())  # the demo's jobs fail on purpose
     PICTURES.mkdir(exist_ok=True)
-    with (
-        tempfile.TemporaryDirectory(prefix="dashboards-") as name,
-        history(Path(name)) as prometheus,
-        page(prometheus) as url,
-        chromium(Path(name) / "profile") as browser,
-    ):
-        for file, path, theme in DRAWN:
-            print(f"== {file}", flush=True)
-            draw(browser, url + path, theme, PICTURES / f"{file}.png")
+    with tempfile.TemporaryDirectory(prefix="dashboards-") as name:
+        folder = Path(name)
+        print(f"== {HOURS} hours of the demo, for Prometheus", flush=True)
+        write_blocks(folder)
+        with (
+            prometheus(folder) as source,
+            page(source) as url,
+            chromium(folder / "profile") as browser,
+        ):
+            for file, path, theme in DRAWN:
+                print(f"== docs/pictures/{file}.png", flush=True)
+                draw(browser, f"{url}{path}theme={theme}", theme, PICTURES / f"{file}.png")
     for complaint in browser.complaints:
         print(complaint, file=sys.stderr)
     return 1 if browser.complaints else 0
 
 
-@contextmanager
-def history(folder: Path) -> Iterator[str]:
-    """Start a Prometheus that has scraped the demo for hours, until now; gives its address."""
-    print(f"== {HOURS} hours of the demo, for Prometheus", flush=True)
+def write_blocks(folder: Path) -> None:
+    """Make the storage of a Prometheus that has scraped the demo for hours, until now."""
     (folder / "demo").mkdir()
     demo = Demo(folder / "demo", time.time() - HOURS * 3600)
     told = folder / "history.txt"
@@ -66,88 +68,84 @@ def history(folder: Path) -> Iterator[str]:
         output.write("# EOF\n")
     command = ["promtool", "tsdb", "create-blocks-from", "openmetrics", told, folder / "data"]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    (folder / "prometheus.yml").write_text("scrape_configs: []\n")
-    flags = (
-        f"--config.file={folder}/prometheus.yml",
+
+
+@contextmanager
+def prometheus(folder: Path) -> Iterator[str]:
+    """Start a Prometheus on that storage; gives its address."""
+    configuration = folder / "prometheus.yml"
+    configuration.write_text("scrape_configs: []\n", "utf-8")
+    address = free_address()
+    command = (
+        "prometheus",
+        f"--config.file={configuration}",
         f"--storage.tsdb.path={folder}/data",
-        "--web.listen-address=127.0.0.1:0",
+        f"--web.listen-address={address}",
+        "--log.level=error",
     )
-    with started("prometheus", *flags, says=r"Listening on.*address=(\S+)") as address:
-        eventually(lambda: get(f"http://{address}/-/ready")[0] == 200, "Prometheus is ready")
+    with started(command, f"http://{address}/-/ready", {}):
         yield f"http://{address}"
 
 
 @contextmanager
-def page(prometheus: str) -> Iterator[str]:
-    """Serve the page of this folder; gives its address."""
-    environ = {"VITE_PROMETHEUS_URL": prometheus, "VITE_SCRAPE_INTERVAL": f"{STEP}s"}
-    vite = str(HERE / "node_modules/.bin/vite")
-    flags = ("--port=0", "--clearScreen=false")
-    with started(vite, *flags, says=r"http://([\d.]+:\d+)/", environ=environ) as address:
+def page(source: str) -> Iterator[str]:
+    """Serve the page of this folder; gives its address.
+
+    Args:
+        source: the address of Prometheus.
+    """
+    address = free_address()
+    host, port = address.split(":")
+    vite = str(HERE / "node_modules" / ".bin" / "vite")
+    command = (vite, f"--host={host}", f"--port={port}", "--strictPort", "--logLevel=error")
+    environ = {"VITE_PROMETHEUS_URL": source, "VITE_SCRAPE_INTERVAL": f"{STEP}s"}
+    with started(command, f"http://{address}/", environ):
         yield f"http://{address}"
 
 
 def draw(browser: Browser, url: str, theme: Literal["light", "dark"], file: Path) -> None:
     """Open a page, wait until it is drawn, and keep all of it as a picture."""
     browser.look_like(WIDTH, theme)
-    browser.open(f"{url}{'&' if '?' in url else '?'}theme={theme}")
+    browser.open(url)
     drawn = "document.body.dataset.state === 'drawn'"
     eventually(lambda: browser.evaluate(drawn) is True, "the dashboard is drawn")
-    # Chromium does not paint the rows of a table that lies below the window.
-    height = browser.evaluate("document.documentElement.scrollHeight")
-    browser.send(
-        "Emulation.setDeviceMetricsOverride",
-        width=WIDTH,
-        height=height,
-        deviceScaleFactor=1,
-        mobile=False,
-    )
-    time.sleep(1)  # icons, and tables that look at their size, say nothing when they are ready
+    # As high as the page: the rows of a table below the window are not painted.
+    size = {"width": WIDTH, "height": browser.evaluate("document.documentElement.scrollHeight")}
+    browser.send("Emulation.setDeviceMetricsOverride", deviceScaleFactor=1, mobile=False, **size)
+    time.sleep(1)  # icons, and tables that learn their size, do not say when they are ready
     browser.screenshot(file)
     subprocess.run(["pngquant", "--force", "--ext=.png", "--strip", file], check=True)
 
 
+def free_address() -> str:
+    """Return an address on loopback where nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return f"127.0.0.1:{server.getsockname()[1]}"
+
+
 @contextmanager
-def started(
-    program: str, *flags: str, says: str, environ: Mapping[str, str] | None = None
-) -> Iterator[str]:
-    """Start a server; gives the address that it says it listens on.
+def started(command: tuple[str, ...], url: str, environ: Mapping[str, str]) -> Iterator[None]:
+    """Run a server until it is no longer needed.
 
     Args:
-        program: to run in this folder.
-        flags: for it.
-        says: the pattern of that line, with one group.
+        command: with its arguments.
+        url: answers 200 when the server is ready.
         environ: beside our own.
     """
-    process = subprocess.Popen(
-        [program, *flags],
-        cwd=HERE,
-        env={**os.environ, **(environ or {})},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    log: list[str] = []
-    found: list[str] = []
-    known = threading.Event()
+    process = subprocess.Popen(command, cwd=HERE, env={**os.environ, **environ})
 
-    def follow() -> None:
-        for line in process.stdout or ():
-            log.append(line)
-            if not found and (match := re.search(says, re.sub(r"\x1b\[[\d;]*m", "", line))):
-                found.append(match[1])
-                known.set()
+    def ready() -> bool:
+        try:
+            return get(url)[0] == 200
+        except OSError:
+            return False
 
-    follower = threading.Thread(target=follow, daemon=True)
-    follower.start()
     try:
-        if not known.wait(PATIENCE):
-            raise SystemExit(f"{program} did not start:\n{''.join(log)}")
-        yield found[0]
+        eventually(ready, f"{command[0]} answers at {url}")
+        yield
     finally:
         process.terminate()
         process.wait(PATIENCE)
-        follower.join(PATIENCE)
 
 
 if __name__ == "__main__":

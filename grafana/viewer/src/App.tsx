@@ -80,12 +80,13 @@ function Bar({ dashboard, source, variables, timeZone }: BarProps) {
             </div>
           </div>
         ))}
-        <span style={{ flex: 1 }} />
-        {dashboard.links?.map(({ title, url }) => (
-          <LinkButton key={title} href={url} variant="secondary" fill="outline" icon="apps">
-            {title}
-          </LinkButton>
-        ))}
+        <div style={{ marginLeft: 'auto', display: 'flex', gap: GAP }}>
+          {dashboard.links?.map(({ title, url }) => (
+            <LinkButton key={title} href={url} variant="secondary" fill="outline" icon="apps">
+              {title}
+            </LinkButton>
+          ))}
+        </div>
       </div>
     </>
   );
