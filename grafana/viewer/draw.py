@@ -66,7 +66,7 @@ def write_blocks(folder: Path) -> None:
             labels = {"instance": "exporter-0:10077", "job": JOB}
             output.writelines(line + "\n" for line in samples(text, at, labels))
         output.write("# EOF\n")
-    command = ["promtool", "tsdb", "create-blocks-from", "openmetrics", told, folder / "data"]
+    command = ("promtool", "tsdb", "create-blocks-from", "openmetrics", told, folder / "data")
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
 

@@ -124,13 +124,15 @@ function matching({ regex }: Variable, values: string[]): string[] {
   if (!pattern) {
     return values;
   }
-  const found = values.map((value) => new RegExp(pattern, flags?.replace('g', '')).exec(value));
-  return [...new Set(found.flatMap((match) => (match ? [match.groups?.value ?? match[1] ?? match[0]] : [])))];
+  const expression = new RegExp(pattern, flags?.replace('g', ''));
+  const found = values.map((value) => expression.exec(value)).filter((match) => match !== null);
+  return [...new Set(found.map((match) => match.groups?.value ?? match[1] ?? match[0]))];
 }
 
 function choose(variable: Variable, options: string[], wanted: string[]): string[] {
   const current = [variable.current?.value ?? []].flat().filter((value) => value !== '');
-  const kept = wanted.length ? wanted : current.filter((one) => one === ALL || options.includes(one));
+  const possible = current.filter((one) => one === ALL || options.includes(one));
+  const kept = wanted.length ? wanted : possible;
   if (kept.length) {
     return kept;
   }
@@ -161,7 +163,7 @@ function alternatives(values: string[], escape = escapeQueryRegex): string {
 
 /** For a string in quotes in a query. */
 function escapeString(value: string): string {
-  return value.replace(/\\/g, '\\\\').replace(/'/g, "\\'").replace(/"/g, '\\"');
+  return value.replace(/["\\]/g, '\\$&');
 }
 
 function escapeRegex(value: string): string {

@@ -126,9 +126,16 @@ function plot(rows: Row[], style: Style, theme: GrafanaTheme2, range: TimeRange,
     grid: { show: false },
     ticks: { show: false },
   });
-  config.addSeries({ scaleKey: 'y', theme, pathBuilder: () => null, pointsBuilder: () => undefined });
+  config.addSeries({
+    scaleKey: 'y',
+    theme,
+    pathBuilder: () => null,
+    pointsBuilder: () => undefined,
+  });
   config.addHook('draw', (u) => {
-    rows.forEach((row, index) => row.runs.forEach((run) => drawBox(u, rows.length - index, run, style, theme)));
+    rows.forEach(({ runs }, index) =>
+      runs.forEach((run) => drawBox(u, rows.length - index, run, style, theme))
+    );
   });
   config.setCursor({ show: false });
   return config;
@@ -139,7 +146,8 @@ function drawBox(u: uPlot, top: number, run: Run, style: Style, theme: GrafanaTh
   const { ctx } = u;
   const margin = (1 - style.rowHeight) / 2;
   const [left, right] = [u.valToPos(run.from, 'x', true), u.valToPos(run.to, 'x', true)];
-  const [upper, lower] = [u.valToPos(top - margin, 'y', true), u.valToPos(top - 1 + margin, 'y', true)];
+  const upper = u.valToPos(top - margin, 'y', true);
+  const lower = u.valToPos(top - 1 + margin, 'y', true);
   const color = theme.visualization.getColorByName(run.display.color ?? 'gray');
   const text = formattedValueToString(run.display);
   ctx.save();
@@ -148,7 +156,8 @@ function drawBox(u: uPlot, top: number, run: Run, style: Style, theme: GrafanaTh
   ctx.fillRect(left, upper, right - left, lower - upper);
   ctx.globalAlpha = 1;
   ctx.font = `${UPLOT_AXIS_FONT_SIZE * devicePixelRatio}px ${theme.typography.fontFamily}`;
-  const fits = ctx.measureText(text).width + 8 < right - left && lower - upper > UPLOT_AXIS_FONT_SIZE;
+  const fits =
+    ctx.measureText(text).width + 8 < right - left && lower - upper > UPLOT_AXIS_FONT_SIZE;
   if (style.showValue === 'always' || (style.showValue === 'auto' && fits)) {
     ctx.fillStyle = getTextColorForAlphaBackground(color, theme.isDark);
     ctx.textAlign = 'left';
@@ -162,11 +171,13 @@ function legend(rows: Row[], options: PanelProps['options']) {
   if (!options?.showLegend) {
     return null;
   }
-  const shown = new Map(rows.flatMap(({ runs }) => runs.map(({ display }) => [display.text, display])));
-  const items = [...shown.values()].map(({ text, color }) => ({ label: text, color, yAxis: 1 }));
+  const displays = rows.flatMap(({ runs }) => runs.map(({ display }) => display));
+  const shown = new Map(displays.map(({ text, color }) => [text, color]));
+  const items = [...shown].map(([label, color]) => ({ label, color, yAxis: 1 }));
+  const { placement, displayMode } = options;
   return (
-    <VizLayout.Legend placement={options.placement}>
-      <VizLegend placement={options.placement} displayMode={options.displayMode} items={items} readonly />
+    <VizLayout.Legend placement={placement}>
+      <VizLegend placement={placement} displayMode={displayMode} items={items} readonly />
     </VizLayout.Legend>
   );
 }
