@@ -6,7 +6,7 @@ import { ask, type Source } from './prometheus';
 
 const ALL = '$__all';
 const PLACE = /\$(\w+)|\$\{(\w+)(?:\.[^}:]*)?(?::(\w+))?\}|\[\[(\w+)(?::(\w+))?\]\]/g;
-const FIELD_OF_ROW = /\$\{__data\.fields(?:\["?(.+?)"?\]|\.(\w+))(?::\w+)?\}/g;
+const FIELD_OF_ROW = /\$\{__data\.fields(?:\["?(.+?)"?\]|\.(\w+))(?::(\w+))?\}/g;
 
 interface Resolved {
   variable: Variable;
@@ -28,11 +28,12 @@ export class Variables {
       const chosen = choose(variable, options, wanted.getAll(`var-${variable.name}`));
       variables = new Variables([...variables.resolved, { variable, options, chosen }], {});
     }
-    return variables;
+    const { from, to } = source.range.raw;
+    return variables.withBuiltIn({ __url_time_range: `from=${from}&to=${to}` });
   }
 
   withBuiltIn(builtIn: Record<string, string>): Variables {
-    return new Variables(this.resolved, builtIn);
+    return new Variables(this.resolved, { ...this.builtIn, ...builtIn });
   }
 
   /** What the bar on top shows. */
@@ -56,12 +57,13 @@ export class Variables {
   replacer(): InterpolateFunction {
     return (text, scope) =>
       this.interpolate(
-        text.replace(FIELD_OF_ROW, (place, quoted, plain) => {
+        text.replace(FIELD_OF_ROW, (place, quoted, plain, format) => {
           const { frame, rowIndex } = scope?.__dataContext?.value ?? {};
           const field = frame?.fields.find(
             (each: Field) => getFieldDisplayName(each, frame) === (quoted ?? plain)
           );
-          return field && rowIndex !== undefined ? `${field.values[rowIndex]}` : place;
+          const values = rowIndex === undefined ? [] : [`${field?.values[rowIndex]}`];
+          return values.length ? formatted(values, format ?? 'raw') : place;
         }),
         (values) => values.join(' + ')
       );
@@ -77,11 +79,14 @@ export class Variables {
         return builtIn ?? place;
       }
       const { variable, options, chosen } = found;
+      if (format === 'queryparam') {
+        return chosen.map((value) => `var-${name}=${encodeURIComponent(value)}`).join('&');
+      }
       if (chosen[0] === ALL && variable.allValue) {
         return variable.allValue;
       }
       const values = chosen[0] === ALL ? options : chosen;
-      return format ? formatted(values, format, name) : plain(values, variable);
+      return format ? formatted(values, format) : plain(values, variable);
     });
   }
 }
@@ -139,7 +144,7 @@ function choose(variable: Variable, options: string[], wanted: string[]): string
   return variable.includeAll ? [ALL] : options.slice(0, 1);
 }
 
-function formatted(values: string[], format: string, name: string): string {
+function formatted(values: string[], format: string): string {
   switch (format) {
     case 'regex':
       return alternatives(values, escapeRegex);
@@ -147,8 +152,6 @@ function formatted(values: string[], format: string, name: string): string {
       return values.join('|');
     case 'csv':
       return values.join(',');
-    case 'queryparam':
-      return values.map((value) => `var-${name}=${encodeURIComponent(value)}`).join('&');
     case 'percentencode':
       return encodeURIComponent(values.join(','));
     default: // raw, text

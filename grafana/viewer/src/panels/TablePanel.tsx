@@ -1,7 +1,7 @@
 import { TableNG } from '@grafana/ui/unstable';
 import type { PanelProps } from './kinds';
 
-/** Grafana's table. Of several frames it shows the first, as Grafana does until one picks another. */
+/** Grafana's table; of several frames it shows the first. */
 export function TablePanel({ frames, options, ...rest }: PanelProps) {
   const [frame] = frames;
   return (
