@@ -25,23 +25,30 @@ export function PanelBox({ panel, width, height, source, variables, timeZone }: 
   const theme = useTheme2();
   const [frames, setFrames] = useState<DataFrame[]>();
   const [problem, setProblem] = useState('');
+  const Kind = KINDS[panel.type];
   const fieldConfig = useMemo(() => fieldOptions(panel), [panel]);
   const replace = variables.replacer();
 
   useEffect(() => {
-    const load = runQueries(source, panel, width, variables)
-      .then((raw) => transformed(panel, raw, replace))
-      .then((data) => setFrames(withFieldOptions(fieldConfig, data, theme, timeZone, replace)))
-      .catch((error: unknown) => setProblem(String(error)));
-    working(`panel ${panel.id}, ${panel.title}`, load);
+    const loaded = load();
+    loaded.then(setFrames, (error: unknown) => setProblem(String(error)));
+    working(`panel ${panel.id}, ${panel.title}`, loaded);
   }, [panel, source, variables, theme]);
 
-  const Kind = KINDS[panel.type];
+  async function load(): Promise<DataFrame[]> {
+    if (!Kind) {
+      throw new Error(`no panels of type ${panel.type} here`);
+    }
+    const raw = await runQueries(source, panel, width, variables);
+    const data = await transformed(panel, raw, replace);
+    return withFieldOptions(fieldConfig, data, theme, timeZone, replace);
+  }
+
   const empty = !frames?.some(({ length }) => length) && !SHOWS_WITHOUT_DATA.has(panel.type);
 
   function content(innerWidth: number, innerHeight: number) {
     if (problem || !Kind) {
-      return <Message text={problem || `no panels of type ${panel.type} here`} />;
+      return <Message text={problem} />;
     }
     if (!frames) {
       return null;
