@@ -106,15 +106,20 @@ def page(source: str) -> Iterator[str]:
 def draw(browser: Browser, url: str, theme: Literal["light", "dark"], file: Path) -> None:
     """Open a page, wait until it is drawn, and keep all of it as a picture."""
     browser.look_like(WIDTH, theme)
+    resize(browser, 3000)  # rows of tables below the window would not be painted
     browser.open(url)
     drawn = "document.body.dataset.state === 'drawn'"
     eventually(lambda: browser.evaluate(drawn) is True, "the dashboard is drawn")
-    # As high as the page: the rows of a table below the window are not painted.
-    size = {"width": WIDTH, "height": browser.evaluate("document.documentElement.scrollHeight")}
-    browser.send("Emulation.setDeviceMetricsOverride", deviceScaleFactor=1, mobile=False, **size)
-    time.sleep(1)  # icons, and tables that learn their size, do not say when they are ready
+    resize(browser, browser.evaluate("document.getElementById('root').scrollHeight"))
+    time.sleep(2)  # icons, and tables that learn their size, do not say when they are ready
     browser.screenshot(file)
     subprocess.run(["pngquant", "--force", "--ext=.png", "--strip", file], check=True)
+
+
+def resize(browser: Browser, height: int) -> None:
+    """Give the window another height."""
+    size = {"width": WIDTH, "height": height, "deviceScaleFactor": 1, "mobile": False}
+    browser.send("Emulation.setDeviceMetricsOverride", **size)
 
 
 def free_address() -> str:

@@ -31,7 +31,7 @@ export function App({ dashboard, source, wanted, width, timeZone }: Props) {
   }, [dashboard]);
 
   return (
-    <div style={{ padding: EDGE, background: theme.colors.background.canvas, minHeight: '100vh' }}>
+    <div style={{ padding: EDGE, background: theme.colors.background.canvas }}>
       <Bar dashboard={dashboard} source={source} variables={variables} timeZone={timeZone} />
       {variables && (
         <Grid panels={dashboard.panels} width={width - 2 * EDGE}>
