@@ -5,13 +5,17 @@ BIN := .venv/bin
 SHELL := /bin/sh
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint unit docs dashboards format bench guards pictures tools clean
+.PHONY: help demo test lint unit docs dashboards format bench guards pictures tools stack clean
 
 help: ## say what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | column -t -s '|'
 
 demo: .venv/runtime.stamp ## run the exporter on a simulated API, and say where to look
 	@$(BIN)/adbpg-job-exporter demo
+
+stack: .venv/runtime.stamp ## run the demo with Prometheus, its alerts and Alertmanager, and say where to look
+	@sh .ci/tools.sh stack
+	@PATH="$(CURDIR)/.tools/bin:$$PATH" $(BIN)/python examples/stack/run.py
 
 test: .venv/dev.stamp tools lint ## install what the tests need, check the style and types, run every test
 	@echo "== tests: unit tests, then real processes on loopback"

@@ -1,5 +1,6 @@
 #!/bin/sh
 # Installs the programs that the tests drive, where they are missing. Says what it does.
+# Usage: tools.sh [stack]; with `stack` only Prometheus and Alertmanager, for `make stack`.
 set -eu
 
 cd "$(dirname "$0")/.."
@@ -29,6 +30,9 @@ install_types() {
 if ! command -v apt-get >/dev/null; then
     missing=""
     for tool in prometheus promtool prometheus-alertmanager amtool chromium curl openssl npm buildah systemd-analyze; do
+    tools="prometheus promtool prometheus-alertmanager amtool"
+    [ "${1:-}" = stack ] || tools="$tools chromium curl openssl npm buildah"
+    for tool in $tools; do
         command -v "$tool" >/dev/null || missing="$missing $tool"
     done
     [ -z "$missing" ] && { install_types; exit 0; }
@@ -56,6 +60,32 @@ if [ ! -x .tools/bin/amtool ]; then
     ln -sf ../alertmanager/usr/bin/prometheus-alertmanager ../alertmanager/usr/bin/amtool .tools/bin/
 fi
 
+# Both look there for their pages and templates; Alertmanager does not start without them.
+if [ ! -e /usr/share/prometheus/alertmanager/default.tmpl ]; then
+    say "pages and templates of both, into /usr/share/prometheus/"
+    as_root mkdir -p /usr/share/prometheus
+    as_root cp -R .tools/prometheus/usr/share/prometheus/. .tools/alertmanager/usr/share/prometheus/. /usr/share/prometheus/
+fi
+
+wanted=""
+install_wanted() {
+    [ -z "$wanted" ] && return
+    update_once
+    say "from Debian, into the system:$wanted"
+    # shellcheck disable=SC2086  a list of words
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $wanted >/dev/null
+}
+
+if [ "${1:-}" = stack ]; then
+    # What Prometheus' pages are drawn with.
+    if [ ! -e /usr/share/javascript/rickshaw ]; then
+        wanted="fonts-glyphicons-halflings libjs-bootstrap4 libjs-eonasdan-bootstrap-datetimepicker libjs-jquery"
+        wanted="$wanted libjs-jquery-hotkeys libjs-moment-timezone libjs-mustache libjs-popper.js libjs-rickshaw"
+    fi
+    install_wanted
+    exit 0
+fi
+
 # A library that the tests preload, to set one process's clocks.
 if ! ls .tools/faketime/usr/lib/*/faketime/libfaketime.so.1 >/dev/null 2>&1; then
     update_once
@@ -65,7 +95,6 @@ if ! ls .tools/faketime/usr/lib/*/faketime/libfaketime.so.1 >/dev/null 2>&1; the
     dpkg -x .tools/packages/libfaketime_*.deb .tools/faketime
 fi
 
-wanted=""
 command -v chromium >/dev/null || wanted="$wanted chromium"
 command -v curl >/dev/null || wanted="$wanted curl"
 command -v openssl >/dev/null || wanted="$wanted openssl"
@@ -84,3 +113,4 @@ if [ -n "$wanted" ]; then
 fi
 
 install_types
+install_wanted

@@ -1,0 +1,49 @@
+"""Prints what Alertmanager sends: it stands in for the pager, the chat and the mailbox.
+
+Usage: receiver.py HOST:PORT
+"""
+
+import json
+import sys
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+
+class Receiver(BaseHTTPRequestHandler):
+    """Takes Alertmanager's webhook; the path says for whom it is."""
+
+    def do_POST(self) -> None:
+        """Print one notification."""
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+        print("\n".join(lines(self.path.strip("/"), json.loads(body))), flush=True)
+
+    def log_message(self, *_: object) -> None:
+        """Leave the log of requests out."""
+
+
+def lines(severity: str, notification: dict[str, Any]) -> Iterator[str]:
+    """Yield a notification's lines for people: what each alert is about, and of which job.
+
+    Args:
+        severity: of the receiver.
+        notification: as Alertmanager sends it to webhooks.
+    """
+    for alert in notification["alerts"]:
+        labels = alert["labels"]
+        about = [labels.get(name) for name in ("target", "collection", "job_id")]
+        end = alert["status"] == "resolved"
+        at = alert["endsAt" if end else "startsAt"][11:19]
+        name = f"{labels['alertname']} {' / '.join(filter(None, about))}".rstrip()
+        yield f"{at} {severity:8} {alert['status']:8} {name}"
+        if not end:
+            yield f"{'':27}{alert['annotations'].get('summary', '')}"
+
+
+if __name__ == "__main__":
+    host, _, port = sys.argv[1].rpartition(":")
+    with ThreadingHTTPServer((host, int(port)), Receiver) as server:
+        server.serve_forever()
