@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -89,7 +90,7 @@ def run(
     """Run a command of ours to its end."""
     done = subprocess.run(
         command(*arguments),
-        env={**_plain_environ(), **environ},
+        env={**plain_environ(), **environ},
         cwd=cwd,
         capture_output=True,
         text=True,
@@ -119,7 +120,7 @@ def started(
     """
     popen = subprocess.Popen(
         [*prefix, *command(*arguments)],
-        env={**_plain_environ(), **environ},
+        env={**plain_environ(), **environ},
         cwd=cwd,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -267,8 +268,15 @@ def eventually(check: Callable[[], bool], what: str) -> None:
     raise AssertionError(f"never: {what}")
 
 
-def _plain_environ() -> dict[str, str]:
-    """The environment, less what would change how the exporter or Python behave."""
+def tool(name: str) -> str:
+    """Return the path of a program that `make test` installs."""
+    path = shutil.which(name)
+    assert path, f"{name} is missing: run the tests with `make test`, which installs it"
+    return path
+
+
+def plain_environ() -> dict[str, str]:
+    """Return the environment, less what would change how the exporter or Python behave."""
     dropped = re.compile(r"(?i)(.*_proxy|ALIBABA_CLOUD_.*|PYTHON(?!PATH).*)")
     kept = {name: value for name, value in os.environ.items() if not dropped.fullmatch(name)}
     root = str(Path(__file__).parent.parent)

@@ -1,4 +1,4 @@
-"""Runs the stack of docker-compose.yaml without Docker and without Grafana, on loopback, until Ctrl-C.
+"""Runs the stack of docker-compose.yaml without Docker and Grafana, on loopback, until Ctrl-C.
 
 The exporter's demo, Prometheus and Alertmanager with the same files, and a receiver that prints
 what Alertmanager sends. In the files, only the containers' names and ports are replaced.
@@ -69,7 +69,9 @@ def _ports() -> dict[str, int]:
 def _check(ports: Mapping[str, int]) -> None:
     missing = [program for program in PROGRAMS.values() if not shutil.which(program)]
     if missing:
-        raise CannotRun(f"{' and '.join(missing)}: not found; `make stack` installs what is missing")
+        raise CannotRun(
+            f"{' and '.join(missing)}: not found; `make stack` installs what is missing"
+        )
     taken = [f"{HOST}:{port} (--{name}-port)" for name, port in ports.items() if _taken(port)]
     if taken:
         raise CannotRun(

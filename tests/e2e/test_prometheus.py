@@ -1,18 +1,14 @@
 """The page against parts that no one here wrote: promtool and a real Prometheus."""
 
 import json
-import shutil
 import subprocess
-import threading
-import urllib.parse
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import bcrypt
 import pytest
 
 from tests.certificates import Authority
+from tests.monitoring import ask, prometheus
 from tests.processes import (
     ACCESS_KEYS,
     ONE_NAMESPACE,
@@ -22,6 +18,7 @@ from tests.processes import (
     get,
     simulator,
     started,
+    tool,
 )
 
 pytestmark = pytest.mark.prometheus
@@ -38,75 +35,6 @@ jobs:
   - {id: 'quote" back\\slash', collection: "größe-向量", namespace: main, entries: 9000000}
 """
 )
-CONFIGURATION = """\
-global: {scrape_interval: 1s, scrape_timeout: 1s}
-scrape_configs:
-  - job_name: adbpg
-    static_configs: [{targets: ['TARGET']}]
-"""
-
-
-def tool(name: str) -> str:
-    """Return the path of a program that `make test` installs."""
-    path = shutil.which(name)
-    assert path, f"{name} is missing: run the tests with `make test`, which installs it"
-    return path
-
-
-@contextmanager
-def prometheus(target: str, folder: Path, further: str = "") -> Iterator[tuple[str, list[str]]]:
-    """Start a real Prometheus that scrapes a target; gives its address and its log.
-
-    Args:
-        target: its address.
-        folder: for its files.
-        further: lines of its scrape configuration.
-    """
-    (folder / "prometheus.yml").write_text(
-        CONFIGURATION.replace("TARGET", target.removeprefix("http://")) + further
-    )
-    log: list[str] = []
-    listening = threading.Event()
-    process = subprocess.Popen(
-        [
-            tool("prometheus"),
-            f"--config.file={folder}/prometheus.yml",
-            f"--storage.tsdb.path={folder}/data",
-            "--web.listen-address=127.0.0.1:0",
-            "--log.level=debug",
-        ],
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-    def follow() -> None:
-        assert process.stderr is not None
-        for line in process.stderr:
-            log.append(line)
-            if "Listening on" in line:
-                listening.set()
-
-    follower = threading.Thread(target=follow, daemon=True)
-    follower.start()
-    try:
-        assert listening.wait(PATIENCE), "".join(log)
-        line = next(line for line in log if "Listening on" in line)
-        server = "http://" + line.rsplit("address=", 1)[1].strip()
-        eventually(lambda: get(server + "/-/ready")[0] == 200, "Prometheus is ready")
-        yield server, log
-    finally:
-        process.kill()
-        process.wait()
-        follower.join()
-        if process.stderr:
-            process.stderr.close()
-
-
-def ask(server: str, query: str) -> list[dict[str, object]]:
-    """Return the result of an instant query."""
-    _, text = get(f"{server}/api/v1/query?query={urllib.parse.quote(query)}")
-    result: list[dict[str, object]] = json.loads(text)["data"]["result"]
-    return result
 
 
 def test_promtool_finds_nothing_to_say(tmp_path: Path) -> None:
@@ -132,13 +60,13 @@ def test_a_real_prometheus_scrapes_it(tmp_path: Path) -> None:
     with (
         simulator(SCENARIO, tmp_path) as api,
         exporter(api.configuration(), tmp_path) as it,
-        prometheus(it.url, tmp_path) as (server, log),
+        prometheus(it.url, tmp_path) as server,
     ):
         eventually(lambda: bool(ask(server, "adbpg_job_up")), "jobs are in Prometheus")
 
-        assert [row["value"][1] for row in ask(server, 'up{job="adbpg"}')] == ["1"]  # type: ignore[index]
+        assert [row["value"][1] for row in ask(server, 'up{job="adbpg"}')] == ["1"]
         statuses = {
-            (row["metric"]["job_id"], row["metric"]["status"])  # type: ignore[index]
+            (row["metric"]["job_id"], row["metric"]["status"])
             for row in ask(server, "adbpg_job_status == 1")
         }
         assert statuses == {
@@ -147,10 +75,10 @@ def test_a_real_prometheus_scrapes_it(tmp_path: Path) -> None:
             ("failed", "Failed"),
             ('quote" back\\slash', "Running"),
         }
-        _, targets = get(server + "/api/v1/targets")
+        _, targets = get(server.url + "/api/v1/targets")
         assert json.loads(targets)["data"]["activeTargets"][0]["lastError"] == ""
-        assert [line for line in log if "level=warn" in line or "level=error" in line] == []
-        assert not any("out of order" in line or "Duplicate" in line for line in log)
+        assert [line for line in server.log if "level=warn" in line or "level=error" in line] == []
+        assert not any("out of order" in line or "Duplicate" in line for line in server.log)
 
 
 def test_prometheus_is_offered_openmetrics(tmp_path: Path) -> None:
@@ -168,7 +96,7 @@ def test_the_demo_in_prometheus(tmp_path: Path) -> None:
     pattern = r"http://(\S+)/metrics "
     with (
         started("demo", listen, address=pattern, environ={}, cwd=tmp_path) as it,
-        prometheus(it.url, tmp_path) as (server, _),
+        prometheus(it.url, tmp_path) as server,
     ):
         moving = "changes(adbpg_job_progress_entries[5m]) > 0"
         eventually(lambda: len(ask(server, moving)) >= 3, "at least three jobs move")
@@ -197,9 +125,9 @@ def test_prometheus_shows_certificate_and_password(tmp_path: Path) -> None:
     with (
         simulator(SCENARIO, tmp_path) as api,
         exporter(api.configuration(), tmp_path, "--web.config.file=web.yaml") as it,
-        prometheus(it.url, tmp_path, further) as (server, _),
+        prometheus(it.url, tmp_path, further) as server,
     ):
         eventually(lambda: ask(server, "up") != [], "a first scrape")
 
-        assert ask(server, "up")[0]["value"][1] == "1"  # type: ignore[index]
+        assert ask(server, "up")[0]["value"][1] == "1"
         assert len(ask(server, "adbpg_job_info")) == 5

@@ -22,9 +22,9 @@ from tests.processes import (
     ONE_NAMESPACE,
     PATIENCE,
     Process,
-    _plain_environ,
     command,
     eventually,
+    plain_environ,
 )
 
 SCRAPE = b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
@@ -205,7 +205,7 @@ def launched(
     """
     popen = subprocess.Popen(
         [*before, *command("--web.listen-address=127.0.0.1:0", *flags)],
-        env={**_plain_environ(), **KEY},
+        env={**plain_environ(), **KEY},
         cwd=folder,
         stdout=stdout,
         stderr=stderr,

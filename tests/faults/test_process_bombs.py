@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.raw import MIB, configuration, forget_peak, vitals
-from tests.processes import KEY, PATIENCE, _plain_environ, command, exporter, post
+from tests.processes import KEY, PATIENCE, command, exporter, plain_environ, post
 
 GOOD = configuration("job")
 PLANTED = "planted-in-line"
@@ -108,7 +108,7 @@ def cost(folder: Path, *arguments: str) -> Cost:
     """Run a command of ours to its end."""
     done = subprocess.run(
         [sys.executable, "-I", "-S", "-c", METER, *command(*arguments)],
-        env={**_plain_environ(), **KEY},
+        env={**plain_environ(), **KEY},
         cwd=folder,
         capture_output=True,
         text=True,

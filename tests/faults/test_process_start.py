@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.raw import as_another_user, configuration
-from tests.processes import KEY, PATIENCE, _plain_environ, command, get, started
+from tests.processes import KEY, PATIENCE, command, get, plain_environ, started
 
 PRIVILEGED = 80
 FIRST_FREE = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
@@ -19,7 +19,7 @@ def refused(folder: Path, address: str, before: Sequence[str] = ()) -> tuple[int
     (folder / "config.yaml").write_text(configuration("job"))
     done = subprocess.run(
         [*before, *command(f"--web.listen-address={address}")],
-        env={**_plain_environ(), **KEY},
+        env={**plain_environ(), **KEY},
         cwd=folder,
         capture_output=True,
         text=True,

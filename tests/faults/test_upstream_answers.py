@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.test_prometheus import tool
 from tests.faults.bench import COMPLETE, RUNNING, Scrape, job_answer, ward
-from tests.processes import PATIENCE
+from tests.processes import PATIENCE, tool
 from tests.upstream import message, send
 
 LONG_NUMBER = b"7" * 100_000

@@ -9,12 +9,11 @@ import pytest
 
 from exporter.errors import QueryError
 from exporter.model import Observation
-from tests.e2e.test_prometheus import tool
 from tests.fuzz.amount import attempt
 from tests.fuzz.answers import ANSWERS, Answer
 from tests.fuzz.by_hand import BY_HAND, Case
 from tests.fuzz.pages import TEXT, Ward, decoded, rendered
-from tests.processes import PATIENCE
+from tests.processes import PATIENCE, tool
 
 PAGE = 500  # jobs that share a page of promtool's
 
