@@ -70,7 +70,7 @@ def _check(ports: Mapping[str, int]) -> None:
     missing = [program for program in PROGRAMS.values() if not shutil.which(program)]
     if missing:
         raise CannotRun(
-            f"{' and '.join(missing)}: not found; `make stack` installs what is missing"
+            f"not found: {' and '.join(missing)}; `make stack` installs what is missing"
         )
     taken = [f"{HOST}:{port} (--{name}-port)" for name, port in ports.items() if _taken(port)]
     if taken:
