@@ -5,9 +5,13 @@ Usage: receiver.py HOST:PORT
 
 import json
 import sys
+import textwrap
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+INDENT = " " * 9
 
 
 class Receiver(BaseHTTPRequestHandler):
@@ -26,21 +30,20 @@ class Receiver(BaseHTTPRequestHandler):
 
 
 def lines(severity: str, notification: dict[str, Any]) -> Iterator[str]:
-    """Yield a notification's lines for people: what each alert is about, and of which job.
+    """Yield a notification's lines for people: each alert, of which job, and what it tells.
 
     Args:
         severity: of the receiver.
         notification: as Alertmanager sends it to webhooks.
     """
     for alert in notification["alerts"]:
-        labels = alert["labels"]
+        labels, annotations = alert["labels"], alert["annotations"]
         about = [labels.get(name) for name in ("target", "collection", "job_id")]
-        end = alert["status"] == "resolved"
-        at = alert["endsAt" if end else "startsAt"][11:19]
         name = f"{labels['alertname']} {' / '.join(filter(None, about))}".rstrip()
-        yield f"{at} {severity:8} {alert['status']:8} {name}"
-        if not end:
-            yield f"{'':27}{alert['annotations'].get('summary', '')}"
+        yield f"{time.strftime('%H:%M:%S')} {severity:8} {alert['status']:8} {name}"
+        if alert["status"] == "firing":
+            text = f"{annotations.get('summary', '')} {annotations.get('description', '')}"
+            yield textwrap.fill(text, 100, initial_indent=INDENT, subsequent_indent=INDENT)
 
 
 if __name__ == "__main__":

@@ -24,10 +24,10 @@ HOST = "127.0.0.1"
 PORTS = {"exporter": 10077, "prometheus": 9090, "alertmanager": 9093, "receiver": 9095}
 PROGRAMS = {"prometheus": "prometheus", "alertmanager": "prometheus-alertmanager"}
 PATIENCE = 60.0
-"""Seconds that a part has to get ready."""
+"""Seconds that a part has to get ready, and to stop."""
 
 WHERE_TO_LOOK = """
-The stack is running. It takes a minute until the first alerts, and 15 until all are there.
+The stack is running. The first alerts come within a minute, the last after half an hour.
 
   http://{exporter}/    the jobs, as the exporter sees them
   http://{prometheus}{alerts}    the alerts, as Prometheus sees them
@@ -45,7 +45,8 @@ class CannotRun(Exception):
 def main() -> int:
     """Run the stack; returns the exit code."""
     ports = _ports()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
     try:
         _check(ports)
         with tempfile.TemporaryDirectory(prefix="adbpg-stack-") as folder:
@@ -136,6 +137,7 @@ def _run(folder: Path, addresses: Mapping[str, str]) -> None:
             name: parts.enter_context(_started(command, folder / f"{name}.log", name))
             for name, command in _commands(folder, addresses).items()
         }
+        parts.callback(signal.signal, signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C
         deadline = time.monotonic() + PATIENCE
         while not all(_answers(addresses[name], "/-/ready") for name in ("exporter", *PROGRAMS)):
             _check_alive(started, folder)
@@ -164,7 +166,10 @@ def _started(command: list[str], log: Path, name: str) -> Iterator[subprocess.Po
         yield process
     finally:
         process.terminate()
-        process.wait()
+        try:
+            process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            process.kill()
 
 
 def _answers(address: str, path: str) -> bool:
