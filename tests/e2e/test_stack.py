@@ -53,8 +53,10 @@ def test_each_service_is_safe_to_start(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_each_mount_is_there(name: str) -> None:
-    """Everything that is mounted is in the repository, and cannot be written by a container."""
+def test_each_file_is_there(name: str) -> None:
+    """What is built or mounted is in the repository, and cannot be written by a container."""
+    if "build" in SERVICES[name]:
+        assert (STACK / SERVICES[name]["build"] / "Dockerfile").is_file()
     assert len(mounts(name)) == len(SERVICES[name].get("volumes", ()))
     assert [source for source in mounts(name) if not source.exists()] == []
 
