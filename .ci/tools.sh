@@ -1,6 +1,7 @@
 #!/bin/sh
 # Installs the programs that the tests drive, where they are missing. Says what it does.
-# Usage: tools.sh [stack]; with `stack` only Prometheus and Alertmanager, for `make stack`.
+# Usage: tools.sh [PROGRAM...]   with further Debian packages that are named like their program
+#        tools.sh stack          only what `make stack` runs
 set -eu
 
 cd "$(dirname "$0")/.."
@@ -18,6 +19,23 @@ update_once() {
     updated=yes
 }
 
+# Unpacked and not installed: Debian's packages would start servers on their ports.
+unpack() { # PACKAGE FOLDER
+    update_once
+    say "$1, from Debian, into .tools/"
+    mkdir -p .tools/bin .tools/packages
+    (cd .tools/packages && apt-get download -qq "$1" 2>/dev/null)
+    dpkg -x .tools/packages/"$1"_*.deb ".tools/$2"
+}
+
+install_wanted() {
+    [ -z "$wanted" ] && return
+    update_once
+    say "from Debian, into the system:$wanted"
+    # shellcheck disable=SC2086  a list of words
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $wanted >/dev/null
+}
+
 # The compiler and Grafana's types, which dashboards are held against.
 install_types() {
     installed=tests/grafana/node_modules/.package-lock.json
@@ -28,35 +46,27 @@ install_types() {
 }
 
 if ! command -v apt-get >/dev/null; then
-    missing=""
-    for tool in prometheus promtool prometheus-alertmanager amtool chromium curl openssl npm buildah systemd-analyze; do
     tools="prometheus promtool prometheus-alertmanager amtool"
-    [ "${1:-}" = stack ] || tools="$tools chromium curl openssl npm buildah"
+    [ "${1:-}" = stack ] || tools="$tools chromium curl openssl npm buildah systemd-analyze"
+    missing=""
     for tool in $tools; do
         command -v "$tool" >/dev/null || missing="$missing $tool"
     done
-    [ -z "$missing" ] && { install_types; exit 0; }
-    echo "Install these by hand, this is not a Debian:$missing" >&2
-    exit 1
+    if [ -n "$missing" ]; then
+        echo "Install these by hand, this is not a Debian:$missing" >&2
+        exit 1
+    fi
+    [ "${1:-}" = stack ] || install_types
+    exit 0
 fi
 
-# Unpacked and not installed: Debian's package would start a server on port 9090.
+wanted=""
 if [ ! -x .tools/bin/promtool ]; then
-    update_once
-    say "Prometheus, from Debian, into .tools/"
-    mkdir -p .tools/bin .tools/packages
-    (cd .tools/packages && apt-get download -qq prometheus 2>/dev/null)
-    dpkg -x .tools/packages/prometheus_*.deb .tools/prometheus
+    unpack prometheus prometheus
     ln -sf ../prometheus/usr/bin/prometheus ../prometheus/usr/bin/promtool .tools/bin/
 fi
-
-# Likewise on port 9093.
 if [ ! -x .tools/bin/amtool ]; then
-    update_once
-    say "Alertmanager, from Debian, into .tools/"
-    mkdir -p .tools/bin .tools/packages
-    (cd .tools/packages && apt-get download -qq prometheus-alertmanager 2>/dev/null)
-    dpkg -x .tools/packages/prometheus-alertmanager_*.deb .tools/alertmanager
+    unpack prometheus-alertmanager alertmanager
     ln -sf ../alertmanager/usr/bin/prometheus-alertmanager ../alertmanager/usr/bin/amtool .tools/bin/
 fi
 
@@ -66,15 +76,6 @@ if [ ! -e /usr/share/prometheus/alertmanager/default.tmpl ]; then
     as_root mkdir -p /usr/share/prometheus
     as_root cp -R .tools/prometheus/usr/share/prometheus/. .tools/alertmanager/usr/share/prometheus/. /usr/share/prometheus/
 fi
-
-wanted=""
-install_wanted() {
-    [ -z "$wanted" ] && return
-    update_once
-    say "from Debian, into the system:$wanted"
-    # shellcheck disable=SC2086  a list of words
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $wanted >/dev/null
-}
 
 if [ "${1:-}" = stack ]; then
     # What Prometheus' pages are drawn with.
@@ -88,11 +89,7 @@ fi
 
 # A library that the tests preload, to set one process's clocks.
 if ! ls .tools/faketime/usr/lib/*/faketime/libfaketime.so.1 >/dev/null 2>&1; then
-    update_once
-    say "libfaketime, from Debian, into .tools/"
-    mkdir -p .tools/packages
-    (cd .tools/packages && apt-get download -qq libfaketime 2>/dev/null)
-    dpkg -x .tools/packages/libfaketime_*.deb .tools/faketime
+    unpack libfaketime faketime
 fi
 
 command -v chromium >/dev/null || wanted="$wanted chromium"
@@ -100,17 +97,9 @@ command -v curl >/dev/null || wanted="$wanted curl"
 command -v openssl >/dev/null || wanted="$wanted openssl"
 command -v npm >/dev/null || wanted="$wanted nodejs npm"
 command -v buildah >/dev/null || wanted="$wanted buildah crun"
-command -v debootstrap >/dev/null || wanted="$wanted debootstrap"
 command -v systemd-analyze >/dev/null || wanted="$wanted systemd"
-for program; do # given as arguments: what only some targets need
+for program; do
     command -v "$program" >/dev/null || wanted="$wanted $program"
 done
-if [ -n "$wanted" ]; then
-    update_once
-    say "from Debian, into the system:$wanted"
-    # shellcheck disable=SC2086  a list of words
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $wanted >/dev/null
-fi
-
-install_types
 install_wanted
+install_types
