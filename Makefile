@@ -5,7 +5,7 @@ BIN := .venv/bin
 SHELL := /bin/sh
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint unit docs dashboards format bench guards pictures tools stack clean
+.PHONY: help demo test lint unit docs dashboards format bench guards pictures tools stack lock clean
 
 help: ## say what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | column -t -s '|'
@@ -39,6 +39,11 @@ docs: .venv/dev.stamp ## write the generated parts of docs/ again
 
 dashboards: .venv/dev.stamp ## write grafana/dashboards/ again
 	@$(BIN)/python -m grafana.generate
+
+lock: .venv/dev.stamp ## write requirements.lock again: what goes into the image, with hashes
+	@UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --upgrade --universal \
+		--python-version=3.11 --only-binary=:all: --generate-hashes --no-emit-index-url \
+		--output-file=requirements.lock pyproject.toml
 
 bench: .venv/dev.stamp ## measure the speed beside its references; benchmarks/README.md says how to read it
 	@$(BIN)/python benchmarks/scrape.py

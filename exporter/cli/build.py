@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping
+from importlib.resources import files
 from urllib.parse import urlsplit
 
 from exporter import __version__
@@ -48,7 +49,7 @@ def build(
             client = _client(config, keys, clock)
         return Loaded(config, sources, plan_of(config, sources, client))
 
-    instruments = Instruments(__version__)
+    instruments = Instruments(__version__, _revision())
     loaded = assemble(config, None)
     poller = Poller(loaded.plan, tally=instruments, clock=clock)
     return Exporter(
@@ -58,6 +59,12 @@ def build(
         instruments=instruments,
         clock=clock,
     )
+
+
+def _revision() -> str:
+    """Return the commit of this source, which builds of images and packages write down."""
+    file = files("exporter") / "revision.txt"
+    return file.read_text("utf-8").strip() if file.is_file() else ""
 
 
 def build_client(
