@@ -24,6 +24,7 @@ from tests.planted import assert_absent
 PATIENCE = 60.0
 """Seconds until a process that should have answered is given up: machines are slow and shared."""
 
+PROGRAM = (sys.executable, "-m", "exporter")
 KEY = {
     "ALIBABA_CLOUD_ACCESS_KEY_ID": "LTAI5tTestAccessKey000",
     "ALIBABA_CLOUD_ACCESS_KEY_SECRET": "TestSecretOfTheSimulator000000",
@@ -81,7 +82,7 @@ class Process:
 
 def command(*arguments: str) -> list[str]:
     """Return the command line for a command of ours."""
-    return [sys.executable, "-m", "exporter", *arguments]
+    return [*PROGRAM, *arguments]
 
 
 def run(
@@ -108,6 +109,7 @@ def started(
     environ: Mapping[str, str] = KEY,
     cwd: Path | None = None,
     prefix: Sequence[str] = (),
+    program: Sequence[str] = PROGRAM,
 ) -> Iterator[Process]:
     """Start a command of ours.
 
@@ -117,19 +119,23 @@ def started(
         environ: beside the plain environment.
         cwd: its working directory.
         prefix: a command that ends in becoming ours, such as ``unshare --mount``.
+        program: how ours is started; the one of this source by default.
     """
     popen = subprocess.Popen(
         [*prefix, *command(*arguments)],
         env={**plain_environ(), **environ},
+        [*prefix, *program, *arguments],
+        env={**_plain_environ(), **environ},
         cwd=cwd,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        process_group=0,
     )
     process = Process(popen)
     follower = threading.Thread(target=process.follow, daemon=True)
     follower.start()
-    guard = threading.Timer(PATIENCE, popen.kill)
+    guard = threading.Timer(PATIENCE, _kill, [popen])
     guard.start()
     try:
         process.url = _address(popen, address, process.log)
@@ -137,13 +143,19 @@ def started(
         yield process
     finally:
         guard.cancel()
-        popen.kill()
+        _kill(popen)
         popen.wait()
         follower.join(PATIENCE)
         for stream in (popen.stdout, popen.stderr):
             if stream:
                 stream.close()
     assert_absent(PLANTED, "\n".join(process.log), "the log")
+
+
+def _kill(popen: subprocess.Popen[str]) -> None:
+    """Kill a process and what it started: a prefix may have forked."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(popen.pid, signal.SIGKILL)
 
 
 def _address(popen: subprocess.Popen[str], pattern: str, log: list[str]) -> str:

@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from tests.processes import PATIENCE
@@ -21,13 +21,16 @@ runroot = "{TOOLS}/run"
 """
 
 
-def buildah(*arguments: str, patience: float = 5 * PATIENCE) -> str:
+def buildah(
+    *arguments: str, patience: float = 5 * PATIENCE, environ: Mapping[str, str] | None = None
+) -> str:
     """Run buildah to its end and return what it printed."""
     assert shutil.which("buildah"), "buildah is missing: `make test` installs it"
     done = subprocess.run(
         ["buildah", *arguments],
         env={
             **os.environ,
+            **(environ or {}),
             "BUILDAH_ISOLATION": "chroot",
             "CONTAINERS_STORAGE_CONF": str(_settings()),
         },
