@@ -5,7 +5,7 @@ BIN := .venv/bin
 SHELL := /bin/sh
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint unit docs dashboards format bench guards pictures tools stack lock clean
+.PHONY: help demo test lint unit docs dashboards format bench guards pictures tools stack lock dist sbom clean
 
 help: ## say what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | column -t -s '|'
@@ -44,6 +44,12 @@ lock: .venv/dev.stamp ## write requirements.lock again: what goes into the image
 	@UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --upgrade --universal \
 		--python-version=3.11 --only-binary=:all: --generate-hashes --no-emit-index-url \
 		--output-file=requirements.lock pyproject.toml
+
+dist: .venv/dev.stamp ## build wheel and source distribution of the commit into dist/
+	@sh .ci/dist.sh $(BIN)/python
+
+sbom: .venv/dev.stamp ## write what the image holds of Python packages into dist/sbom.cdx.json
+	@sh .ci/sbom.sh $(BIN) dist/sbom.cdx.json
 
 bench: .venv/dev.stamp ## measure the speed beside its references; benchmarks/README.md says how to read it
 	@$(BIN)/python benchmarks/scrape.py
