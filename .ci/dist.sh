@@ -13,4 +13,4 @@ git rev-parse HEAD >"$source/exporter/revision.txt"
 SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
 export SOURCE_DATE_EPOCH
 rm -f dist/*.whl dist/*.tar.gz
-"$python" -m build --no-isolation --outdir dist "$source" >/dev/null
+"$python" -m build --quiet --no-isolation --outdir dist "$source"

@@ -18,7 +18,7 @@ def locked() -> dict[str, tuple[Requirement, list[str]]]:
     text = (PROJECT / "requirements.lock").read_text("utf-8")
     lines = [line for line in text.splitlines() if not line.lstrip().startswith("#")]
     entries = "\n".join(lines).replace("\\\n", " ").splitlines()
-    found = {}
+    found: dict[str, tuple[Requirement, list[str]]] = {}
     for entry in entries:
         name, *hashes = re.split(r"\s+--hash=", entry.strip())
         requirement = Requirement(name)
@@ -72,7 +72,7 @@ def test_every_dependency_holds_for_every_image() -> None:
 
 
 def test_the_image_takes_nothing_else() -> None:
-    """The Dockerfile installs wheels of the lock file, checks their hashes, and resolves nothing."""
+    """The Dockerfile installs wheels of the lock, checks their hashes, and resolves nothing."""
     text = (PROJECT / "Dockerfile").read_text("utf-8").replace("\\\n", " ")
 
     (install,) = re.findall(r"^RUN .*\bpip install\b.*$", text, re.MULTILINE)
