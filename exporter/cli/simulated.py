@@ -14,6 +14,7 @@ from exporter.cli.loading import load_both
 from exporter.cli.stopping import Signals
 from exporter.clock import Clock
 from exporter.config import Config
+from exporter.errors import ConfigurationError, Problem
 from exporter.gpdb.credentials import ID_VARIABLE, SECRET_VARIABLE
 from exporter.service import Exporter
 from exporter.simulator.command import run_simulator, start_simulator
@@ -44,7 +45,7 @@ def demo(options: argparse.Namespace, _environ: Mapping[str, str]) -> int:
     scenario = demo_scenario()
     simulator = start_simulator(scenario, ("127.0.0.1", 0))
     try:
-        with tempfile.TemporaryDirectory(prefix="adbpg-job-exporter-demo-") as folder:
+        with _folder() as folder:
             pipeline = _Pipeline(scenario, Path(folder), lambda: simulator.seconds)
             pipeline.write_configuration(simulator.url)
             environ = _access_key(scenario)
@@ -66,6 +67,19 @@ def demo(options: argparse.Namespace, _environ: Mapping[str, str]) -> int:
     finally:
         simulator.stop()
     return 0
+
+
+def _folder() -> tempfile.TemporaryDirectory[str]:
+    """Return a folder for the demo's files.
+
+    Raises:
+        ConfigurationError: there is none to write to, as in a container that is read only.
+    """
+    try:
+        return tempfile.TemporaryDirectory(prefix="adbpg-job-exporter-demo-")
+    except OSError:
+        wanted = "needs a folder to write its files to: mount one at /tmp, or name it by TMPDIR"
+        raise ConfigurationError([Problem("demo", 0, 0, "", wanted)]) from None
 
 
 class _Pipeline:

@@ -85,6 +85,16 @@ def test_nothing_can_be_written(image: Image) -> None:
     assert (done.stdout, done.stderr) == ("", "")
 
 
+def test_demo_without_a_folder(image: Image) -> None:
+    """Where nothing can be written the demo says what to mount, and does not start."""
+    done = run_in_pod(image, *image.words("Entrypoint"), "demo")
+
+    assert done.returncode == 1
+    assert done.stderr == (
+        "demo: needs a folder to write its files to: mount one at /tmp, or name it by TMPDIR\n"
+    )
+
+
 def test_every_start_finds_its_bytecode(image: Image) -> None:
     """No start compiles anything: all that is imported was compiled when the image was built."""
     done = run_in_pod(image, "python3", "-c", WITHOUT_BYTECODE)
