@@ -14,8 +14,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
 from tests.processes import KEY, PATIENCE, Process, started
 
+needs_root = pytest.mark.skipif(
+    os.geteuid() != 0 and "CI" not in os.environ,
+    reason="only root may mount the image's file system, and enter namespaces",
+)
 GRACE = 30.0
 """Seconds between SIGTERM and SIGKILL, where a pod does not say otherwise."""
 

@@ -10,11 +10,11 @@ from exporter import __version__
 from exporter.cli.main import PORT
 from tests.image.buildah import PROJECT
 from tests.image.conftest import PLANTED, REVISION
-from tests.image.pod import Image
+from tests.image.pod import Image, needs_root
 from tests.planted import forms
 from tests.processes import PATIENCE
 
-pytestmark = pytest.mark.image
+pytestmark = [pytest.mark.image, needs_root]
 
 FOLDERS = {"etc", "etc/adbpg-job-exporter", "opt", "opt/adbpg-job-exporter"}
 OURS = re.compile(r"opt/adbpg-job-exporter/.*")

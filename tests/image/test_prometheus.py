@@ -7,10 +7,10 @@ import pytest
 from exporter import __version__
 from tests.e2e.test_prometheus import ask, prometheus
 from tests.image.conftest import REVISION
-from tests.image.pod import Image, started_in_pod
+from tests.image.pod import Image, needs_root, started_in_pod
 from tests.processes import eventually
 
-pytestmark = [pytest.mark.image, pytest.mark.prometheus]
+pytestmark = [pytest.mark.image, pytest.mark.prometheus, needs_root]
 
 
 def test_a_real_prometheus_scrapes_the_demo(image: Image, tmp_path: Path) -> None:

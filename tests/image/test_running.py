@@ -8,10 +8,18 @@ import pytest
 from exporter import __version__
 from tests.image.buildah import buildah, container
 from tests.image.conftest import REVISION
-from tests.image.pod import Image, enter, number_one, run_in_pod, started_in_pod, terminate
+from tests.image.pod import (
+    Image,
+    enter,
+    needs_root,
+    number_one,
+    run_in_pod,
+    started_in_pod,
+    terminate,
+)
 from tests.processes import ACCESS_KEYS, ONE_NAMESPACE, get, scrape, simulator
 
-pytestmark = pytest.mark.image
+pytestmark = [pytest.mark.image, needs_root]
 
 SCENARIO = (
     ACCESS_KEYS

@@ -95,14 +95,16 @@ def test_same_bytes_each_time(repository: Path, built: dict[str, bytes]) -> None
 
 
 def test_source_distribution_is_the_commit(repository: Path, built: dict[str, bytes]) -> None:
-    """It holds every file of the commit, so all that the tests need, and its revision."""
+    """It holds every file of the commit, so all that the tests need, its revision and its time."""
     committed = set(run("git", "ls-files", cwd=repository).splitlines())
     name = f"adbpg_job_exporter-{__version__}"
     with tarfile.open(fileobj=io.BytesIO(built[f"{name}.tar.gz"])) as archive:
         held = {path.removeprefix(name + "/") for path in archive.getnames()}
+        times = {member.mtime for member in archive}
 
     assert {"Makefile", "requirements.lock", "tests/release/test_dist.py"} <= committed
     assert held == committed | {"PKG-INFO", "exporter/revision.txt"}
+    assert times == {1790000000}, "the time of the commit"
 
 
 def test_wheel_has_the_package_alone(built: dict[str, bytes]) -> None:
