@@ -42,7 +42,7 @@ dashboards: .venv/dev.stamp ## write grafana/dashboards/ again
 
 lock: .venv/dev.stamp ## write requirements.lock again: what goes into the image, with hashes
 	@UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --upgrade --universal \
-		--python-version=3.11 --only-binary=:all: --generate-hashes --no-emit-index-url \
+		--python-version=3.11 --only-binary=:all: --generate-hashes --no-emit-index-url --extra=ram \
 		--output-file=requirements.lock pyproject.toml
 
 dist: .venv/dev.stamp ## build wheel and source distribution of the commit into dist/

@@ -92,6 +92,17 @@ if ! ls .tools/faketime/usr/lib/*/faketime/libfaketime.so.1 >/dev/null 2>&1; the
     unpack libfaketime faketime
 fi
 
+# What the image's stand-in bases are made of: see tests/image/bases.py.
+if [ ! -e .tools/image/packages/complete ]; then
+    update_once
+    say "the parts of the image's bases, from Debian, into .tools/"
+    mkdir -p .tools/image/packages
+    packages=$(cat tests/image/packages.txt)
+    # shellcheck disable=SC2086  a list of words
+    (cd .tools/image/packages && apt-get download -qq $packages 2>/dev/null)
+    touch .tools/image/packages/complete
+fi
+
 command -v chromium >/dev/null || wanted="$wanted chromium"
 command -v curl >/dev/null || wanted="$wanted curl"
 command -v openssl >/dev/null || wanted="$wanted openssl"

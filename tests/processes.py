@@ -122,10 +122,8 @@ def started(
         program: how ours is started; the one of this source by default.
     """
     popen = subprocess.Popen(
-        [*prefix, *command(*arguments)],
-        env={**plain_environ(), **environ},
         [*prefix, *program, *arguments],
-        env={**_plain_environ(), **environ},
+        env={**plain_environ(), **environ},
         cwd=cwd,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

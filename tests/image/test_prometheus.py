@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from exporter import __version__
-from tests.e2e.test_prometheus import ask, prometheus
 from tests.image.conftest import REVISION
 from tests.image.pod import Image, needs_root, started_in_pod
+from tests.monitoring import ask, prometheus
 from tests.processes import eventually
 
 pytestmark = [pytest.mark.image, pytest.mark.prometheus, needs_root]
@@ -23,7 +23,7 @@ def test_a_real_prometheus_scrapes_the_demo(image: Image, tmp_path: Path) -> Non
             mounts=("tmpfs:/tmp",),
             environ={},
         ) as it,
-        prometheus(it.url, tmp_path) as (server, _),
+        prometheus(it.url, tmp_path) as server,
     ):
         eventually(lambda: len(ask(server, "adbpg_job_up == 1")) >= 5, "jobs are in Prometheus")
         built = ask(server, "adbpg_exporter_build_info")
