@@ -5,10 +5,13 @@ from dataclasses import replace
 from tests.alerts.exporters import MINUTE, Exporter, Job, Outage
 from tests.alerts.jobs import (
     ALERTS,
+    GOES_WELL,
+    IS_LATE,
     IS_UNSEEN,
     TIMEOUT,
     TROUBLED,
     at_other_times,
+    of_collection,
     unread,
 )
 from tests.alerts.scenario import Firing, Scenario, of_job
@@ -84,26 +87,55 @@ SCENARIOS = (
         ),
         (Exporter("a", out_of_reach(30, 42), offset=10),),
     ),
+    *(
+        Scenario(
+            f"twelve minutes without {what}: likewise, and its own alert tells why",
+            UNTIL,
+            (
+                *at_other_times(
+                    {
+                        "AdbpgJobFailed": [(6, 34), (43, 65)],
+                        "AdbpgJobCancelled": [(6, 34), (43, 65)],
+                        "AdbpgJobStalled": [(22, 34), (43, 59)],
+                        "AdbpgJobStuckInState": [(22, 34), (43, 59)],
+                        "AdbpgJobPastDeadline": [(27, 34), (43, 59)],
+                        "AdbpgJobQueryFailing": [(16, 34), (53, 59)],
+                        "AdbpgJobAnswerInconsistent": [(21, 34), (58, 59)],
+                        "AdbpgCollectionBlocked": [(32, 34), (53, 59)],
+                        "AdbpgCollectionBlocked of late": [(53, 59)],
+                    }
+                ),
+                down,
+            ),
+            exporters,
+        )
+        for what, down, exporters in (
+            (
+                "the exporter",
+                Firing("AdbpgExporterDown", "critical", 36, 42, {"job": "adbpg"}),
+                (Exporter("a", TROUBLED, down=((30, 42),), offset=10),),
+            ),
+            (
+                "any, until a new one comes",
+                Firing("AdbpgExporterDown", "critical", 35, 42),
+                (
+                    Exporter("a", TROUBLED, end=30, offset=10),
+                    Exporter("b", TROUBLED, start=42, offset=10),
+                ),
+            ),
+        )
+    ),
     Scenario(
-        "twelve minutes without the exporter: likewise, and its own alert tells why",
+        "an end that one replica has seen counts, whatever the other still shows",
         UNTIL,
         (
-            *at_other_times(
-                {
-                    "AdbpgJobFailed": [(6, 34), (43, 65)],
-                    "AdbpgJobCancelled": [(6, 34), (43, 65)],
-                    "AdbpgJobStalled": [(22, 34), (43, 59)],
-                    "AdbpgJobStuckInState": [(22, 34), (43, 59)],
-                    "AdbpgJobPastDeadline": [(27, 34), (43, 59)],
-                    "AdbpgJobQueryFailing": [(16, 34), (53, 59)],
-                    "AdbpgJobAnswerInconsistent": [(21, 34), (58, 59)],
-                    "AdbpgCollectionBlocked": [(32, 34), (53, 59)],
-                    "AdbpgCollectionBlocked of late": [(53, 59)],
-                }
-            ),
-            Firing("AdbpgExporterDown", "critical", 36, 42, {"job": "adbpg"}),
+            Firing("AdbpgJobPastDeadline", "warning", 27, 59, of_job(IS_LATE.ref)),
+            Firing("AdbpgCollectionBlocked", "warning", 37, 59, of_collection("late")),
         ),
-        (Exporter("a", TROUBLED, down=((30, 42),), offset=10),),
+        (
+            Exporter("a", (*GOES_WELL, IS_LATE)),
+            Exporter("b", (*GOES_WELL, replace(IS_LATE, outages=(Outage(57, 65, TIMEOUT),)))),
+        ),
     ),
     Scenario(
         "a new Prometheus takes over from the exporter since when a job stands still",

@@ -45,7 +45,8 @@ QUEUE = (
 )
 NO_API = tuple(replace(job, outages=(Outage(18, 22, TIMEOUT),)) for job in QUEUE)
 STARTS_LATE = Job(
-    ref("s-1", "restart"), (Phase(0, START), Phase(14.25, RUNNING, rate=1000), Phase(30, SUCCESS))
+    ref("s-1", "restart"),
+    (Phase(0, START), Phase(14.25, RUNNING), Phase(20, RUNNING, rate=1000), Phase(30, SUCCESS)),
 )
 MOVES_SELDOM = Job(
     ref("m-1", "seldom"),
