@@ -19,7 +19,7 @@ stack: .venv/runtime.stamp ## run the demo with Prometheus, its alerts and Alert
 
 test: .venv/dev.stamp tools lint ## install what the tests need, check the style and types, run every test
 	@echo "== tests: unit tests, then real processes on loopback"
-	@PATH="$(CURDIR)/.tools/bin:$$PATH" $(BIN)/pytest
+	@PATH="$(CURDIR)/.tools/bin:$$PATH" $(BIN)/pytest --numprocesses=3 --dist=loadfile
 
 unit: .venv/dev.stamp ## run the fast tests only
 	@$(BIN)/pytest tests/unit
