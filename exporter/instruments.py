@@ -20,6 +20,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from exporter import metrics
 from exporter.errors import REASONS, QueryError
 from exporter.metrics import CountedFamily
+from exporter.model import EVERYTHING, Shard
 
 M = TypeVar("M", bound=MetricWrapperBase)
 
@@ -32,12 +33,13 @@ class Instruments:
     Args:
         version: of this program.
         revision: of its source; empty where unknown.
+        shard: which one of the jobs it watches.
 
     Attributes:
         registry: where the metrics are, and those of the process and the platform.
     """
 
-    def __init__(self, version: str, revision: str = "") -> None:
+    def __init__(self, version: str, revision: str = "", shard: Shard = EVERYTHING) -> None:
         # A second series for each counter, of no use to the Prometheus servers that we promise.
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
@@ -48,6 +50,8 @@ class Instruments:
         self._reload_successful = self._make(Gauge, metrics.RELOAD_SUCCESSFUL)
         self._reload_timestamp = self._make(Gauge, metrics.RELOAD_TIMESTAMP)
         self._web_reload_successful: Gauge | None = None
+        self._make(Gauge, metrics.SHARD).set(shard.number)
+        self._make(Gauge, metrics.SHARDS).set(shard.of)
         build = self._make(Gauge, metrics.BUILD_INFO)
         build.labels(version, revision, platform.python_version()).set(1)
         ProcessCollector(registry=self.registry)

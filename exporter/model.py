@@ -4,6 +4,8 @@ Times are Unix seconds (UTC) as the wall clock tells them, unless a name says ot
 """
 
 import enum
+import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta, timezone, tzinfo
@@ -110,6 +112,52 @@ class JobRef:
             self.db_instance_id,
             self.workspace_id,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """One of several exporters that share the jobs of one configuration, each job in one of them.
+
+    Attributes:
+        number: from 1 to ``of``.
+        of: how many shards there are.
+    """
+
+    number: int = 1
+    of: int = 1
+
+    @classmethod
+    def parse(cls, text: str) -> "Shard":
+        """Return the shard of a text such as ``2/3``.
+
+        Raises:
+            ValueError: it is no such text. The message says what was expected.
+        """
+        matched = re.fullmatch(r"([0-9]{1,4})/([0-9]{1,4})", text)
+        if matched is None:
+            raise ValueError(f"expected NUMBER/SHARDS such as 1/3, got {text!r}")
+        shard = cls(int(matched[1]), int(matched[2]))
+        if not shard.of:
+            raise ValueError(f"expected at least one shard, got {text!r}")
+        if not 1 <= shard.number <= shard.of:
+            raise ValueError(
+                f"expected a shard from 1/{shard.of} to {shard.of}/{shard.of}, got {text!r}"
+            )
+        return shard
+
+    def holds(self, job_id: str) -> bool:
+        """Whether a job is one of this shard.
+
+        The first 8 bytes of the SHA-256 of its id in UTF-8, as a big-endian number, modulo ``of``:
+        the same in every process and version, since the shards of one set may be of several.
+        """
+        if self.of == 1:
+            return True
+        digest = hashlib.sha256(job_id.encode()).digest()
+        return int.from_bytes(digest[:8], "big") % self.of == self.number - 1
+
+
+EVERYTHING = Shard()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,6 @@ A look at files that have not changed costs a directory listing and a stat for e
 import errno
 import glob
 import hashlib
-import itertools
 import logging
 import os
 import stat
@@ -20,7 +19,7 @@ from typing import Final
 from exporter.config import Config, read_job_file
 from exporter.config.yaml_source import LARGEST_FILE
 from exporter.errors import ConfigurationError, Problem
-from exporter.model import DEFAULT_NAMESPACE, JobRef, Target, WatchList
+from exporter.model import DEFAULT_NAMESPACE, EVERYTHING, JobRef, Shard, Target, WatchList
 
 _log = logging.getLogger(__name__)
 
@@ -55,6 +54,7 @@ class Sources:
         config: its targets and jobs, and which job files there are.
         previous: of the configuration before a reload; hands over the last good list of each file
             that is broken now.
+        shard: only its jobs are watched, out of all that are named.
         clock: the wall clock, in nanoseconds.
         read: opens and reads a file; ``read_regular_file`` by default.
     """
@@ -64,10 +64,12 @@ class Sources:
         config: Config,
         previous: "Sources | None" = None,
         *,
+        shard: Shard = EVERYTHING,
         clock: Callable[[], int] = time.time_ns,
         read: Callable[[str], tuple[os.stat_result, bytes]] | None = None,
     ) -> None:
         self._config = config
+        self._shard = shard
         self._clock = clock
         self._read = read or read_regular_file
         self._lock = threading.Lock()
@@ -180,11 +182,12 @@ class Sources:
                 if jobs.setdefault(job.identity, job) is not job:
                     doubles.setdefault(path, []).append(job)
         self._tell_doubles(doubles)
+        ours = [job for job in jobs.values() if self._shard.holds(job.job_id)]
         most = self._config.scrape.max_jobs
-        self._tell_dropped(max(0, len(jobs) - most))
+        self._tell_dropped(max(0, len(ours) - most))
         return WatchList(
             targets={target.name: target for target in self._config.targets},
-            jobs=tuple(itertools.islice(jobs.values(), most)),
+            jobs=tuple(ours[:most]),
             file_errors={path: bool(seen.problems) for path, seen in self._files.items()},
         )
 

@@ -17,7 +17,7 @@ SCRAPE_EACH_SECOND = """\
 global: {scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s}
 scrape_configs:
   - job_name: adbpg
-    static_configs: [{targets: ['TARGET']}]
+    static_configs: [{targets: [TARGET]}]
 """
 
 
@@ -39,13 +39,13 @@ def prometheus(target: str, folder: Path, further: str = "") -> Iterator[Server]
     """Start a Prometheus that scrapes a target each second.
 
     Args:
-        target: its address.
+        target: its address; several with commas between.
         folder: for its files.
         further: lines of its scrape configuration, or after it.
     """
     configuration = folder / "prometheus.yml"
     configuration.write_text(
-        SCRAPE_EACH_SECOND.replace("TARGET", target.removeprefix("http://")) + further, "utf-8"
+        SCRAPE_EACH_SECOND.replace("TARGET", target.replace("http://", "")) + further, "utf-8"
     )
     flags = (f"--config.file={configuration}", f"--storage.tsdb.path={folder}/prometheus")
     with running("prometheus", *flags) as server:

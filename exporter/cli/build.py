@@ -12,6 +12,7 @@ from exporter.gpdb.client import ApiClient
 from exporter.gpdb.credentials import Credentials, EnvironmentCredentials, FileCredentials
 from exporter.gpdb.roles import RoleCredentials, ask_for_key
 from exporter.instruments import Instruments
+from exporter.model import EVERYTHING, Shard
 from exporter.poller import Plan, Poller
 from exporter.poller.query import Client
 from exporter.poller.record import DeadlineRule
@@ -28,6 +29,7 @@ def build(
     environ: Mapping[str, str],
     clock: Clock,
     redactor: Redactor,
+    shard: Shard = EVERYTHING,
 ) -> Exporter:
     """Return the exporter of a configuration, ready to be scraped.
 
@@ -37,11 +39,12 @@ def build(
         environ: where access keys may be.
         clock: what time it is.
         redactor: is told of every secret.
+        shard: which of the jobs to watch.
     """
     keys = Keys(environ, clock, redactor)
 
     def assemble(config: Config, previous: Loaded | None) -> Loaded:
-        sources = Sources(config, previous.sources if previous else None)
+        sources = Sources(config, previous.sources if previous else None, shard=shard)
         make_known(config, redactor)
         if previous and _calls_alike(previous.config, config):
             client = previous.plan.client  # and its connections
@@ -49,7 +52,7 @@ def build(
             client = _client(config, keys, clock)
         return Loaded(config, sources, plan_of(config, sources, client))
 
-    instruments = Instruments(__version__, _revision())
+    instruments = Instruments(__version__, _revision(), shard=shard)
     loaded = assemble(config, None)
     poller = Poller(loaded.plan, tally=instruments, clock=clock)
     return Exporter(

@@ -10,6 +10,7 @@ from exporter import __version__, logs
 from exporter.cli import inspect, serve, simulated
 from exporter.config.units import parse_duration
 from exporter.errors import ConfigurationError
+from exporter.model import EVERYTHING, Shard
 from exporter.redaction import Redactor
 from exporter.web.addresses import parse_listen_address
 from exporter.web.app import parse_telemetry_path
@@ -127,6 +128,14 @@ def _web_flags(command: argparse.ArgumentParser, default: str) -> None:
         action="append",
         help=f"where to listen; may be given several times (default: {default})",
     )
+    command.add_argument(
+        "--shard",
+        metavar="NUMBER/SHARDS",
+        type=_shard,
+        default=EVERYTHING,
+        help="watch only this share of the jobs, such as 1/3: each job is in one, by its id "
+        "(default: 1/1, all of them)",
+    )
     command.set_defaults(default_addresses=[parse_listen_address(default)])
     command.add_argument(
         "--web.telemetry-path",
@@ -137,6 +146,13 @@ def _web_flags(command: argparse.ArgumentParser, default: str) -> None:
         help="where the metrics are (default: /metrics)",
     )
     _web_config_flag(command)
+
+
+def _shard(text: str) -> Shard:
+    try:
+        return Shard.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _path(text: str) -> str:

@@ -41,7 +41,14 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     for warning in loaded.warnings:
         logger.warning("configuration", extra={"problem": str(warning)})
     signals = Signals()
-    exporter = build(loaded, load, environ=environ, clock=Clock(), redactor=options.redactor)
+    exporter = build(
+        loaded,
+        load,
+        environ=environ,
+        clock=Clock(),
+        redactor=options.redactor,
+        shard=options.shard,
+    )
     servers = start_servers(exporter, options, web, lifecycle=options.lifecycle)
     wait(exporter, servers, signals)
     return 0
@@ -61,7 +68,7 @@ def start_servers(
     """
     app = App(
         exporter,
-        Settings(__version__, options.telemetry_path, lifecycle),
+        Settings(__version__, options.telemetry_path, lifecycle, options.shard),
         lambda: ScrapeTimeouts(
             exporter.config.scrape.timeout, exporter.config.scrape.timeout_offset
         ),

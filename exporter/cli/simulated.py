@@ -55,7 +55,12 @@ def demo(options: argparse.Namespace, _environ: Mapping[str, str]) -> int:
 
             loaded, web = load_both(load, options.web_config_file)
             exporter = build(
-                loaded, load, environ=environ, clock=Clock(), redactor=options.redactor
+                loaded,
+                load,
+                environ=environ,
+                clock=Clock(),
+                redactor=options.redactor,
+                shard=options.shard,
             )
             servers = serve.start_servers(exporter, options, web, lifecycle=True)
             scheme = "https" if web and web.current().tls else "http"

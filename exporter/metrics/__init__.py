@@ -26,6 +26,8 @@ from exporter.metrics.own import (
     RELOAD_SUCCESSFUL,
     RELOAD_TIMESTAMP,
     SCRAPE_FAMILIES,
+    SHARD,
+    SHARDS,
     WEB_RELOAD_SUCCESSFUL,
 )
 
@@ -41,6 +43,8 @@ __all__ = [
     "RELOAD_SUCCESSFUL",
     "RELOAD_TIMESTAMP",
     "SCRAPE_FAMILIES",
+    "SHARD",
+    "SHARDS",
     "WEB_RELOAD_SUCCESSFUL",
     "CountedFamily",
     "JobFamily",

@@ -136,6 +136,19 @@ BUILD_INFO = CountedFamily(
     "gauge",
     ("version", "revision", "python"),
 )
+SHARD = CountedFamily(
+    "adbpg_exporter_shard",
+    "Which shard of the jobs this exporter watches, from 1.",
+    "gauge",
+    notes="1 without `--shard`.",
+)
+SHARDS = CountedFamily(
+    "adbpg_exporter_shards",
+    "How many shards the jobs are split into.",
+    "gauge",
+    notes="1 without `--shard`. Where fewer different values of `adbpg_exporter_shard` are there, "
+    "nobody watches the jobs of the others.",
+)
 COUNTED_FAMILIES: tuple[CountedFamily, ...] = (
     API_REQUESTS,
     API_ERRORS,
@@ -144,5 +157,7 @@ COUNTED_FAMILIES: tuple[CountedFamily, ...] = (
     RELOAD_SUCCESSFUL,
     RELOAD_TIMESTAMP,
     WEB_RELOAD_SUCCESSFUL,
+    SHARD,
+    SHARDS,
     BUILD_INFO,
 )

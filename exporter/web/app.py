@@ -7,7 +7,7 @@ from typing import Protocol
 from urllib.parse import parse_qs
 
 from exporter.errors import ConfigurationError
-from exporter.model import Snapshot
+from exporter.model import EVERYTHING, Shard, Snapshot
 from exporter.web import page
 from exporter.web.messages import Request, Response, text
 from exporter.web.negotiation import accepts_gzip, scrape_budget
@@ -64,11 +64,13 @@ class Settings:
         version: of the exporter, for the page.
         telemetry_path: as ``parse_telemetry_path`` returns it.
         lifecycle: whether POST /-/reload is allowed.
+        shard: which of the jobs are watched, for the page.
     """
 
     version: str
     telemetry_path: str = "/metrics"
     lifecycle: bool = False
+    shard: Shard = EVERYTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +151,7 @@ class App:
             self._backend.last_seen(),
             version=self._settings.version,
             telemetry_path=self._settings.telemetry_path,
+            shard=self._settings.shard,
             host=request.headers.get("host", ""),
             refreshing="paused" not in parse_qs(request.query, keep_blank_values=True),
         )

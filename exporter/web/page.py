@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from html import escape
 from importlib.resources import files
 
-from exporter.model import JobStatus, Observation, Snapshot
+from exporter.model import EVERYTHING, JobStatus, Observation, Shard, Snapshot
 from exporter.web.rows import COLUMNS, ago, row
 from exporter.web.triage import Case, Group, examine, urgency
 from exporter.web.wording import count, duration, utc
@@ -54,6 +54,7 @@ def render(
     *,
     version: str,
     telemetry_path: str,
+    shard: Shard = EVERYTHING,
     host: str = "",
     refreshing: bool = True,
 ) -> bytes:
@@ -63,6 +64,7 @@ def render(
         snapshot: what scrapes have seen; its taken_at is the now of the page.
         version: of the exporter.
         telemetry_path: where the metrics are.
+        shard: which of the jobs are watched.
         host: as the reader's browser names this server, with its port; empty if unknown.
         refreshing: whether the page loads itself again by and by.
     """
@@ -73,7 +75,7 @@ def render(
     body = (
         _header(metrics),
         "<main>",
-        _summary(snapshot.observations, now),
+        _summary(snapshot.observations, shard, now),
         *_notices(snapshot, f"{escape(host or 'localhost:10077')}{metrics}"),
         *_sections(cases, now),
         "</main>",
@@ -104,7 +106,7 @@ def _header(metrics: str) -> str:
     )
 
 
-def _summary(observations: Sequence[Observation], now: float) -> str:
+def _summary(observations: Sequence[Observation], shard: Shard, now: float) -> str:
     statuses = [seen.state.status for seen in observations if seen.state is not None]
     unknown = len(observations) - len(statuses) + statuses.count(JobStatus.UNKNOWN)
     failed = statuses.count(JobStatus.FAILED)
@@ -124,9 +126,10 @@ def _summary(observations: Sequence[Observation], now: float) -> str:
     asked = max((seen.queried_at for seen in observations if seen.queried_at), default=None)
     last = f"The API was last asked {ago(asked, now)}." if asked else "The API was not asked yet."
     jobs = "1 job is" if len(observations) == 1 else f"{len(observations):,} jobs are"
+    share = f", those of shard {shard.number} of {shard.of}" if shard.of > 1 else ""
     return (
         f'<section aria-label="Summary"><dl class="tiles">{listed}</dl>'
-        f'<p class="lead">{jobs} watched. {last}</p></section>'
+        f'<p class="lead">{jobs} watched{share}. {last}</p></section>'
     )
 
 

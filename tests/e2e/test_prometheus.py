@@ -7,8 +7,10 @@ from pathlib import Path
 import bcrypt
 import pytest
 
+from exporter.simulator.demo import demo_scenario
+from exporter.simulator.scenario import Source
 from tests.certificates import Authority
-from tests.monitoring import ask, prometheus
+from tests.monitoring import Server, ask, prometheus
 from tests.processes import (
     ACCESS_KEYS,
     ONE_NAMESPACE,
@@ -102,6 +104,51 @@ def test_the_demo_in_prometheus(tmp_path: Path) -> None:
         eventually(lambda: len(ask(server, moving)) >= 3, "at least three jobs move")
 
         assert len(ask(server, "count by (status) (adbpg_job_status == 1)")) >= 5
+
+
+def test_two_shards_show_each_job_once(tmp_path: Path) -> None:
+    """Of two shards on one configuration, a Prometheus has each job exactly once."""
+    several = "".join(
+        f"  - {{id: job-{number}, collection: c1, namespace: main, entries: 9000000}}\n"
+        for number in range(8)
+    )
+    with (
+        simulator(SCENARIO + several, tmp_path) as api,
+        exporter(api.configuration(), tmp_path, "--shard=1/2") as one,
+        exporter(api.configuration(), tmp_path, "--shard=2/2") as two,
+        prometheus(f"{one.url},{two.url}", tmp_path) as server,
+    ):
+        eventually(lambda: len(ask(server, "up == 1")) == 2, "both are scraped")
+
+        assert set(once(server, "adbpg_job_info")) == {
+            *("steady", "stalled", "failed", "gone", 'quote" back\\slash'),
+            *(f"job-{number}" for number in range(8)),
+        }
+        assert len(ask(server, "count by (instance) (adbpg_job_info)")) == 2
+
+
+def test_two_shards_of_the_demo(tmp_path: Path) -> None:
+    """Of two demos that are told a shard each, a Prometheus has each job of the demo once."""
+    listen, pattern = "--web.listen-address=127.0.0.1:0", r"http://(\S+)/metrics "
+    scenario = demo_scenario()
+    configured = {job.id for job in scenario.jobs if job.source is Source.CONFIG}
+    with (
+        started("demo", listen, "--shard=1/2", address=pattern, environ={}, cwd=tmp_path) as one,
+        started("demo", listen, "--shard=2/2", address=pattern, environ={}, cwd=tmp_path) as two,
+        prometheus(f"{one.url},{two.url}", tmp_path) as server,
+    ):
+        eventually(lambda: len(ask(server, "up == 1")) == 2, "both are scraped")
+
+        assert configured <= set(once(server, "adbpg_job_info"))
+        assert "of shard 2 of 2" in get(two.url + "/")[1]
+        assert {row["value"][1] for row in ask(server, "adbpg_exporter_shard")} == {"1", "2"}
+
+
+def once(server: Server, metric: str) -> list[str]:
+    """Return the ids of the jobs that a metric has; none of them is there twice."""
+    found: list[str] = [row["metric"]["job_id"] for row in ask(server, metric)]
+    assert len(found) == len(set(found)), found
+    return found
 
 
 def test_prometheus_shows_certificate_and_password(tmp_path: Path) -> None:

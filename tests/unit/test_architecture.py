@@ -37,7 +37,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "poller": {"clock", "config", "errors", "gpdb", "model"},
     "preflight": {"clock", "config", "errors", "gpdb", "model", "poller", "secret"},
     "metrics": {"errors", "model"},
-    "instruments": {"errors", "metrics"},
+    "instruments": {"errors", "metrics", "model"},
     "collector": {"metrics", "model", "pieces"},
     "service": {
         "clock",

@@ -61,6 +61,8 @@ COUNTED_METRICS: dict[str, tuple[str, tuple[str, ...]]] = {
     "adbpg_exporter_config_last_reload_successful": ("gauge", ()),
     "adbpg_exporter_config_last_reload_success_timestamp_seconds": ("gauge", ()),
     "adbpg_exporter_web_config_last_reload_successful": ("gauge", ()),
+    "adbpg_exporter_shard": ("gauge", ()),
+    "adbpg_exporter_shards": ("gauge", ()),
     "adbpg_exporter_build_info": ("gauge", ("version", "revision", "python")),
 }
 REASON_VALUES = {

@@ -14,6 +14,7 @@ from exporter.model import (
     JobStatus,
     Observation,
     ScrapeResult,
+    Shard,
     Snapshot,
     TargetHealth,
 )
@@ -108,8 +109,13 @@ def rendered(observations: Iterable[Observation], **snapshot: Any) -> Element:
     """Read the page of these jobs."""
     known: dict[str, Any] = {"targets": {}, "file_errors": {}}
     taken = Snapshot(NOW, 0.1, tuple(observations), **(known | snapshot))
-    html = page.render(taken, version="1.2.3", telemetry_path="/metrics", host="there:10077")
-    return Tree(html).root
+    return read(taken)
+
+
+def read(taken: Snapshot, **facts: Any) -> Element:
+    """Read the page of a snapshot."""
+    known: dict[str, Any] = {"version": "1.2.3", "telemetry_path": "/metrics"}
+    return Tree(page.render(taken, host="there:10077", **(known | facts))).root
 
 
 def cells(root: Element, job: int = 0) -> dict[str, str]:
@@ -468,3 +474,17 @@ def test_any_snapshot_gives_a_page(jobs: list[Observation]) -> None:
     root = rendered(jobs)
 
     assert len(root.find("tbody")) == len(jobs)
+
+
+@pytest.mark.parametrize(
+    ("shard", "told"),
+    [
+        (Shard(), "1 job is watched. The API was last asked"),
+        (Shard(2, 3), "1 job is watched, those of shard 2 of 3. The API was last asked"),
+    ],
+)
+def test_the_shard_is_told(shard: Shard, told: str) -> None:
+    """A page that shows a share of the jobs says which; one that shows all says nothing of it."""
+    root = read(Snapshot(NOW, 0.1, (seen(),), {}, {}), shard=shard)
+
+    assert told in root.text
