@@ -34,8 +34,9 @@ format: .venv/dev.stamp ## let ruff format the code
 	@$(BIN)/ruff check --quiet --fix .
 	@$(BIN)/ruff format --quiet .
 
-docs: .venv/dev.stamp ## write the generated parts of docs/ again
+docs: .venv/dev.stamp ## write the generated parts of docs/ and of the Helm chart again
 	@$(BIN)/python docs/generate.py
+	@$(BIN)/python docs/chart.py
 
 dashboards: .venv/dev.stamp ## write grafana/dashboards/ again
 	@$(BIN)/python -m grafana.generate

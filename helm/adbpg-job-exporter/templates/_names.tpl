@@ -1,0 +1,68 @@
+{{/* What is installed is called after the release, and after the chart where the release is not. */}}
+{{- define "adbpg.fullname" -}}
+{{- $name := default .Chart.Name .Values.nameOverride }}
+{{- if .Values.fullnameOverride }}{{ $name = .Values.fullnameOverride }}
+{{- else if contains $name .Release.Name }}{{ $name = .Release.Name }}
+{{- else }}{{ $name = printf "%s-%s" .Release.Name $name }}{{ end }}
+{{- /* Room for what is added: a StatefulSet's revision, a pod's number, a dashboard's name. */}}
+{{- $name | trunc 40 | trimSuffix "-" }}
+{{- end }}
+
+{{- define "adbpg.selector" -}}
+app.kubernetes.io/name: {{ default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "adbpg.labels" -}}
+{{- with .Values.commonLabels }}{{ toYaml . }}
+{{ end }}
+{{- include "adbpg.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- end }}
+
+{{/* The labels by which the exporter's pods are found, and those of no test. */}}
+{{- define "adbpg.podSelector" -}}
+{{ include "adbpg.selector" . }}
+app.kubernetes.io/component: exporter
+{{- end }}
+
+{{- define "adbpg.serviceAccount" -}}
+{{- $own := ternary (include "adbpg.fullname" .) "default" .Values.serviceAccount.create }}
+{{- default $own .Values.serviceAccount.name }}
+{{- end }}
+
+{{/* An image of repository, tag and digest; the list is of it and the tag that it has without one. */}}
+{{- define "adbpg.image" -}}
+{{- $image := first . }}
+{{- if $image.digest }}{{ printf "%s@%s" $image.repository $image.digest }}
+{{- else }}{{ printf "%s:%s" $image.repository (default (last .) $image.tag) }}{{ end }}
+{{- end }}
+
+{{- define "adbpg.scheme" }}
+{{- if and .Values.webConfig.existingSecret .Values.webConfig.tls }}https{{ else }}http{{ end }}
+{{- end }}
+
+{{/* The label `job` of what is scraped. The alerts know the exporter by "adbpg" in it. */}}
+{{- define "adbpg.job" -}}
+{{- $job := printf "%s/%s" .Release.Namespace (include "adbpg.fullname" .) }}
+{{- contains "adbpg" $job | ternary $job (printf "adbpg/%s" $job) }}
+{{- end }}
+
+{{/* A metadata block: of what kind of thing it is, with its values: namespace, labels and annotations. */}}
+{{- define "adbpg.monitorMetadata" -}}
+{{- $root := first . }}
+{{- $values := last . -}}
+name: {{ include "adbpg.fullname" $root }}
+namespace: {{ default $root.Release.Namespace $values.namespace }}
+labels:
+  {{- include "adbpg.labels" $root | nindent 2 }}
+  {{- with $values.labels }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- with $values.annotations }}
+annotations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}

@@ -1,0 +1,201 @@
+{{/* The flags of the exporter, a list in YAML. */}}
+{{- define "adbpg.args" -}}
+- serve
+- --config.file=/etc/adbpg/config/config.yaml
+- --web.listen-address=:{{ .Values.service.port }}
+- --log.level={{ .Values.log.level }}
+- --log.format={{ .Values.log.format }}
+{{- if gt (int .Values.shards) 1 }}
+- --shard=$(SHARD)/{{ .Values.shards }}
+{{- end }}
+{{- if .Values.webConfig.existingSecret }}
+- --web.config.file=/etc/adbpg/web/{{ .Values.webConfig.key }}
+{{- end }}
+{{- if .Values.lifecycle }}
+- --web.enable-lifecycle
+{{- end }}
+{{- with .Values.extraArgs }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{/* A probe: where, from the path and whether clients need certificates, and when. */}}
+{{- define "adbpg.probe" -}}
+{{- $root := index . 0 }}
+{{- if and $root.Values.webConfig.existingSecret $root.Values.webConfig.tls $root.Values.webConfig.clientCertificates -}}
+tcpSocket:
+  port: metrics
+{{- else -}}
+httpGet:
+  path: {{ index . 1 }}
+  port: metrics
+  scheme: {{ include "adbpg.scheme" $root | upper }}
+{{- end }}
+{{ toYaml (index . 2) }}
+{{- end }}
+
+{{/* The volumes with what the exporter reads. Directories, never a subPath: those are never renewed. */}}
+{{- define "adbpg.volumes" -}}
+- name: config
+  configMap:
+    name: {{ default (include "adbpg.fullname" .) .Values.existingConfigMap }}
+{{- range $name, $secret := dict
+  "access-key" .Values.credentials.existingSecret
+  "passwords" .Values.namespacePasswords.existingSecret
+  "web" .Values.webConfig.existingSecret }}
+{{- if $secret }}
+- name: {{ $name }}
+  secret:
+    secretName: {{ $secret }}
+    defaultMode: 0440
+{{- end }}
+{{- end }}
+{{- if .Values.jobFiles.enabled }}
+- name: jobs
+  {{- if .Values.jobFiles.sidecar.enabled }}
+  emptyDir: {}
+  {{- else }}
+  {{- toYaml .Values.jobFiles.volume | nindent 2 }}
+  {{- end }}
+{{- end }}
+{{- with .Values.extraVolumes }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{- define "adbpg.mounts" -}}
+- name: config
+  mountPath: /etc/adbpg/config
+  readOnly: true
+{{- range $name, $secret := dict
+  "access-key" .Values.credentials.existingSecret
+  "passwords" .Values.namespacePasswords.existingSecret
+  "web" .Values.webConfig.existingSecret }}
+{{- if $secret }}
+- name: {{ $name }}
+  mountPath: /etc/adbpg/{{ $name }}
+  readOnly: true
+{{- end }}
+{{- end }}
+{{- if .Values.jobFiles.enabled }}
+- name: jobs
+  mountPath: /var/lib/adbpg-jobs
+  readOnly: true
+{{- end }}
+{{- with .Values.extraVolumeMounts }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{- define "adbpg.exporter" -}}
+- name: exporter
+  image: {{ include "adbpg.image" (list .Values.image .Chart.AppVersion) }}
+  imagePullPolicy: {{ .Values.image.pullPolicy }}
+  args:
+    {{- include "adbpg.args" . | nindent 4 }}
+  {{- if or .Values.extraEnv (gt (int .Values.shards) 1) }}
+  env:
+    {{- if gt (int .Values.shards) 1 }}
+    - name: SHARD
+      valueFrom:
+        fieldRef:
+          fieldPath: metadata.labels['apps.kubernetes.io/pod-index']
+    {{- end }}
+    {{- with .Values.extraEnv }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+  {{- end }}
+  {{- with .Values.extraEnvFrom }}
+  envFrom:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  ports:
+    - name: metrics
+      containerPort: {{ .Values.service.port }}
+  livenessProbe:
+    {{- include "adbpg.probe" (list . "/-/healthy" .Values.livenessProbe) | nindent 4 }}
+  readinessProbe:
+    {{- include "adbpg.probe" (list . "/-/ready" .Values.readinessProbe) | nindent 4 }}
+  resources:
+    {{- toYaml .Values.resources | nindent 4 }}
+  securityContext:
+    {{- toYaml .Values.securityContext | nindent 4 }}
+  volumeMounts:
+    {{- include "adbpg.mounts" . | nindent 4 }}
+{{- end }}
+
+{{/* Writes the labelled ConfigMaps into the folder of job files, and follows them. */}}
+{{- define "adbpg.sidecar" -}}
+{{- $sidecar := .Values.jobFiles.sidecar -}}
+- name: job-files
+  image: {{ include "adbpg.image" (list $sidecar.image $sidecar.image.tag) }}
+  imagePullPolicy: {{ $sidecar.image.pullPolicy }}
+  env:
+    - {name: LABEL, value: {{ $sidecar.label | quote }}}
+    - {name: LABEL_VALUE, value: {{ $sidecar.labelValue | quote }}}
+    - {name: FOLDER, value: /var/lib/adbpg-jobs}
+    - {name: RESOURCE, value: configmap}
+    - {name: NAMESPACE, value: {{ default (list .Release.Namespace) $sidecar.namespaces | join "," | quote }}}
+    - {name: UNIQUE_FILENAMES, value: "true"}
+  resources:
+    {{- toYaml $sidecar.resources | nindent 4 }}
+  securityContext:
+    {{- toYaml .Values.securityContext | nindent 4 }}
+  volumeMounts:
+    - name: jobs
+      mountPath: /var/lib/adbpg-jobs
+    - name: sidecar-tmp
+      mountPath: /tmp
+{{- end }}
+
+{{/* The pod of the Deployment and of the StatefulSet. */}}
+{{- define "adbpg.pod" -}}
+metadata:
+  labels:
+    {{- include "adbpg.labels" . | nindent 4 }}
+    app.kubernetes.io/component: exporter
+    {{- with .Values.podLabels }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+  annotations:
+    {{- if .Values.config }}
+    checksum/config: {{ include "adbpg.config" . | sha256sum }}
+    {{- end }}
+    kubectl.kubernetes.io/default-container: exporter
+    {{- with .Values.podAnnotations }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+spec:
+  serviceAccountName: {{ include "adbpg.serviceAccount" . }}
+  automountServiceAccountToken: {{ .Values.jobFiles.sidecar.enabled }}
+  terminationGracePeriodSeconds: {{ .Values.terminationGracePeriodSeconds }}
+  securityContext:
+    {{- toYaml .Values.podSecurityContext | nindent 4 }}
+  {{- with .Values.initContainers }}
+  initContainers:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  containers:
+    {{- include "adbpg.exporter" . | nindent 4 }}
+    {{- if .Values.jobFiles.sidecar.enabled }}
+    {{- include "adbpg.sidecar" . | nindent 4 }}
+    {{- end }}
+    {{- with .Values.extraContainers }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+  volumes:
+    {{- include "adbpg.volumes" . | nindent 4 }}
+    {{- if .Values.jobFiles.sidecar.enabled }}
+    - name: sidecar-tmp
+      emptyDir: {}
+    {{- end }}
+  {{- with .Values.priorityClassName }}
+  priorityClassName: {{ . }}
+  {{- end }}
+  {{- range $field := list "imagePullSecrets" "nodeSelector" "tolerations" "affinity" "topologySpreadConstraints" }}
+  {{- with index $.Values $field }}
+  {{ $field }}:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- end }}
+{{- end }}
