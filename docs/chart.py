@@ -1,8 +1,8 @@
-"""Writes the generated parts of the Helm chart again: ``make docs``. A test holds that they are current.
+"""Writes the generated parts of the Helm chart again: ``make docs``. A test holds them current.
 
-Helm cannot reach outside of a chart, so the alerts and dashboards are copied into it. The comments of
-values.yaml are the one place where a value is described: README.md and values.schema.json have them
-from there.
+Helm cannot reach outside of a chart, so the alerts and dashboards are copied into it. The comments
+of values.yaml are the one place where a value is described: README.md and values.schema.json have
+them from there.
 """
 
 import json
@@ -43,13 +43,12 @@ def values() -> list[Value]:
     """
     text = (CHART / "values.yaml").read_text("utf-8")
     root = yaml.compose(text, yaml.SafeLoader)
-    assert isinstance(root, yaml.MappingNode)
+    if not isinstance(root, yaml.MappingNode):
+        raise TypeError("values.yaml: expected a mapping")
     return list(_values(root, text.splitlines(), ()))
 
 
-def _values(
-    node: yaml.MappingNode, lines: list[str], above: tuple[str, ...]
-) -> Iterator[Value]:
+def _values(node: yaml.MappingNode, lines: list[str], above: tuple[str, ...]) -> Iterator[Value]:
     for key, value in node.value:
         path = (*above, key.value)
         meaning = _comment(lines, key.start_mark)

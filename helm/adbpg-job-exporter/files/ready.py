@@ -28,7 +28,8 @@ def main(base: str) -> int:
     for path, part in wanted.items():
         status, text = ask(base + path)
         good = status == 401 or (status == 200 and part in text)
-        print(f"{base}{path}: {status} {text.strip().splitlines()[-1:] or ''}")
+        last = text.strip().rpartition("\n")[2]
+        print(f"{base}{path}: {status} {last}")
         failed |= not good
     return int(failed)
 

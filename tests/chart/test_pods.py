@@ -1,0 +1,230 @@
+"""The exporter, started as the rendered pod says, works."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import bcrypt
+import pytest
+import yaml
+
+from exporter.simulator.configuration import exporter_configuration
+from exporter.simulator.scenario_file import load_scenario
+from tests.certificates import Authority
+from tests.charts import Rendered, minimal, render
+from tests.e2e.test_prometheus import ask, once, prometheus
+from tests.kubelet import Cluster, Pod, free_port
+from tests.processes import (
+    ACCESS_KEYS,
+    KEY,
+    ONE_NAMESPACE,
+    Upstream,
+    eventually,
+    get,
+    scrape,
+    simulator,
+)
+
+SCENARIO = (
+    ACCESS_KEYS
+    + ONE_NAMESPACE
+    + "jobs:\n"
+    + "  - {id: failed, collection: c, namespace: main, shape: failed, after: 1m, created: -1h}\n"
+    + "".join(
+        f"  - {{id: job-{number}, collection: c{number}, namespace: main, entries: 9000000}}\n"
+        for number in range(6)
+    )
+)
+JOB_FILE = "- {target: main, id: from-file, collection: c}\n"
+ACCESS_KEY = {
+    "access-key-id": KEY["ALIBABA_CLOUD_ACCESS_KEY_ID"],
+    "access-key-secret": KEY["ALIBABA_CLOUD_ACCESS_KEY_SECRET"],
+}
+PASSWORDS = {"main": "pw-of-rag-namespace"}
+
+
+@pytest.fixture(scope="module")
+def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Upstream]:
+    """The simulated API, for all tests here."""
+    with simulator(SCENARIO, tmp_path_factory.mktemp("api")) as upstream:
+        yield upstream
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Cluster:
+    """A cluster with the Secrets and the claim that the README names."""
+    jobs = tmp_path / "claim"
+    jobs.mkdir()
+    (jobs / "nightly.yaml").write_text(JOB_FILE, "utf-8")
+    return Cluster(
+        tmp_path,
+        {"adbpg-access-key": ACCESS_KEY, "adbpg-passwords": PASSWORDS},
+        claims={"upload-jobs": jobs},
+    )
+
+
+def configuration(api: Upstream) -> str:
+    """Return the text for the value config."""
+    scenario = load_scenario(str(api.scenario))
+    return "scrape: {min_interval: 0s}\n" + exporter_configuration(
+        scenario, api.process.url, passwords_in="/etc/adbpg/passwords"
+    )
+
+
+def made(api: Upstream, **values: Any) -> Rendered:
+    """Render the values for the scenario's jobs."""
+    known = {"config": configuration(api), "service": {"port": free_port("127.0.0.10")}}
+    return render(minimal(**(known | values)))
+
+
+def test_a_pod_answers_its_probes(api: Upstream, cluster: Cluster) -> None:
+    """With the rendered flags, mounts and environment it starts, is probed and shows its jobs."""
+    claim = {"enabled": True, "volume": {"persistentVolumeClaim": {"claimName": "upload-jobs"}}}
+
+    with cluster.pod(made(api, jobFiles=claim)) as pod:
+        page = scrape(pod.process)
+
+        assert pod.probe("livenessProbe") == 200
+        assert pod.probe("readinessProbe") == 200
+        assert page.value("adbpg_job_up", job_id="job-1") == 1.0
+        assert page.value("adbpg_job_info", job_id="from-file") == 1.0
+        assert page.value("adbpg_exporter_job_file_error") == 0.0
+        done = pod.helm_test()
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "/-/ready: 200 Ready." in done.stdout
+        assert pod.process.stop() == 0
+
+
+def test_helm_test_fails_without_an_exporter(api: Upstream, tmp_path: Path) -> None:
+    """Where nothing answers, the test's pod fails and says so."""
+    pod = Pod(made(api), tmp_path, "127.0.0.10", 0)
+
+    done = pod.helm_test()
+
+    assert done.returncode == 1
+    assert "Connection refused" in done.stdout
+
+
+def test_rotation(api: Upstream, cluster: Cluster) -> None:
+    """A Secret that changes is in use without a restart: keys, and namespace passwords."""
+    cluster.secrets["adbpg-passwords"] = {"main": "not the password"}
+    with cluster.pod(made(api)) as pod:
+        assert scrape(pod.process).value("adbpg_job_up", job_id="job-1") == 0.0
+
+        pod.renew(pod.folder / "etc/adbpg/passwords", PASSWORDS)
+
+        eventually(
+            lambda: scrape(pod.process).value("adbpg_job_up", job_id="job-1") == 1.0,
+            "the new password is in use",
+        )
+
+
+def test_tls_and_users(api: Upstream, cluster: Cluster, tmp_path: Path) -> None:
+    """With a web configuration it is probed by HTTPS and without a password, which others need."""
+    certificate, key = Authority(tmp_path).issue("server", "DNS:localhost")
+    hashed = bcrypt.hashpw(b"right", bcrypt.gensalt(4)).decode()
+    cluster.secrets["adbpg-web"] = {
+        "server.pem": certificate.read_text(),
+        "server.key": key.read_text(),
+        "web.yaml": "tls_server_config: {cert_file: server.pem, key_file: server.key}\n"
+        f"basic_auth_users: {{prometheus: {hashed}}}\nprobes_without_auth: true\n",
+    }
+
+    with cluster.pod(made(api, webConfig={"existingSecret": "adbpg-web"})) as pod:
+        assert pod.process.url.startswith("https://")
+        assert pod.probe("livenessProbe") == 200
+        assert pod.probe("readinessProbe") == 200
+        assert pod.ask(pod.process.url + "/metrics") == 401
+        done = pod.helm_test()
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_configuration_of_ones_own(api: Upstream, cluster: Cluster) -> None:
+    """With existingConfigMap its config.yaml is taken as it is."""
+    cluster.config_maps["mine"] = {"config.yaml": api.configuration()}
+    values = {"config": "", "existingConfigMap": "mine", "extraEnv": env(KEY), "credentials": {}}
+
+    with cluster.pod(made(api, **values)) as pod:
+        page = scrape(pod.process)
+
+    assert page.value("adbpg_job_up", job_id="job-1") == 1.0
+
+
+def env(variables: dict[str, str]) -> list[dict[str, str]]:
+    """Return variables as a container's env has them."""
+    return [{"name": name, "value": value} for name, value in variables.items()]
+
+
+@pytest.mark.prometheus
+def test_two_shards(api: Upstream, cluster: Cluster, tmp_path: Path) -> None:
+    """Of two shards a Prometheus has each job and each alert once, and tells which one is gone."""
+    at_once = {"AdbpgExporterDown": {"for": "0s"}, "AdbpgJobFailed": {"for": "0s"}}
+    release = made(
+        api,
+        shards=2,
+        podMonitor={"enabled": True},
+        prometheusRule={"enabled": True, "alerts": at_once},
+    )
+    start = release.one("StatefulSet")["spec"]["ordinals"]["start"]
+    (tmp_path / "rules.yaml").write_text(
+        yaml.safe_dump(release.one("PrometheusRule")["spec"]), "utf-8"
+    )
+    with (
+        cluster.pod(release, index=start) as one,
+        cluster.pod(release, index=start + 1) as two,
+        prometheus("", tmp_path, scraping(release, one, two)) as (server, _),
+    ):
+        eventually(lambda: len(ask(server, "up == 1")) == 2, "both are scraped")
+        assert set(once(server, "adbpg_job_up")) == {"failed", *(f"job-{n}" for n in range(6))}
+        assert shards(server, "count by (shard) (adbpg_job_up)") == {"1", "2"}
+        assert shards(server, 'up{job=~".*adbpg.*"}') == {"1", "2"}
+        assert "of shard 2 of 2" in get(two.process.url + "/")[1]
+
+        eventually(lambda: bool(ask(server, firing("AdbpgJobFailed"))), "the failed job is told")
+        assert len(ask(server, firing("AdbpgJobFailed"))) == 1
+        # Before the first scrape, nothing was there.
+        eventually(lambda: not ask(server, firing("AdbpgExporterDown")), "both shards are there")
+
+        two.process.stop()
+
+        eventually(lambda: bool(ask(server, firing("AdbpgExporterDown"))), "the lost shard is told")
+        assert shards(server, firing("AdbpgExporterDown")) == {"2"}
+
+
+def firing(alert: str) -> str:
+    """Return a query for an alert that fires."""
+    return f'ALERTS{{alertname="{alert}", alertstate="firing"}}'
+
+
+def shards(server: str, query: str) -> set[str]:
+    """Return the values of the label shard in an answer."""
+    return {row["metric"].get("shard", "") for row in ask(server, query)}  # type: ignore[attr-defined]
+
+
+def scraping(release: Rendered, *pods: Pod) -> str:
+    """Return what the Prometheus Operator makes of the PodMonitor, for these pods."""
+    (endpoint,) = release.one("PodMonitor")["spec"]["podMetricsEndpoints"]
+    configs = [
+        {
+            "targets": [f"{pod.address}:{pod.port}"],
+            "labels": {
+                "__meta_kubernetes_pod_label_"
+                + "".join(c if c.isalnum() else "_" for c in key): value
+                for key, value in pod.labels().items()
+            },
+        }
+        for pod in pods
+    ]
+    names = {"sourceLabels": "source_labels", "targetLabel": "target_label"}
+    job = {
+        "job_name": "observability/podmonitor",
+        "scheme": endpoint["scheme"],
+        "metrics_path": endpoint["path"],
+        "static_configs": configs,
+        "relabel_configs": [
+            {names.get(key, key): value for key, value in rule.items()}
+            for rule in endpoint["relabelings"]
+        ],
+    }
+    return f"  - {json.dumps(job)}\nrule_files: [rules.yaml]\n"
