@@ -96,3 +96,21 @@ def render(values: dict[str, Any], *, name: str = RELEASE) -> Rendered:
 def minimal(**values: Any) -> dict[str, Any]:
     """Return the values of the shortest file, and further ones on top."""
     return read(MINIMAL) | values
+
+
+GOLDEN = ROOT / "tests" / "data" / "chart" / "golden"
+# What is compared elsewhere, with where it comes from.
+NOT_GOLDEN = ("templates/prometheusrule.yaml", "templates/dashboards.yaml")
+
+
+def golden(path: Path) -> str:
+    """Return what a values file renders as one text, as people read it."""
+    texts = render(read(path)).texts
+    return "".join(
+        f"# {name}\n{text.strip()}\n\n" for name, text in texts.items() if name not in NOT_GOLDEN
+    )
+
+
+if __name__ == "__main__":  # after a change that is meant: `python -m tests.charts`
+    for each in sorted(GOLDEN.glob("*.txt")):
+        each.write_text(golden(CHART / "ci" / f"{each.stem}-values.yaml"), "utf-8")

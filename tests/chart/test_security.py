@@ -115,11 +115,16 @@ def test_containers_cannot_write(way: str) -> None:
 
 @pytest.mark.parametrize("way", WAYS)
 def test_the_service_account_can_do_nothing(way: str) -> None:
-    """No token is mounted but for the sidecar, which may read ConfigMaps and nothing else."""
+    """Only the sidecar has a token, which may read ConfigMaps and nothing else."""
     made = render(WAYS[way])
 
-    assert made.pod()["spec"]["automountServiceAccountToken"] is (way == "sidecar")
-    assert all(pod["spec"]["automountServiceAccountToken"] is False for pod in made.all("Pod"))
+    assert all(pod["automountServiceAccountToken"] is False for pod in made.pods())
+    with_token = [
+        container["name"]
+        for container in made.pod()["spec"]["containers"]
+        if any("serviceaccount" in mount["mountPath"] for mount in container["volumeMounts"])
+    ]
+    assert with_token == ["job-files"] * (way == "sidecar")
     assert all(
         account["automountServiceAccountToken"] is False for account in made.all("ServiceAccount")
     )

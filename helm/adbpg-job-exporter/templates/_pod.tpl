@@ -146,6 +146,30 @@ httpGet:
       mountPath: /var/lib/adbpg-jobs
     - name: sidecar-tmp
       mountPath: /tmp
+    - name: sidecar-token
+      mountPath: /var/run/secrets/kubernetes.io/serviceaccount
+      readOnly: true
+{{- end }}
+
+{{/* A token of the service account for the sidecar alone: the exporter has no use for one. */}}
+{{- define "adbpg.sidecarVolumes" -}}
+- name: sidecar-tmp
+  emptyDir: {}
+- name: sidecar-token
+  projected:
+    defaultMode: 0440
+    sources:
+      - serviceAccountToken:
+          path: token
+          expirationSeconds: 3607
+      - configMap:
+          name: kube-root-ca.crt
+          items:
+            - {key: ca.crt, path: ca.crt}
+      - downwardAPI:
+          items:
+            - path: namespace
+              fieldRef: {fieldPath: metadata.namespace}
 {{- end }}
 
 {{/* The pod of the Deployment and of the StatefulSet. */}}
@@ -167,7 +191,7 @@ metadata:
     {{- end }}
 spec:
   serviceAccountName: {{ include "adbpg.serviceAccount" . }}
-  automountServiceAccountToken: {{ .Values.jobFiles.sidecar.enabled }}
+  automountServiceAccountToken: false
   terminationGracePeriodSeconds: {{ .Values.terminationGracePeriodSeconds }}
   securityContext:
     {{- toYaml .Values.podSecurityContext | nindent 4 }}
@@ -186,8 +210,7 @@ spec:
   volumes:
     {{- include "adbpg.volumes" . | nindent 4 }}
     {{- if .Values.jobFiles.sidecar.enabled }}
-    - name: sidecar-tmp
-      emptyDir: {}
+    {{- include "adbpg.sidecarVolumes" . | nindent 4 }}
     {{- end }}
   {{- with .Values.priorityClassName }}
   priorityClassName: {{ . }}
