@@ -76,7 +76,7 @@ def render(
         _header(metrics),
         "<main>",
         _summary(snapshot.observations, shard, now),
-        *_notices(snapshot, f"{escape(host or 'localhost:10077')}{metrics}"),
+        *_notices(snapshot, shard, f"{escape(host or 'localhost:10077')}{metrics}"),
         *_sections(cases, now),
         "</main>",
         _footer(version, now, refreshing=refreshing),
@@ -133,13 +133,14 @@ def _summary(observations: Sequence[Observation], shard: Shard, now: float) -> s
     )
 
 
-def _notices(snapshot: Snapshot, metrics_url: str) -> Iterator[str]:
+def _notices(snapshot: Snapshot, shard: Shard, metrics_url: str) -> Iterator[str]:
     observations = snapshot.observations
     if not observations:
+        others = "All jobs are in other shards, or there is none. " if shard.of > 1 else ""
         yield _notice(
             "No job is watched.",
-            "Name jobs in the configuration, under <code>targets[].jobs</code> or in a file of "
-            "<code>job_files</code>, and reload it.",
+            f"{others}Name jobs in the configuration, under <code>targets[].jobs</code> or in a "
+            "file of <code>job_files</code>, and reload it.",
         )
     elif all(seen.up is None and seen.state is None for seen in observations):
         yield _notice(

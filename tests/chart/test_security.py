@@ -143,6 +143,20 @@ def test_no_secret_is_rendered(path: Path) -> None:
     assert not any("stringData" in text for text in made.texts.values())
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "namespace_password: ${RAG_PASSWORD}",
+        'namespace_password: "${RAG_PASSWORD}"',
+        "namespace_password_file: /etc/adbpg/passwords/rag",
+        "# namespace_password: of old",
+    ],
+)
+def test_a_password_by_name_is_taken(line: str) -> None:
+    """Only one in clear text is refused."""
+    assert render(minimal(config=f"targets:\n  - name: a\n    {line}\n")).manifests
+
+
 @EVERY
 def test_secrets_are_mounted_as_directories(path: Path) -> None:
     """Nothing is mounted by subPath, since that is never renewed; other users cannot read it."""

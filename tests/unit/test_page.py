@@ -486,5 +486,7 @@ def test_any_snapshot_gives_a_page(jobs: list[Observation]) -> None:
 def test_the_shard_is_told(shard: Shard, told: str) -> None:
     """A page that shows a share of the jobs says which; one that shows all says nothing of it."""
     root = read(Snapshot(NOW, 0.1, (seen(),), {}, {}), shard=shard)
+    empty = read(Snapshot(NOW, 0.1, (), {}, {}), shard=shard)
 
     assert told in root.text
+    assert ("in other shards" in empty.text) == (shard.of > 1)

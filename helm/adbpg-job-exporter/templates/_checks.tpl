@@ -7,6 +7,9 @@
 {{- if not (or $v.config $v.existingConfigMap) }}
 {{- fail "config: write the exporter's configuration here, or name a ConfigMap in existingConfigMap" }}
 {{- end }}
+{{- if regexMatch `(?m)^[^#\n]*namespace_password["']?\s*:\s*["']?[^$"'\s]` $v.config }}
+{{- fail "config: has a namespace password in it, which all who may read ConfigMaps would see: put it into the Secret of namespacePasswords, and name its file in namespace_password_file" }}
+{{- end }}
 {{- if and $v.credentials.existingSecret $v.credentials.ram }}
 {{- fail "credentials.existingSecret, credentials.ram: give one of the two" }}
 {{- end }}
