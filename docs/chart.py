@@ -100,7 +100,7 @@ def schema() -> str:
 
 def copies() -> dict[str, str]:
     """Return the text of each copied file by its path in the chart."""
-    return {
+    return {"LICENSE": (ROOT / "LICENSE").read_text("utf-8")} | {
         f"files/{kind}/{file.name}": file.read_text("utf-8")
         for kind, pattern in COPIED.items()
         for file in sorted((ROOT / "grafana" / kind).glob(pattern))
