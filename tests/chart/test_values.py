@@ -92,7 +92,7 @@ def test_no_copy_is_left_over() -> None:
     there = {
         f"files/{kind}/{path.name}"
         for kind in docs.COPIED
-        for path in (CHART / "files" / kind).iterdir()
+        for path in (CHART / "files" / kind).glob("*")
     }
 
     assert there == {name for name in docs.copies() if name.startswith("files/")}
