@@ -16,7 +16,7 @@ import yaml
 
 ROOT = Path(__file__).parents[1]
 CHART = ROOT / "helm" / "adbpg-job-exporter"
-COPIED = {"alerts": "*.yaml", "dashboards": "*.json"}
+COPIED = {"alerts": "*.rules.yaml", "dashboards": "*.json"}
 BEGIN, END = "<!-- values, from values.yaml -->\n", "<!-- end of values -->\n"
 
 

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from tests.charts import Manifest, Rendered
 from tests.planted import assert_absent
-from tests.processes import PATIENCE, PLANTED, Process, _plain_environ, command
+from tests.processes import PATIENCE, PLANTED, Process, command, plain_environ
 
 ROOTS = ("/etc/adbpg", "/var/lib/adbpg-jobs")
 Files = Mapping[str, str]
@@ -155,7 +155,7 @@ class Pod:
         """Run the container until the block ends."""
         popen = subprocess.Popen(
             command(*self.arguments()),
-            env={**_plain_environ(), **self.environment()},
+            env={**plain_environ(), **self.environment()},
             cwd=self.folder,
             stderr=subprocess.PIPE,
             text=True,
@@ -208,7 +208,7 @@ class Pod:
         arguments[-1] = arguments[-1].replace(host, self.address)
         return subprocess.run(
             [sys.executable, *arguments],
-            env=_plain_environ(),
+            env=plain_environ(),
             capture_output=True,
             text=True,
             timeout=PATIENCE,

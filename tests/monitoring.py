@@ -109,6 +109,13 @@ def ask(server: Server, query: str) -> list[dict[str, Any]]:
     return result
 
 
+def once(server: Server, metric: str) -> list[str]:
+    """Return the ids of the jobs that a metric has; none of them is there twice."""
+    found: list[str] = [row["metric"]["job_id"] for row in ask(server, metric)]
+    assert len(found) == len(set(found)), found
+    return found
+
+
 @dataclass
 class Pager:
     """Who Alertmanager tells: keeps every alert of every message, as it came.

@@ -13,8 +13,8 @@ from exporter.simulator.configuration import exporter_configuration
 from exporter.simulator.scenario_file import load_scenario
 from tests.certificates import Authority
 from tests.charts import Rendered, minimal, render
-from tests.e2e.test_prometheus import ask, once, prometheus
 from tests.kubelet import Cluster, Pod, free_port
+from tests.monitoring import Server, ask, once, prometheus
 from tests.processes import (
     ACCESS_KEYS,
     KEY,
@@ -173,7 +173,7 @@ def test_two_shards(api: Upstream, cluster: Cluster, tmp_path: Path) -> None:
     with (
         cluster.pod(release, index=start) as one,
         cluster.pod(release, index=start + 1) as two,
-        prometheus("", tmp_path, scraping(release, one, two)) as (server, _),
+        prometheus("", tmp_path, scraping(release, one, two)) as server,
     ):
         eventually(lambda: len(ask(server, "up == 1")) == 2, "both are scraped")
         assert set(once(server, "adbpg_job_up")) == {"failed", *(f"job-{n}" for n in range(6))}
@@ -197,9 +197,9 @@ def firing(alert: str) -> str:
     return f'ALERTS{{alertname="{alert}", alertstate="firing"}}'
 
 
-def shards(server: str, query: str) -> set[str]:
+def shards(server: Server, query: str) -> set[str]:
     """Return the values of the label shard in an answer."""
-    return {row["metric"].get("shard", "") for row in ask(server, query)}  # type: ignore[attr-defined]
+    return {row["metric"].get("shard", "") for row in ask(server, query)}
 
 
 def scraping(release: Rendered, *pods: Pod) -> str:

@@ -9,8 +9,7 @@ import pytest
 import yaml
 
 from tests.charts import CHART, ROOT, Manifest, minimal, read, render
-from tests.e2e.test_prometheus import tool
-from tests.processes import PATIENCE
+from tests.processes import PATIENCE, tool
 
 pytestmark = pytest.mark.prometheus
 

@@ -10,7 +10,7 @@ import pytest
 from exporter.simulator.demo import demo_scenario
 from exporter.simulator.scenario import Source
 from tests.certificates import Authority
-from tests.monitoring import Server, ask, prometheus
+from tests.monitoring import ask, once, prometheus
 from tests.processes import (
     ACCESS_KEYS,
     ONE_NAMESPACE,
@@ -142,13 +142,6 @@ def test_two_shards_of_the_demo(tmp_path: Path) -> None:
         assert configured <= set(once(server, "adbpg_job_info"))
         assert "of shard 2 of 2" in get(two.url + "/")[1]
         assert {row["value"][1] for row in ask(server, "adbpg_exporter_shard")} == {"1", "2"}
-
-
-def once(server: Server, metric: str) -> list[str]:
-    """Return the ids of the jobs that a metric has; none of them is there twice."""
-    found: list[str] = [row["metric"]["job_id"] for row in ask(server, metric)]
-    assert len(found) == len(set(found)), found
-    return found
 
 
 def test_prometheus_shows_certificate_and_password(tmp_path: Path) -> None:
