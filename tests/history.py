@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from requests.structures import CaseInsensitiveDict
 
-from exporter import config
+from exporter import __version__, config
 from exporter.config import Config
 from exporter.errors import QueryError
 from exporter.gpdb import answers
@@ -95,7 +95,7 @@ class Demo:
 
     def __init__(self, folder: Path, start: float = START) -> None:
         self.time = HandSetClock(wall=start)
-        self._instruments = Instruments("1.2.3", "abcdef0")
+        self._instruments = Instruments(__version__, "4f1c2d7")
         self._start = start
         self._scenario = demo_scenario()
         self._job_file = folder / "jobs.yaml"

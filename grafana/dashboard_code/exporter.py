@@ -282,6 +282,8 @@ def _versions() -> panels.Panel:
     build = own("adbpg_exporter_build_info")
     shown = [
         Column("Exporter", "instance"),
+        Column("Shard", "", by_exporter.format(own("adbpg_exporter_shard")), "short"),
+        Column("of", "", by_exporter.format(own("adbpg_exporter_shards")), "short"),
         Column("Runs since", "", f"{started} * 1000", "dateTimeFromNow"),
         Column("Version", "version"),
         Column("Revision", "revision"),
@@ -296,7 +298,9 @@ def _versions() -> panels.Panel:
     ]
     return columns.sheet(
         "Exporters",
-        "Which versions run, and since when. Several restarts in a short time: look at the log.",
+        "Which versions run, which shard of the jobs each watches, and since when. Several "
+        "restarts in a short time: look at the log. A shard that is missing: nobody watches its "
+        "jobs.",
         shown,
         nothing=NOT_SCRAPED,
     )
