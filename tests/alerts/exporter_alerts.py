@@ -130,6 +130,7 @@ SCENARIOS = (
             errors("timeout", (0, 0), (10, 2), (30, 0)),
             errors("server", (0, 0), (10, 2), (30, 0)),
             errors("not_found", (0, 5)),
+            errors("clock_skew", (12, 5), (13, 0)),
             # Half of them, but not ten in ten minutes.
             requests((0, 0), (10, 12), (10.5, 0), target="small"),
             errors("timeout", (0, 0), (10, 6), (10.5, 0), target="small"),
