@@ -2,17 +2,15 @@
 
 import copy
 import functools
-import json
 from pathlib import Path
-from typing import Any
 
 import jsonschema
 import kubernetes_validate
 import pytest
 
 from tests.charts import CI, ROOT, WORKLOADS, Manifest, Rendered, minimal, read, render
+from tests.custom_resources import validator
 
-CRDS = ROOT / "tests" / "data" / "crds"
 CUSTOM = ("ServiceMonitor", "PodMonitor", "PrometheusRule")
 KUBERNETES = ("1.28", "1.32", "1.37")
 EVERY = pytest.mark.parametrize("path", CI, ids=lambda path: path.stem.removesuffix("-values"))
@@ -163,24 +161,3 @@ def test_a_service_monitor_finds_one_service() -> None:
         if wanted.items() <= each["metadata"]["labels"].items()
     ]
     assert found == ["adbpg-job-exporter"]
-
-
-@functools.cache
-def validator(kind: str) -> jsonschema.Draft202012Validator:
-    """Return what checks a resource of the Prometheus Operator."""
-    schema = json.loads((CRDS / f"{kind.lower()}.json").read_text("utf-8"))
-    return jsonschema.Draft202012Validator(strict(schema, top=True))
-
-
-def strict(schema: Any, *, top: bool = False) -> Any:
-    """Return a schema that takes no field which it does not name; metadata is Kubernetes' own."""
-    if isinstance(schema, list):
-        return [strict(each) for each in schema]
-    if not isinstance(schema, dict):
-        return schema
-    closed = {key: strict(value) for key, value in schema.items()}
-    if isinstance(schema.get("properties"), dict) and "type" in schema:
-        closed.setdefault("additionalProperties", False)
-    if top:
-        closed["properties"]["metadata"] = {"type": "object"}
-    return closed

@@ -7,6 +7,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from tests.custom_resources import validator
 from tests.processes import KEY, get, run, simulator, started
 from tests.single_target import SCENARIO, with_endpoint
 
@@ -53,6 +54,11 @@ def test_kubernetes_takes_them(version: str) -> None:
         kubernetes_validate.validate(manifest, version, strict=True)
 
     assert {each["kind"] for each in checked} == {"ConfigMap", "Secret", "Deployment", "Service"}
+
+
+def test_the_prometheus_operator_takes_the_monitor() -> None:
+    """The ServiceMonitor has no field misspelt either."""
+    validator("ServiceMonitor").validate(one("ServiceMonitor"))
 
 
 def test_every_file_is_applied() -> None:
