@@ -2,7 +2,7 @@
 
 from tests.alerts.exporters import Exporter
 from tests.alerts.scenario import Firing, Read, Scenario
-from tests.alerts.series import errors, gauge, requests
+from tests.alerts.series import errors, gauge, requests, shard
 
 UNTIL = 40
 TARGET = {"target": "rag-prod"}
@@ -83,6 +83,53 @@ SCENARIOS = (
         (
             Exporter("a", labels=SHARDS[0]),
             Exporter("b", labels=SHARDS[1], down=((10, 30),)),
+        ),
+    ),
+    Scenario(
+        "a shard that nobody scrapes is told without a label",
+        UNTIL,
+        (
+            Firing(
+                "AdbpgExporterDown",
+                "critical",
+                *(5, 29),
+                JOB,
+                Read(
+                    "No upload job is watched: the exporter does not answer.",
+                    "Prometheus gets metrics from 1 of the shards of the scrape job adbpg only, "
+                    "for five minutes or longer. No other alert on its upload jobs can be relied on.",
+                    "adbpg-exporter",
+                ),
+            ),
+        ),
+        series=(
+            UP,
+            *shard(1, of=2),
+            *shard(1, of=2, instance="replica"),
+            *shard(2, of=2, instance="late", start=30),
+        ),
+    ),
+    Scenario(
+        "a shard that is down is told once",
+        UNTIL,
+        (
+            Firing(
+                "AdbpgExporterDown",
+                "critical",
+                *(5, UNTIL),
+                {**JOB, "shard": "2"},
+                Read(
+                    "No upload job is watched: the exporter does not answer.",
+                    "Prometheus gets no metrics from the scrape job adbpg, shard 2, for five "
+                    "minutes or longer. No other alert on its upload jobs can be relied on.",
+                    "adbpg-exporter",
+                ),
+            ),
+        ),
+        series=(
+            gauge("up", (0, 1), labels='shard="1"'),
+            gauge("up", (0, 0), labels='shard="2"'),
+            *shard(1, of=2),
         ),
     ),
     *(

@@ -15,6 +15,17 @@ def gauge(name: str, *steps: tuple[float, int], labels: str = "") -> tuple[str, 
     )
 
 
+def shard(
+    number: int, *, of: int, instance: str = "a", start: int = 0
+) -> tuple[tuple[str, str], ...]:
+    """Return what an exporter says of its shard, from a minute on."""
+    labels, blank = f'{{job="adbpg",instance="{instance}"}}', int(start * 60 / GRID)
+    return tuple(
+        (f"{name}{labels}", f"{f'_x{blank - 1} ' if blank else ''}{value}x{int(END * 60 / GRID)}")
+        for name, value in (("adbpg_exporter_shard", number), ("adbpg_exporter_shards", of))
+    )
+
+
 def counter(name: str, *steps: tuple[float, int], labels: str) -> tuple[str, str]:
     """Return a series that counts so many a minute from a minute on."""
     values, now = [], 0.0
