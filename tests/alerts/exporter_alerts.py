@@ -97,7 +97,8 @@ SCENARIOS = (
                 Read(
                     "No upload job is watched: the exporter does not answer.",
                     "Prometheus gets metrics from 1 of the shards of the scrape job adbpg only, "
-                    "for five minutes or longer. No other alert on its upload jobs can be relied on.",
+                    "for five minutes or longer. No other alert on its upload jobs can be relied "
+                    "on.",
                     "adbpg-exporter",
                 ),
             ),
