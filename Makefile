@@ -52,8 +52,8 @@ dist: .venv/dev.stamp ## build wheel and source distribution of the commit into 
 sbom: .venv/dev.stamp ## write what the image holds of Python packages into dist/sbom.cdx.json
 	@sh .ci/sbom.sh $(BIN) dist/sbom.cdx.json
 
-bench: .venv/dev.stamp ## measure the speed beside its references; benchmarks/README.md says how to read it
-	@$(BIN)/python benchmarks/scrape.py
+bench: .venv/dev.stamp tools ## measure the speed beside its references; benchmarks/README.md says how to read it
+	@$(BIN)/python -m benchmarks.run --output benchmarks/results
 
 guards: .venv/dev.stamp ## take out each guard in a copy of the tree, and see that a test notices
 	@$(BIN)/python tests/guards/remove_one.py

@@ -87,6 +87,12 @@ if [ "${1:-}" = stack ]; then
     exit 0
 fi
 
+# Likewise on port 9091. Only the benchmarks need it.
+if [ ! -x .tools/bin/prometheus-pushgateway ]; then
+    unpack prometheus-pushgateway pushgateway
+    ln -sf ../pushgateway/usr/bin/prometheus-pushgateway .tools/bin/
+fi
+
 # A library that the tests preload, to set one process's clocks.
 if ! ls .tools/faketime/usr/lib/*/faketime/libfaketime.so.1 >/dev/null 2>&1; then
     unpack libfaketime faketime

@@ -1,0 +1,291 @@
+"""Measures the exporter beside its peers, and writes results.json and plots. See README.md."""
+
+import argparse
+import json
+import platform
+import re
+import statistics
+import tempfile
+import threading
+import urllib.request
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from gzip import decompress
+from pathlib import Path
+
+from benchmarks import plot, processes
+from benchmarks.processes import Child
+from tests.certificates import Authority
+
+LATENCY = 0.05  # seconds
+
+
+@dataclass(slots=True)
+class Results:
+    """All figures, each with its runs.
+
+    Attributes:
+        figures: name to the values of all runs.
+    """
+
+    figures: dict[str, list[float]] = field(default_factory=dict)
+
+    def add(self, name: str, value: float) -> None:
+        """Note one run."""
+        self.figures.setdefault(name, []).append(value)
+
+    def ratio(self, name: str, ours: str, theirs: str) -> None:
+        """Note the ratios of two figures that were measured in turn."""
+        for mine, other in zip(self.figures[ours], self.figures[theirs], strict=True):
+            self.add(name, mine / other if other else float("nan"))
+
+    def median(self, name: str) -> float:
+        """Return the median of the runs."""
+        return statistics.median(self.figures[name])
+
+    def show(self) -> None:
+        """Print a line a figure."""
+        for name, values in self.figures.items():
+            spread = f"{min(values):.3f} to {max(values):.3f}"
+            print(f"{name:<58} {self.median(name):>9.3f}   {spread}")
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What every measurement needs.
+
+    Attributes:
+        folder: of certificates and configurations.
+        results: where the figures go.
+        runs: how often each is measured, after one that warms up.
+    """
+
+    folder: Path
+    results: Results
+    runs: int
+
+    def measure(self, children: dict[str, Child], jobs: int, concurrency: int, note: str) -> None:
+        """Make passes in turn, so that a slow moment hits all."""
+        for run in range(self.runs + 1):
+            for name, child in children.items():
+                before = child.cpu()
+                seconds = child.one_pass() if child.url == "-" else _scrape(child, jobs)
+                if run:
+                    width = 1 if "one after another" in name else concurrency
+                    ideal = jobs * LATENCY / width
+                    label = f"{note}: {name}"
+                    self.results.add(f"{label}: wall / ideal", seconds / ideal)
+                    self.results.add(
+                        f"{label}: CPU ms a job", (child.cpu() - before) * 1000 / jobs
+                    )
+        for name, child in children.items():
+            self.results.add(f"{note}: {name}: peak MB", child.memory())
+
+
+def _scrape(child: Child, jobs: int) -> float:
+    """Return the seconds of a scrape, which must show every job's answer."""
+    seconds, page = child.get("/metrics")
+    text = decompress(page) if page.startswith(b"\x1f\x8b") else page
+    running = rb'^adbpg_job_status\{.*status="Running".*\} 1(?:\.0)?$'
+    shown = len(re.findall(running, text, re.MULTILINE))
+    assert shown == jobs, f"only {shown} of {jobs} jobs were answered"
+    return seconds
+
+
+def names(jobs: int, prefix: str = "job") -> list[str]:
+    """Return job ids."""
+    return [f"{prefix}-{number:06d}" for number in range(jobs)]
+
+
+def settings(concurrency: int) -> str:
+    """Return the exporter's settings: every job is due in every scrape."""
+    return f"min_interval: 0s, timeout: 60s, concurrency: {concurrency}"
+
+
+def peers(bench: Bench, *, jobs: int, tls: bool, concurrency: int = 32) -> None:
+    """The exporter and everything that would be used instead of it, in turn."""
+    folder, note = bench.folder, f"{jobs} jobs, {'TLS' if tls else 'HTTP'}"
+    with ExitStack() as stack:
+        api = stack.enter_context(processes.upstream(folder, latency=LATENCY, tls=tls)).url
+        gate = stack.enter_context(processes.pushgateway(folder))
+        push = ("--pushgateway", gate.url)
+        enter = stack.enter_context
+        children = {
+            "exporter": enter(
+                processes.exporter(folder, api, names(jobs), settings(concurrency))
+            ),
+            "obvious": enter(processes.peer(folder, "obvious", api, jobs)),
+            "SDK, 32 threads": enter(processes.peer(folder, "sdk", api, jobs, *push)),
+            "bare loop": enter(processes.peer(folder, "bare", api, jobs)),
+        }
+        bench.measure(children, jobs, concurrency, note)
+        if not tls:
+            few = enter(processes.peer(folder, "sdk", api, 200, *push, "--concurrency", 1))
+            slow = {"SDK, one after another (200 jobs)": few}
+            Bench(folder, bench.results, 1).measure(slow, 200, 1, note)
+    for other in ("obvious", "SDK, 32 threads", "bare loop"):
+        bench.results.ratio(
+            f"{note}: CPU, exporter / {other}",
+            f"{note}: exporter: CPU ms a job",
+            f"{note}: {other}: CPU ms a job",
+        )
+
+
+def growth(bench: Bench) -> None:
+    """How the cost grows with the number of jobs, over TLS."""
+    with processes.upstream(bench.folder, latency=LATENCY, tls=True) as api:
+        for jobs, concurrency in ((10, 32), (100, 32), (1000, 32), (5000, 64), (10000, 128)):
+            ids = names(jobs)
+            with processes.exporter(bench.folder, api.url, ids, settings(concurrency)) as child:
+                note = f"growth, {concurrency} at once, {jobs} jobs"
+                Bench(bench.folder, bench.results, min(bench.runs, 3)).measure(
+                    {"exporter": child}, jobs, concurrency, note
+                )
+
+
+def pages(bench: Bench, jobs: int = 10000) -> None:
+    """What writing the same series costs us with gzip, prometheus_client, and Pushgateway."""
+    note, scripts = f"page of {jobs} running jobs", {}
+    with ExitStack() as stack:
+        for writer in ("ours", "client"):
+            command = processes.python("-m", "benchmarks.rendering", writer, jobs)
+            scripts[writer] = stack.enter_context(
+                processes.running(command, r"^ready (\S+)", folder=bench.folder)
+            )
+        gate = stack.enter_context(processes.pushgateway(bench.folder))
+        text = (bench.folder / "page.txt").read_bytes()
+        push = urllib.request.Request(f"{gate.url}/metrics/job/bench", data=text, method="PUT")
+        urllib.request.urlopen(push, timeout=120).close()
+        series = int(scripts["ours"].url)
+        for run in range(bench.runs + 1):
+            for writer, child in (*scripts.items(), ("Pushgateway", gate)):
+                before = child.cpu()
+                for _ in range(3):  # the accounting counts hundredths of a second
+                    child.get("/metrics") if child is gate else child.one_pass()
+                if run:
+                    cost = (child.cpu() - before) / 3 / series * 1e6
+                    bench.results.add(f"{note}: {writer}: CPU us a series", cost)
+    mine = f"{note}: ours: CPU us a series"
+    for other in ("client", "Pushgateway"):
+        bench.results.ratio(
+            f"{note}: ours / {other}", mine, f"{note}: {other}: CPU us a series"
+        )
+
+
+def start(bench: Bench, jobs: int) -> None:
+    """How long a start takes, to the first answer of /-/ready, and the memory then."""
+    for _ in range(bench.runs):
+        with processes.exporter(
+            bench.folder, "http://127.0.0.1:1", names(jobs), settings(32)
+        ) as child:
+            seconds, _ = child.get("/-/ready")
+            bench.results.add(f"start with {jobs} jobs: ms to ready", (child.started + seconds) * 1e3)
+            bench.results.add(f"start with {jobs} jobs: MB", child.memory())
+
+
+def ended(bench: Bench, jobs: int = 10000) -> None:
+    """What jobs cost that have ended; the first scrape asks about them, the second keeps lines."""
+    with (
+        processes.upstream(bench.folder, latency=0.001, tls=False) as api,
+        processes.exporter(
+            bench.folder, api.url, names(jobs, "ended"), settings(64)
+        ) as child,
+    ):
+        for _ in range(2):
+            child.get("/metrics")
+        calls = _calls(api)
+        for _ in range(bench.runs):
+            before = child.cpu()
+            seconds, _ = child.get("/metrics")
+            bench.results.add(f"{jobs} ended jobs: seconds", seconds)
+            bench.results.add(f"{jobs} ended jobs: CPU seconds", child.cpu() - before)
+        bench.results.add(f"{jobs} ended jobs: calls", _calls(api) - calls)
+        bench.results.add(f"{jobs} ended jobs: peak MB", child.memory())
+
+
+def crowds(bench: Bench) -> None:
+    """Many scrapes at once: of a page of 1 MB, and of jobs that share their calls."""
+    with (
+        processes.upstream(bench.folder, latency=LATENCY, tls=False) as api,
+        processes.exporter(
+            bench.folder, api.url, names(260), "min_interval: 1h, timeout: 60s"
+        ) as child,
+    ):
+        for _ in range(bench.runs):
+            child.get("/metrics")
+            waits = together(128, lambda: child.get("/metrics", gzip=False)[0])
+            bench.results.add("128 scrapes at once of 1 MB: the slowest, seconds", max(waits))
+    with (
+        processes.upstream(bench.folder, latency=LATENCY, tls=False) as api,
+        processes.exporter(bench.folder, api.url, names(200), "timeout: 60s") as child,
+    ):
+        together(16, lambda: child.get("/metrics")[0])
+        bench.results.add("16 scrapes at once of 200 jobs: calls", _calls(api))
+
+
+def hanging(bench: Bench) -> None:
+    """One call of a hundred hangs: the others are all in the page, within the budget of 3 s."""
+    ids = [*names(10, "hang"), *names(990)]
+    with (
+        processes.upstream(bench.folder, latency=LATENCY, tls=False) as api,
+        processes.exporter(bench.folder, api.url, ids, "min_interval: 0s, timeout: 3s") as child,
+    ):
+        seconds, page = child.get("/metrics", gzip=False)
+        bench.results.add("1 % of 1000 calls hang: seconds, of a budget of 3", seconds)
+        bench.results.add("1 % of 1000 calls hang: jobs shown", page.count(b'status="Running"} 1\n'))
+
+
+def together(count: int, work: Callable[[], float]) -> Sequence[float]:
+    """Do something in so many threads at once, and return what each returned."""
+    found: list[float] = []
+    threads = [threading.Thread(target=lambda: found.append(work())) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == count, f"only {len(found)} of {count} were served"
+    return found
+
+
+def _calls(api: Child) -> int:
+    return int(api.get("/calls")[1])
+
+
+SUITES: dict[str, Callable[[Bench], None]] = {
+    "peers": lambda bench: peers(bench, jobs=1000, tls=True),
+    "http": lambda bench: peers(bench, jobs=1000, tls=False),
+    "growth": growth,
+    "pages": pages,
+    "start": lambda bench: (start(bench, 10), start(bench, 10000))[0],
+    "ended": ended,
+    "crowds": crowds,
+    "hanging": hanging,
+}
+
+
+def main() -> None:
+    """Measure what was asked for, all of it by default."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("suites", nargs="*", help=f"some of: {', '.join(SUITES)}")
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--output", type=Path, help="folder for results.json and the plots")
+    options = parser.parse_args()
+    results = Results()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        Authority(folder).issue("server", "DNS:localhost,IP:127.0.0.1")
+        for suite in options.suites or SUITES:
+            SUITES[suite](Bench(folder, results, options.runs))
+            print(f"== {suite}", flush=True)
+    results.show()
+    if options.output:
+        options.output.mkdir(parents=True, exist_ok=True)
+        machine = {"python": platform.python_version(), "system": platform.platform()}
+        document = {"machine": machine, "figures": results.figures}
+        (options.output / "results.json").write_text(json.dumps(document, indent=1) + "\n", "utf-8")
+        plot.write(options.output / "cost.svg", results.figures)
+
+
+if __name__ == "__main__":
+    main()
