@@ -53,7 +53,7 @@ sbom: .venv/dev.stamp ## write what the image holds of Python packages into dist
 	@sh .ci/sbom.sh $(BIN) dist/sbom.cdx.json
 
 bench: .venv/dev.stamp tools ## measure the speed beside its references; benchmarks/README.md says how to read it
-	@$(BIN)/python -m benchmarks.run --output benchmarks/results
+	@$(BIN)/python -m benchmarks.run --output docs/performance
 
 guards: .venv/dev.stamp ## take out each guard in a copy of the tree, and see that a test notices
 	@$(BIN)/python tests/guards/remove_one.py

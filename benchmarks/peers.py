@@ -23,8 +23,8 @@ import requests
 from prometheus_client import CollectorRegistry, Gauge, Metric, push_to_gateway, start_http_server
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
-from benchmarks.processes import INSTANCE, KEY_ID, KEY_SECRET, PASSWORD, REGION
 
+from benchmarks.processes import INSTANCE, KEY_ID, KEY_SECRET, PASSWORD, REGION
 from exporter.gpdb.client import SignedRequest, random_nonce, sign_request
 from exporter.gpdb.credentials import AccessKey
 from exporter.secret import Secret
@@ -32,11 +32,11 @@ from exporter.secret import Secret
 ACTION = "GetUpsertCollectionDataJob"
 LABELS = ["job_id", "collection", "collection_namespace", "db_instance_id", "workspace_id"]
 STATUSES = ["Start", "Running", "Cancelling", "Cancelled", "Success", "Failed", "Unknown"]
-FACTS = {
-    "up": lambda job: 1.0,
+FACTS: dict[str, Callable[[dict[str, Any]], float]] = {
+    "up": lambda _: 1.0,
     "completed": lambda job: float(job["Completed"]),
     "progress_entries": lambda job: float(job["Progress"]),
-    "expected_entries": lambda job: 100000.0,
+    "expected_entries": lambda _: 100000.0,
     "error": lambda job: float(bool(job.get("Error"))),
     "created_timestamp_seconds": lambda job: _time(job["CreateTime"]),
     "updated_timestamp_seconds": lambda job: _time(job["UpdateTime"]),
@@ -99,7 +99,10 @@ class Obvious(Collector):
     def _ask(self, job: str) -> dict[str, Any]:
         signed = _signed(self._host, job)
         answer = self._session.post(
-            f"{self._api}/?{signed.query}", data=signed.body, headers=dict(signed.headers), timeout=5
+            f"{self._api}/?{signed.query}",
+            data=signed.body,
+            headers=dict(signed.headers),
+            timeout=5,
         )
         answer.raise_for_status()
         found: dict[str, Any] = answer.json()["Job"]
@@ -148,7 +151,7 @@ def sdk(options: argparse.Namespace) -> None:
     status = Gauge("adbpg_job_status", "Status.", [*LABELS, "status"], registry=registry)
     gauges = {f: Gauge(f"adbpg_job_{f}", "A fact.", LABELS, registry=registry) for f in FACTS}
 
-    def one_pass(ask_all: Callable[[Iterable[str]], Iterable[dict[str, Any]]]) -> None:
+    def one_pass(ask_all: Callable[..., Iterable[dict[str, Any]]]) -> None:
         for job, answer in zip(options.jobs, ask_all(options.jobs), strict=True):
             for name in STATUSES:
                 status.labels(*_labels(job), name).set(answer["Status"] == name)
@@ -157,8 +160,7 @@ def sdk(options: argparse.Namespace) -> None:
         push_to_gateway(options.pushgateway, "bench", registry)
 
     with ThreadPoolExecutor(options.concurrency) as pool:
-        alone = options.concurrency == 1
-        _passes(lambda: one_pass(partial(map if alone else pool.map, ask)))
+        _passes(lambda: one_pass(partial(pool.map, ask)))
 
 
 def bare(options: argparse.Namespace) -> None:

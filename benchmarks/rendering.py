@@ -77,7 +77,7 @@ def main() -> None:
     )
     registry = CollectorRegistry()
     pages = Pages(CollectorRegistry())
-    registry.register(_InThePlainWay(snapshot))  # type: ignore[arg-type]  # what it asks for
+    registry.register(_InThePlainWay(snapshot))
     page = plain(pages.page(lambda: snapshot, accept="", names=())[1])
     Path("page.txt").write_bytes(page)
     print(f"ready {sum(not line.startswith(b'#') for line in page.splitlines())}", flush=True)

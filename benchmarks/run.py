@@ -76,9 +76,7 @@ class Bench:
                     ideal = jobs * LATENCY / width
                     label = f"{note}: {name}"
                     self.results.add(f"{label}: wall / ideal", seconds / ideal)
-                    self.results.add(
-                        f"{label}: CPU ms a job", (child.cpu() - before) * 1000 / jobs
-                    )
+                    self.results.add(f"{label}: CPU ms a job", (child.cpu() - before) * 1000 / jobs)
         for name, child in children.items():
             self.results.add(f"{note}: {name}: peak MB", child.memory())
 
@@ -112,9 +110,7 @@ def peers(bench: Bench, *, jobs: int, tls: bool, concurrency: int = 32) -> None:
         push = ("--pushgateway", gate.url)
         enter = stack.enter_context
         children = {
-            "exporter": enter(
-                processes.exporter(folder, api, names(jobs), settings(concurrency))
-            ),
+            "exporter": enter(processes.exporter(folder, api, names(jobs), settings(concurrency))),
             "obvious": enter(processes.peer(folder, "obvious", api, jobs)),
             "SDK, 32 threads": enter(processes.peer(folder, "sdk", api, jobs, *push)),
             "bare loop": enter(processes.peer(folder, "bare", api, jobs)),
@@ -168,29 +164,27 @@ def pages(bench: Bench, jobs: int = 10000) -> None:
                     bench.results.add(f"{note}: {writer}: CPU us a series", cost)
     mine = f"{note}: ours: CPU us a series"
     for other in ("client", "Pushgateway"):
-        bench.results.ratio(
-            f"{note}: ours / {other}", mine, f"{note}: {other}: CPU us a series"
-        )
+        bench.results.ratio(f"{note}: ours / {other}", mine, f"{note}: {other}: CPU us a series")
 
 
-def start(bench: Bench, jobs: int) -> None:
+def start(bench: Bench) -> None:
     """How long a start takes, to the first answer of /-/ready, and the memory then."""
-    for _ in range(bench.runs):
-        with processes.exporter(
-            bench.folder, "http://127.0.0.1:1", names(jobs), settings(32)
-        ) as child:
-            seconds, _ = child.get("/-/ready")
-            bench.results.add(f"start with {jobs} jobs: ms to ready", (child.started + seconds) * 1e3)
-            bench.results.add(f"start with {jobs} jobs: MB", child.memory())
+    for jobs in (10, 10000):
+        note = f"start with {jobs} jobs"
+        for _ in range(bench.runs):
+            with processes.exporter(
+                bench.folder, "http://127.0.0.1:1", names(jobs), settings(32)
+            ) as child:
+                seconds, _ = child.get("/-/ready")
+                bench.results.add(f"{note}: ms to ready", (child.started + seconds) * 1000)
+                bench.results.add(f"{note}: MB", child.memory())
 
 
 def ended(bench: Bench, jobs: int = 10000) -> None:
     """What jobs cost that have ended; the first scrape asks about them, the second keeps lines."""
     with (
         processes.upstream(bench.folder, latency=0.001, tls=False) as api,
-        processes.exporter(
-            bench.folder, api.url, names(jobs, "ended"), settings(64)
-        ) as child,
+        processes.exporter(bench.folder, api.url, names(jobs, "ended"), settings(64)) as child,
     ):
         for _ in range(2):
             child.get("/metrics")
@@ -233,7 +227,9 @@ def hanging(bench: Bench) -> None:
     ):
         seconds, page = child.get("/metrics", gzip=False)
         bench.results.add("1 % of 1000 calls hang: seconds, of a budget of 3", seconds)
-        bench.results.add("1 % of 1000 calls hang: jobs shown", page.count(b'status="Running"} 1\n'))
+        bench.results.add(
+            "1 % of 1000 calls hang: jobs shown", page.count(b'status="Running"} 1\n')
+        )
 
 
 def together(count: int, work: Callable[[], float]) -> Sequence[float]:
@@ -257,7 +253,7 @@ SUITES: dict[str, Callable[[Bench], None]] = {
     "http": lambda bench: peers(bench, jobs=1000, tls=False),
     "growth": growth,
     "pages": pages,
-    "start": lambda bench: (start(bench, 10), start(bench, 10000))[0],
+    "start": start,
     "ended": ended,
     "crowds": crowds,
     "hanging": hanging,

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Self
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
+_CLOSE_ENOUGH = 0.001  # seconds
+
 
 class _Deadline(socket.socket):
     """What the two have in common: ``settimeout`` sets a deadline, receiving keeps to it.
@@ -26,7 +28,7 @@ class _Deadline(socket.socket):
 
     def settimeout(self, value: float | None, /) -> None:
         """Allow all receiving together this many seconds from now."""
-        super().settimeout(value)
+        self._wait_at_most(value)
         self._deadline = monotonic() + value if value else None
 
     def setblocking(self, flag: bool, /) -> None:  # noqa: FBT001  the library's signature
@@ -51,7 +53,16 @@ class _Deadline(socket.socket):
             left = self._deadline - monotonic()
             if left <= 0:
                 raise TimeoutError("timed out")
-            super().settimeout(left)
+            self._wait_at_most(left)
+
+    def _wait_at_most(self, seconds: float | None) -> None:
+        """Set the library's timeout, unless it is right to a millisecond.
+
+        Setting it is a system call that lets go of the interpreter, three times in each request.
+        """
+        now = self.gettimeout()
+        if not (now and seconds) or abs(now - seconds) > _CLOSE_ENOUGH:
+            super().settimeout(seconds)
 
 
 class DeadlineSocket(_Deadline):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NoReturn
 
 from exporter import __version__, logs
-from exporter.cli import inspect, serve, simulated
+from exporter.cli import inspect, serve
 from exporter.config.units import parse_duration
 from exporter.errors import ConfigurationError
 from exporter.model import EVERYTHING, Shard
@@ -232,6 +232,18 @@ def _simulate_flags(command: argparse.ArgumentParser) -> None:
     )
 
 
+def _simulate(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    from exporter.cli import simulated  # noqa: PLC0415  asyncio, which no other command needs
+
+    return simulated.simulate(options, environ)
+
+
+def _demo(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    from exporter.cli import simulated  # noqa: PLC0415  as above
+
+    return simulated.demo(options, environ)
+
+
 def _demo_flags(command: argparse.ArgumentParser) -> None:
     _web_flags(command, f"127.0.0.1:{PORT}")
 
@@ -256,11 +268,11 @@ COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None], Run]] 
     "simulate": (
         "Serve a simulated gpdb API, with its signature checked.",
         _simulate_flags,
-        simulated.simulate,
+        _simulate,
     ),
     "demo": (
         "Serve the metrics of a simulated API: live, with no account.",
         _demo_flags,
-        simulated.demo,
+        _demo,
     ),
 }

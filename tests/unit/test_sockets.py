@@ -213,3 +213,16 @@ def test_adopting_keeps_descriptor_and_timeout() -> None:
         assert adopted.fileno() == descriptor
         assert adopted.gettimeout() == 42
         assert original.fileno() == -1
+
+
+def test_a_timeout_that_is_right_to_a_millisecond_is_not_set_again() -> None:
+    """Setting it is a system call, which thirty threads would wait for in each of their calls."""
+    with DeadlineSocket() as sock:
+        sock.settimeout(5.0)
+
+        sock.settimeout(4.9999)
+        kept = sock.gettimeout()
+        sock.settimeout(4.9)
+
+        assert kept == 5.0
+        assert sock.gettimeout() == 4.9
