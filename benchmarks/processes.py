@@ -90,7 +90,8 @@ def running(
     )
     try:
         assert process.stdout
-        found = next(filter(None, (re.search(pattern, line) for line in process.stdout)))
+        found = next(filter(None, (re.search(pattern, line) for line in process.stdout)), None)
+        assert found, "the program ended: see above"
         yield Child(process, found[found.re.groups], time.perf_counter() - began)
     finally:
         process.kill()

@@ -203,7 +203,7 @@ def crowds(bench: Bench) -> None:
     with (
         processes.upstream(bench.folder, latency=LATENCY, tls=False) as api,
         processes.exporter(
-            bench.folder, api.url, names(260), "min_interval: 1h, timeout: 60s"
+            bench.folder, api.url, names(260), "min_interval: 1h, max_age: 2h, timeout: 60s"
         ) as child,
     ):
         for _ in range(bench.runs):
