@@ -58,7 +58,7 @@ class _Deadline(socket.socket):
     def _wait_at_most(self, seconds: float | None) -> None:
         """Set the library's timeout, unless it is right to a millisecond.
 
-        Setting it is a system call that lets go of the interpreter, three times in each request.
+        Setting it is a system call that lets go of the interpreter, for which all threads wait.
         """
         now = self.gettimeout()
         if not (now and seconds) or abs(now - seconds) > _CLOSE_ENOUGH:
