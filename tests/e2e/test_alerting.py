@@ -197,7 +197,7 @@ def test_a_refused_target_is_told_once(chain: Chain) -> None:
     alert = chain.pager.wait_for("firing", alertname="AdbpgApiAuthFailing")
 
     assert (alert["labels"]["target"], alert["path"]) == ("shut", "/critical")
-    follow = {("AdbpgJobQueryFailing", "refused"), ("AdbpgApiErrors", "shut")}
+    follow = {("AdbpgJobQueryFailing", "refused")}
     eventually(lambda: follow <= chain.muted(), "what follows from it is muted")
     assert chain.pager.told(alertname="AdbpgJobQueryFailing") == []
 
