@@ -14,7 +14,7 @@ ARG REVISION=""
 RUN printf '%s\n' "${REVISION}" >/opt/adbpg-job-exporter/exporter/revision.txt
 
 # Bytecode by the interpreter that will run: of all that is ours, unchecked, since nobody can change
-# either; and of what a start uses of the standard library, of which the base has none. Without a
+# either; and of what starts use of the standard library, of which the base has none. Without a
 # shell a stage cannot join its two steps; as root, it leaves them to nobody else's hands.
 FROM ${BASE} AS bytecode
 ENV PYTHONPATH=/opt/adbpg-job-exporter PYTHONPYCACHEPREFIX=/opt/adbpg-job-exporter/bytecode
@@ -23,7 +23,7 @@ USER 0:0
 COPY --from=build /opt/adbpg-job-exporter /opt/adbpg-job-exporter
 RUN ["python3", "-m", "compileall", "-q", "--invalidation-mode=unchecked-hash", "/opt/adbpg-job-exporter"]
 # hadolint ignore=DL3059
-RUN ["python3", "-m", "exporter", "--version"]
+RUN ["python3", "-c", "import exporter.cli, exporter.gpdb.role_key, alibabacloud_credentials.provider"]
 
 FROM ${BASE}
 COPY --from=bytecode /opt/adbpg-job-exporter /opt/adbpg-job-exporter

@@ -56,6 +56,8 @@ def ask_for_key(settings: Mapping[str, str], environ: Mapping[str, str], timeout
     request = json.dumps({**settings, **times})
     # The same modules as in this process, whatever lies in the working directory.
     environ = {**environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    if sys.pycache_prefix:  # compiling the vendor's package anew takes a second
+        environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix
     command = [sys.executable, "-P", "-m", "exporter.gpdb.role_key"]
     try:
         child = subprocess.Popen(  # noqa: S603  our own program, nothing from outside

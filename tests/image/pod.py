@@ -31,6 +31,11 @@ set -e
 root=$1
 mount --bind "$root" "$root"
 mount -t proc proc "$root/proc"
+mount -t tmpfs tmpfs "$root/dev"
+for device in null zero random urandom; do
+    : >"$root/dev/$device"
+    mount --bind "/dev/$device" "$root/dev/$device"
+done
 while shift; [ "$1" != -- ]; do
     case $1 in
         tmpfs:*) mount -t tmpfs tmpfs "$root${1#*:}" ;;

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from exporter import __version__
+from tests.faults.bench import configuration, target
 from tests.image.buildah import buildah, container
 from tests.image.conftest import REVISION
 from tests.image.pod import (
@@ -18,6 +19,8 @@ from tests.image.pod import (
     terminate,
 )
 from tests.processes import ACCESS_KEYS, ONE_NAMESPACE, get, scrape, simulator
+from tests.role_services import Api, Issuer, credentials_uri
+from tests.upstream import Upstream
 
 pytestmark = [pytest.mark.image, needs_root]
 
@@ -26,6 +29,8 @@ SCENARIO = (
     + ONE_NAMESPACE
     + "jobs:\n  - {id: steady, collection: c1, namespace: main, entries: 9000000}\n"
 )
+PATIENT = 20.0
+"""Seconds that a scrape may take which waits for a key: a process starts for it."""
 TRY_TO_WRITE = """\
 import os
 for folder, _, _ in os.walk("/"):
@@ -38,12 +43,20 @@ for folder, _, _ in os.walk("/"):
         pass
 """
 WITHOUT_BYTECODE = """\
-import os, sys, exporter.cli
+import os, sys, exporter.cli, exporter.gpdb.role_key, alibabacloud_credentials.provider
 for module in list(sys.modules.values()):
     cached = getattr(module, "__cached__", None)
     if cached and not os.path.exists(cached):
         print(module.__name__)
 """
+
+
+def _readable(folder: Path) -> Path:
+    """Return a folder that the image's user may read."""
+    made = folder / "configuration"
+    made.mkdir()
+    made.chmod(stat.S_IRWXU | stat.S_IROTH | stat.S_IXOTH)
+    return made
 
 
 def test_version_by_buildah(image: Image) -> None:
@@ -58,9 +71,7 @@ def test_serves_without_any_right(image: Image, tmp_path: Path) -> None:
     """It serves a mounted configuration with no root, no capability and nothing to write to,
     says which commit it is, and ends with 0 when told to stop.
     """  # noqa: D205  one claim
-    folder = tmp_path / "configuration"
-    folder.mkdir()
-    folder.chmod(stat.S_IRWXU | stat.S_IROTH | stat.S_IXOTH)
+    folder = _readable(tmp_path)
     listen = "--web.listen-address=127.0.0.1:0"
     with simulator(SCENARIO, tmp_path) as api:
         (folder / "config.yaml").write_text(api.configuration())
@@ -86,6 +97,29 @@ def test_serves_without_any_right(image: Image, tmp_path: Path) -> None:
     assert code == 0
 
 
+def test_role_credentials(image: Image, tmp_path: Path) -> None:
+    """What a role's key needs is in the image: one is got and used, with nothing to write to."""
+    folder = _readable(tmp_path)
+    with Upstream(Api()) as upstream, Upstream(credentials_uri(Issuer())) as service:
+        ram = {"kind": "credentials_uri", "uri": f"{service.url}/key"}
+        text = configuration(
+            target("t", upstream.url, ["job"]),
+            credentials={"provider": "ram", "ram": ram},
+            api={"request_timeout": f"{PATIENT:.0f}s"},
+        )
+        (folder / "config.yaml").write_text(text)
+        with started_in_pod(
+            image,
+            "--web.listen-address=127.0.0.1:0",
+            address=r"listening on (\S+)",
+            mounts=(f"{folder}:{image.config['WorkingDir']}",),
+            environ={},
+        ) as it:
+            page = scrape(it, X_Prometheus_Scrape_Timeout_Seconds=f"{PATIENT:.0f}")
+
+    assert page.value("adbpg_job_up", job_id="job") == 1
+
+
 def test_nothing_can_be_written(image: Image) -> None:
     """In a pod with a read-only root, its process finds no folder that it can write to."""
     done = run_in_pod(image, "python3", "-c", TRY_TO_WRITE)
@@ -104,7 +138,9 @@ def test_demo_without_a_folder(image: Image) -> None:
 
 
 def test_every_start_finds_its_bytecode(image: Image) -> None:
-    """No start compiles anything: all that is imported was compiled when the image was built."""
+    """No start compiles anything, neither the exporter's nor that of what gets a role's key: all
+    that is imported was compiled when the image was built.
+    """  # noqa: D205  one claim
     done = run_in_pod(image, "python3", "-c", WITHOUT_BYTECODE)
 
     assert (done.stdout, done.stderr) == ("", "")

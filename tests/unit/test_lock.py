@@ -9,7 +9,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 PROJECT = Path(__file__).parent.parent.parent
-EXTRAS: tuple[str, ...] = ()
+EXTRAS = ("ram",)
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 
 
