@@ -109,9 +109,14 @@ CONTRADICTS = f"{fact('adbpg_job_inconsistent')} * {_IS_RECENT}"
 
 
 def rate(window: str) -> str:
-    """Return each job's entries per second; progress that falls counts as none."""
+    """Return each job's entries per second; progress that falls counts as none.
+
+    After a failed query the exporter repeats the last answer, so that progress stands still and
+    then jumps. So there is a rate only where every query in the window worked, of that exporter.
+    """
     slope = f"deriv({of_jobs('adbpg_job_progress_entries')}[{window}])"
-    return f"max by ({BY_JOB}) (clamp_min({slope}, 0))"
+    worked = f"min_over_time({of_jobs('adbpg_job_up')}[{window}]) == 1"
+    return f"max by ({BY_JOB}) (clamp_min({slope}, 0) and {worked})"
 
 
 def while_active(expression: str) -> str:

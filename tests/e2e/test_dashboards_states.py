@@ -2,7 +2,7 @@
 
 import json
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -95,18 +95,31 @@ def complaints(wanted: Mapping[str, Expected], folder: Path) -> str:
         for instance in ("one", "two")
         for each in series(name, case, instance)
     ]
+    return unexpected(every, [(NOW, *each) for each in wanted.items()], folder)
+
+
+def unexpected(
+    told: list[dict[str, str]], wanted: Iterable[tuple[int, str, Expected]], folder: Path
+) -> str:
+    """Have promtool evaluate expressions, and return what it did not expect.
+
+    Args:
+        told: series, with a sample each minute.
+        wanted: at which second which expression has which samples.
+        folder: for its file.
+    """
     chosen = {"job": "adbpg", **dict.fromkeys(queries.JOB_VARIABLES, ".*")}
     tests = [
         {
             "expr": filled_in(expression, chosen),
-            "eval_time": f"{NOW}s",
+            "eval_time": f"{at}s",
             "exp_samples": [{"labels": f"{{{k}}}", "value": v} for k, v in expected.items()],
         }
-        for expression, expected in wanted.items()
+        for at, expression, expected in wanted
     ]
     written = {
         "evaluation_interval": "1m",
-        "tests": [{"interval": "1m", "input_series": every, "promql_expr_test": tests}],
+        "tests": [{"interval": "1m", "input_series": told, "promql_expr_test": tests}],
     }
     (folder / "test.yaml").write_text(json.dumps(written))
     command = [tool("promtool"), "test", "rules", "test.yaml"]
@@ -143,5 +156,34 @@ def test_tiles_count_each_job_once(tmp_path: Path) -> None:
     }
 
     found = complaints({f"sum({each})": {"": n} for each, n in numbers.items()}, tmp_path)
+
+    assert not found
+
+
+def test_a_rate_is_told_where_queries_worked(tmp_path: Path) -> None:
+    """While queries fail, and until they have worked for the window, there is no rate: not 0, and
+    not the jump after it. Another exporter whose queries worked tells it all the same.
+    """
+    steady, repeated = "0+60000x30", "0+60000x10 600000x4 960000+60000x14"
+    works, fails = "1x30", "1x10 0x4 1x14"
+    told = [
+        {"series": f'adbpg_job_{name}{{job="adbpg", instance="{who}", job_id="{job}"{status}}}'}
+        | {"values": values}
+        for job, who, progress, up in (
+            ("alone", "one", repeated, fails),
+            ("shared", "one", repeated, fails),
+            ("shared", "two", steady, works),
+        )
+        for name, status, values in (
+            ("progress_entries", "", progress),
+            ("up", "", up),
+            ("status", ', status="Running"', works),
+        )
+    ]
+    shared = {'job_id="shared"': 1000.0}
+    both = {'job_id="alone"': 1000.0, **shared}
+    wanted = {10: both, 11: shared, 13: shared, 16: shared, 20: shared, 22: both}
+
+    found = unexpected(told, [(60 * m, queries.RATE, each) for m, each in wanted.items()], tmp_path)
 
     assert not found
