@@ -23,15 +23,14 @@ FILES = sorted(FOLDER.glob("*.json"))
 DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
 UNITS = {
     "bytes",
-    "cps",
     "dateTimeFromNow",
     "locale",
     "none",
     "percentunit",
-    "reqps",
     "s",
     "short",
     "string",
+    "suffix:h",
 }
 _VARIABLE = re.compile(r"\$(?:\{([a-z_]\w*)[^}]*\}|([a-z_]\w*))")
 _GRID = 24

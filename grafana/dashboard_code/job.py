@@ -5,7 +5,7 @@ from grafana.dashboard_code.columns import Column
 from grafana.dashboard_code.panels import Scale, instant, ranged, tile
 from grafana.dashboard_code.queries import fact
 
-UNKNOWN = "not known"
+UNKNOWN = "unknown"
 YES_IS_BAD = {"0": ("no", theme.FINE), "1": ("yes", theme.ACT)}
 
 
@@ -14,11 +14,11 @@ def render() -> str:
     about = "One upload job: choose it above, or come from the overview."
     choice = [variables.datasource(), variables.job(), *variables.upload_jobs(single=True)]
     shelves = [
-        layout.Shelf(4, [(6, _state()), *((3, each) for each in _progress())]),
+        layout.Shelf(3, [(6, _state()), *((3, each) for each in _progress())]),
         layout.Shelf(10, [(12, _entries()), (12, _rate())]),
         layout.Shelf(9, [(12, _time_left()), (12, _timeline())]),
-        layout.Shelf(4, [(3, each) for each in (*_times(), *_flags())]),
-        layout.Shelf(5, [(24, _facts())]),
+        layout.Shelf(3, [(3, each) for each in (*_times(), *_flags())]),
+        layout.Shelf(4, [(24, _facts())]),
     ]
     return layout.render("adbpg-job", about, choice, shelves)
 
@@ -43,7 +43,7 @@ def _progress() -> list[panels.Panel]:
             "configuration names too few.",
             instant(queries.SHARE),
             Scale("percentunit", theme.BUSY, decimals=0),
-            nothing="not configured",
+            nothing="no total",
         ),
         tile(
             "Entries",
@@ -54,10 +54,11 @@ def _progress() -> list[panels.Panel]:
         ),
         tile(
             "Entries/s",
-            "Over the last five minutes. Much under 1,000: the instance is short of something.",
+            "Over the last five minutes, if all queries worked. Much under 1,000: the instance is "
+            "short of something.",
             instant(queries.RATE),
             Scale("locale", theme.BUSY, decimals=0),
-            nothing="not active",
+            nothing="inactive",
         ),
         tile(
             "Time left",
@@ -78,12 +79,15 @@ def _progress() -> list[panels.Panel]:
             "When the job should have ended. In the past and still under way: act.",
             queries.DEADLINE,
             "none",
+            size=24,
         ),
     ]
 
 
-def _moment(title: str, text: str, expression: str, nothing: str) -> panels.Panel:
-    scale = Scale("dateTimeFromNow")
+def _moment(
+    title: str, text: str, expression: str, nothing: str, *, size: int = 16
+) -> panels.Panel:
+    scale = Scale("dateTimeFromNow", size=size)  # small, or "a few seconds ago" takes two lines
     return tile(title, text, instant(f"{expression} * 1000"), scale, nothing=nothing)
 
 
@@ -106,24 +110,25 @@ def _rate() -> panels.Panel:
     panel = panels.graph(
         "Entries per second",
         "The dashed line is the 1,000 entries a second that the vendor's advice, and the deadline, "
-        "count with. Long under it: look at the load of the instance.",
+        "count with. Long under it: look at the load of the instance. A gap: queries failed.",
         ranged(queries.rate("$__rate_interval"), "entries per second"),
-        unit="short",
+        unit="locale",
         nothing="nothing known in this time",
         axis="entries per second",
     )
     panels.drawn(panel, "entries per second", theme.BUSY, dashed=False)
-    return panels.guided(panel, 1000)
+    return panels.compared(panel, 1000, 1500)
 
 
 def _time_left() -> panels.Panel:
     left = queries.while_active(f"clamp_min({queries.DEADLINE} - time(), 0)")
     panel = panels.graph(
         "Time left, and time to the deadline",
-        "The blue line above the grey one: at its present rate the job will miss its deadline.",
-        ranged(queries.TIME_LEFT, "time left"),
-        ranged(left, "to the deadline"),
-        unit="s",
+        "The blue line above the grey one: at its present rate the job will miss its deadline. "
+        "A gap: queries failed, so that the rate is not known.",
+        ranged(f"{queries.TIME_LEFT} / 3600", "time left"),
+        ranged(f"{left} / 3600", "to the deadline"),
+        unit="suffix:h",  # the units of time put their lines at 1.16 days
         nothing="not active, or expected_entries is not configured",
     )
     panels.drawn(panel, "time left", theme.BUSY, dashed=False)

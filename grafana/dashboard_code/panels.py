@@ -82,6 +82,7 @@ class Scale:
         steps: from which value on it has which colour.
         texts: what values are called.
         decimals: how many; None to leave it to Grafana.
+        size: of a tile's letters, in pixels. Else each tile picks its own, and a row is uneven.
     """
 
     unit: str
@@ -89,6 +90,7 @@ class Scale:
     steps: Steps = ()
     texts: Sequence[dashboard.ValueMapping] = ()
     decimals: int | None = None
+    size: int = 36
 
 
 def wrong_from(value: float, colour: str = theme.ACT) -> Scale:
@@ -115,6 +117,7 @@ def tile(
     panel.graph_mode(common.BigValueGraphMode.NONE).color_mode(common.BigValueColorMode.VALUE)
     panel.justify_mode(common.BigValueJustifyMode.CENTER)
     panel.text_mode(common.BigValueTextMode.VALUE)
+    panel.text(common_builders.VizTextDisplayOptions().value_size(scale.size))
     panel.mappings([*scale.texts, _nothing(nothing)])
     return panel if scale.decimals is None else panel.decimals(scale.decimals)
 
@@ -159,18 +162,26 @@ def stacked(panel: timeseries.Panel, colours: Mapping[str, str]) -> timeseries.P
         colours: of lines, by their names.
     """
     together = common_builders.StackingConfig().mode(common.StackingMode.NORMAL).group("A")
-    panel.stacking(together).fill_opacity(50).line_width(1).decimals(0)
+    panel.stacking(together).fill_opacity(70).decimals(0)
+    panel.line_width(0)  # an edge would show where a line has nothing, and look like an alarm
     for name, colour in colours.items():
         panel.override_by_name(name, [_fixed(colour)])
     return panel
 
 
 def guided(panel: timeseries.Panel, value: float, colour: str = theme.ENDED) -> timeseries.Panel:
-    """Draw a dashed line to compare with."""
+    """Draw a dashed line to compare with, which need not be in sight."""
     style = common_builders.GraphThresholdsStyleConfig().mode(
         common.GraphThresholdsStyleMode.DASHED
     )
     return panel.thresholds(_thresholds("transparent", [(value, colour)])).thresholds_style(style)
+
+
+def compared(
+    panel: timeseries.Panel, value: float, top: float, colour: str = theme.ENDED
+) -> timeseries.Panel:
+    """Draw a dashed line to compare with, always in sight: the axis goes to ``top`` at least."""
+    return guided(panel.axis_soft_max(top), value, colour)
 
 
 def drawn(panel: timeseries.Panel, name: str, colour: str, *, dashed: bool) -> timeseries.Panel:

@@ -161,8 +161,9 @@ def test_tiles_count_each_job_once(tmp_path: Path) -> None:
 
 
 def test_a_rate_is_told_where_queries_worked(tmp_path: Path) -> None:
-    """While queries fail, and until they have worked for the window, there is no rate: not 0, and
-    not the jump after it. Another exporter whose queries worked tells it all the same.
+    """No rate is told from a failed query until all have worked for the window: not 0, no jump.
+
+    Another exporter whose queries worked tells it all the same.
     """
     steady, repeated = "0+60000x30", "0+60000x10 600000x4 960000+60000x14"
     works, fails = "1x30", "1x10 0x4 1x14"
