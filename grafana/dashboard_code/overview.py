@@ -20,8 +20,8 @@ def render() -> str:
     about = "What is wrong with upload jobs now, and which one to open."
     choice = [variables.datasource(), variables.job(), *variables.upload_jobs()]
     shelves = [
-        layout.Shelf(4, [(3, each) for each in _wrong()] + [(4, each) for each in _going_on()]),
-        layout.Shelf(15, [(24, _jobs())]),
+        layout.Shelf(3, [(3, each) for each in _wrong()] + [(4, each) for each in _going_on()]),
+        layout.Shelf(14, [(24, _jobs())]),
         layout.Shelf(9, [(12, _rates()), (12, _statuses())]),
         layout.Shelf(12, [(24, _timeline())]),
     ]
@@ -52,7 +52,7 @@ def _wrong() -> list[panels.Panel]:
             "second of the vendor's advice.",
             instant(f"sum({queries.PAST_DEADLINE})"),
             wrong_from(1),
-            nothing="no deadlines",
+            nothing="none",
         ),
         tile(
             "Queries failing",
@@ -93,13 +93,17 @@ def _going_on() -> list[panels.Panel]:
     ]
 
 
+def _owned(expression: str) -> str:
+    """Return an expression whose series have one label for what the job runs on: ``owner``."""
+    return f'label_join({expression}, "owner", "", "db_instance_id", "workspace_id")'
+
+
 def _jobs() -> panels.Panel:
-    owner = 'label_join({}, "owner", "", "db_instance_id", "workspace_id")'
     found = theme.number_of(theme.FINDINGS)
     shown = [
         Column(
             "State",
-            expression=owner.format(found),
+            expression=_owned(found),
             width=112,
             settings=columns.coloured(panels.states(theme.FINDINGS)),
         ),
@@ -107,12 +111,12 @@ def _jobs() -> panels.Panel:
         Column("Namespace", "collection_namespace", width=90),
         Column("Instance or workspace", "owner", width=175),
         Column("Upload job", "job_id", settings=columns.linked("Open this job", JOB_URL)),
-        Column("% of expected", "", queries.SHARE, "percentunit", 135, columns.bar()),
+        Column("% of expected", "", queries.SHARE, "percentunit", 125, columns.bar()),
         Column("Entries", "", queries.PROGRESS, "short", 78),
         Column("Entries/s", "", queries.RATE, "locale", 80, {"decimals": 0}),
         Column("Time left", "", queries.TIME_LEFT, "s", 90, {"decimals": 1}),
         Column("Age", "", queries.AGE, "s", 85, {"decimals": 1}),
-        Column("Last update", "", f"{queries.UPDATED} * 1000", "dateTimeFromNow", 135),
+        Column("Last update", "", f"{queries.UPDATED} * 1000", "dateTimeFromNow", 145),
         Column(
             "Deadline",
             "",
@@ -131,17 +135,18 @@ def _jobs() -> panels.Panel:
 
 
 def _rates() -> panels.Panel:
-    rate = f"sum by ({BY_COLLECTION}) ({queries.rate('$__rate_interval')})"
+    rate = _owned(queries.rate("$__rate_interval"))
     panel = panels.graph(
-        "Entries per second, by collection",
-        "All uploads on each other. A step down: an upload has ended, or it is stalled; the "
-        "timeline below tells which.",
-        ranged(f"{rate} > 0", NAMED),
+        "Entries per second, by instance or workspace",
+        "A step down: an upload has ended, it is stalled, or its queries fail, so that its rate is "
+        "not known; the timeline below tells which. By instance, since collections are too many "
+        "to tell apart: the table has the rate of each job.",
+        ranged(f"sum by (owner) ({rate}) > 0", "{{owner}}"),
         unit="locale",
         nothing="nothing is uploaded",
         axis="entries per second",
     )
-    return panels.stacked(panel, {})
+    return panels.told_apart(panel)
 
 
 def _statuses() -> panels.Panel:

@@ -65,7 +65,7 @@ PLANTED: dict[str, tuple[Plant, str]] = {
     "refid": (lambda d: query(d).pop("refId"), "refIds"),
     "wide": (lambda d: tile(d)["gridPos"].update(x=22), "outside of the grid"),
     "overlap": (lambda d: tile(d)["gridPos"].update(h=5), "panels overlap"),
-    "gap": (lambda d: tile(d)["gridPos"].update(h=3), "gaps between panels"),
+    "gap": (lambda d: tile(d)["gridPos"].update(h=2), "gaps between panels"),
     "syntax": (lambda d: query(d).update(expr="sum(("), "Failed in 24 h: "),
     "metric": (lambda d: query(d).update(expr='up2{job=~"$job"}'), "no metric is called 'up2'"),
     "label": (lambda d: query(d).update(expr='up{job=~"$job", a="b"}'), "has no label 'a'"),
