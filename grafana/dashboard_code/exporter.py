@@ -28,10 +28,10 @@ def render() -> str:
     about = "The exporter itself: its calls to the API, its scrapes, its files, its process."
     choice = [variables.datasource(), variables.job(), variables.instance()]
     shelves = [
-        layout.Shelf(4, [(4, each) for each in (*_health(), *_loaded())]),
+        layout.Shelf(3, [(4, each) for each in (*_health(), *_loaded())]),
         layout.Shelf(9, [(8, _requests()), (8, _errors()), (8, _latency())], "Calls to the API"),
         layout.Shelf(9, [(8, _duration()), (8, _results()), (8, _watched())], "Scrapes"),
-        layout.Shelf(9, [(8, _skew()), (8, _flags()), (8, _invalid())], "Clocks and files"),
+        layout.Shelf(9, [(12, _skew()), (12, _checks())], "Clocks, files and answers"),
         layout.Shelf(8, [(8, _cpu()), (8, _memory()), (8, _descriptors())], "Process"),
         layout.Shelf(5, [(24, _versions())]),
     ]
@@ -103,9 +103,10 @@ def _requests() -> panels.Panel:
         "Calls, by target",
         "What is asked of the API. The limit is `api.calls_per_second` for each host. None where "
         "some are expected: nothing scrapes the exporter, or all its jobs have ended.",
-        ranged(f"sum by (target) ({REQUESTS})", "{{target}}"),
-        unit="reqps",
+        ranged(f"sum by (target) ({REQUESTS}) * 60", "{{target}}"),
+        unit="short",
         nothing="no calls",
+        axis="calls per minute",
     )
     return panels.told_apart(panel)
 
@@ -115,9 +116,10 @@ def _errors() -> panels.Panel:
         "Failed calls, by reason",
         "auth, permission, credentials: a key or a namespace password is wrong. throttled: ask "
         "less often. not_found: take the job out. clock_skew: set this machine's clock.",
-        ranged(f"sum by (reason) ({ERRORS}) > 0", "{{reason}}"),
-        unit="reqps",
+        ranged(f"sum by (reason) ({ERRORS}) * 60 > 0", "{{reason}}"),
+        unit="short",
         nothing="no call failed",
+        axis="calls per minute",
     )
     return panels.told_apart(panel)
 
@@ -153,7 +155,7 @@ def _duration() -> panels.Panel:
         unit="s",
         nothing=NOT_SCRAPED,
     )
-    return panels.guided(panel, DEFAULT_BUDGET, theme.WARN)
+    return panels.compared(panel, DEFAULT_BUDGET, 10, theme.WARN)
 
 
 def _results() -> panels.Panel:
@@ -161,7 +163,7 @@ def _results() -> panels.Panel:
         "Jobs in a scrape, by how they fared",
         "fresh, cached and final are well. failed: see the reasons above. late: the scrape's time "
         "was too short for all jobs.",
-        ranged(f"max by (result) ({own('adbpg_exporter_scrape_jobs')})", "{{result}}"),
+        ranged(f"max by (result) ({own('adbpg_exporter_scrape_jobs')}) > 0", "{{result}}"),
         unit="short",
         nothing=NOT_SCRAPED,
         axis="jobs",
@@ -212,34 +214,24 @@ def _skew() -> panels.Panel:
     return panels.guided(panel, CLOCK_LIMIT, theme.ACT)
 
 
-def _flags() -> panels.Panel:
+def _checks() -> panels.Panel:
     texts = {"0": ("well", theme.FINE), "1": ("wrong", theme.WARN)}
     reload = own("adbpg_exporter_config_last_reload_successful")
     files = own("adbpg_exporter_job_file_error")
     broken = f"max by (file) ({files})"
     zones = own("adbpg_exporter_time_zone_suspect")
+    unread = per_second("adbpg_exporter_invalid_fields_total")
     return panels.timeline(
-        "What was told to the exporter",
-        "Wrong configuration or job file: the log has the problems. Wrong time zone: jobs of the "
-        "target are updated in the future; set its `time_zone`.",
+        "What the exporter finds wrong",
+        "Configuration or job file: the log has the problems. Time zone: jobs of the target are "
+        "updated in the future; set its `time_zone`. Field of answers: it could not be read, and "
+        "has no sample rather than a wrong one; report it with the debug log: the API has changed.",
         ranged(f"max(1 - {reload})", "configuration"),
         ranged(f'label_replace({broken}, "name", "$1", "file", ".*?([^/]+)")', "{{name}}"),
         ranged(f"max by (target) ({zones})", "time zone of {{target}}"),
+        ranged(f"sum by (field) ({unread}) > bool 0", "field {{field}}"),
         texts=panels.mapping(texts),
         nothing=NOT_SCRAPED,
-    )
-
-
-def _invalid() -> panels.Panel:
-    return panels.graph(
-        "Fields that could not be read",
-        "Each has no sample, rather than a wrong one. Report it with the debug log: the API has "
-        "changed.",
-        ranged(
-            f"sum by (field) ({per_second('adbpg_exporter_invalid_fields_total')})", "{{field}}"
-        ),
-        unit="cps",
-        nothing="all fields could be read",
     )
 
 
@@ -272,7 +264,7 @@ def _descriptors() -> panels.Panel:
         unit="percentunit",
         nothing=NOT_SCRAPED,
     )
-    return panels.guided(panel, 0.8, theme.WARN)
+    return panels.compared(panel, 0.8, 1, theme.WARN)
 
 
 def _versions() -> panels.Panel:
@@ -280,11 +272,12 @@ def _versions() -> panels.Panel:
     started = by_exporter.format(own("process_start_time_seconds"))
     loaded = own("adbpg_exporter_config_last_reload_success_timestamp_seconds")
     build = own("adbpg_exporter_build_info")
+    left = {"custom.align": "left"}
     shown = [
         Column("Exporter", "instance"),
-        Column("Shard", "", by_exporter.format(own("adbpg_exporter_shard")), "short"),
-        Column("of", "", by_exporter.format(own("adbpg_exporter_shards")), "short"),
-        Column("Runs since", "", f"{started} * 1000", "dateTimeFromNow"),
+        Column("Shard", "", by_exporter.format(own("adbpg_exporter_shard")), "short", 80, left),
+        Column("of", "", by_exporter.format(own("adbpg_exporter_shards")), "short", 80, left),
+        Column("Runs since", "", f"{started} * 1000", "dateTimeFromNow", settings=left),
         Column("Version", "version"),
         Column("Revision", "revision"),
         Column("Python", "python"),
@@ -293,6 +286,7 @@ def _versions() -> panels.Panel:
             "",
             f"{by_exporter.format(loaded)} * 1000",
             "dateTimeFromNow",
+            settings=left,
         ),
         Column("", "", f"max by (instance, version, revision, python) ({build})", shown=False),
     ]
