@@ -5,7 +5,7 @@ from grafana.dashboard_code.columns import Column
 from grafana.dashboard_code.panels import Scale, instant, ranged, tile
 from grafana.dashboard_code.queries import fact
 
-UNKNOWN = "unknown"
+UNKNOWN = "-"
 YES_IS_BAD = {"0": ("no", theme.FINE), "1": ("yes", theme.ACT)}
 
 
@@ -40,10 +40,10 @@ def _progress() -> list[panels.Panel]:
         tile(
             "% of expected",
             "Entries uploaded, of those that the configuration expects. Over 100 %: the "
-            "configuration names too few.",
+            "configuration names too few. None: it does not say.",
             instant(queries.SHARE),
             Scale("percentunit", theme.BUSY, decimals=0),
-            nothing="no total",
+            nothing=UNKNOWN,
         ),
         tile(
             "Entries",
@@ -54,11 +54,11 @@ def _progress() -> list[panels.Panel]:
         ),
         tile(
             "Entries/s",
-            "Over the last five minutes, if all queries worked. Much under 1,000: the instance is "
-            "short of something.",
+            "Over the last five minutes. Much under 1,000: the instance is short of something. "
+            "None: not under way, or no query worked.",
             instant(queries.RATE),
             Scale("locale", theme.BUSY, decimals=0),
-            nothing="inactive",
+            nothing=UNKNOWN,
         ),
         tile(
             "Time left",
@@ -78,7 +78,7 @@ def _progress() -> list[panels.Panel]:
             "Deadline",
             "When the job should have ended. In the past and still under way: act.",
             queries.DEADLINE,
-            "none",
+            UNKNOWN,
             size=24,
         ),
     ]
@@ -125,11 +125,11 @@ def _time_left() -> panels.Panel:
     panel = panels.graph(
         "Time left, and time to the deadline",
         "The blue line above the grey one: at its present rate the job will miss its deadline. "
-        "A gap: queries failed, so that the rate is not known.",
+        "A gap in the blue one: queries failed, so that the rate is not known.",
         ranged(f"{queries.TIME_LEFT} / 3600", "time left"),
         ranged(f"{left} / 3600", "to the deadline"),
         unit="suffix:h",  # the units of time put their lines at 1.16 days
-        nothing="not active, or expected_entries is not configured",
+        nothing="not active, not answered, or expected_entries is not configured",
     )
     panels.drawn(panel, "time left", theme.BUSY, dashed=False)
     return panels.drawn(panel, "to the deadline", theme.ENDED, dashed=True)
@@ -225,7 +225,7 @@ def _facts() -> panels.Panel:
         Column("Collection", "collection"),
         Column("Namespace", "collection_namespace"),
         Column("Instance", "db_instance_id", width=180),
-        Column("Workspace", "workspace_id"),
+        Column("Workspace", "workspace_id", width=180),
         Column("Target", "target"),
         Column("Region", "region_id"),
         Column("Kind", "kind", width=190),

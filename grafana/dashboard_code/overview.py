@@ -88,7 +88,7 @@ def _going_on() -> list[panels.Panel]:
             "What all jobs upload together, over the last five minutes.",
             instant(f"sum({queries.RATE})"),
             Scale("short", theme.BUSY, decimals=1),
-            nothing="none active",
+            nothing="none known",
         ),
     ]
 

@@ -111,12 +111,16 @@ CONTRADICTS = f"{fact('adbpg_job_inconsistent')} * {_IS_RECENT}"
 def rate(window: str) -> str:
     """Return each job's entries per second; progress that falls counts as none.
 
-    After a failed query the exporter repeats the last answer, so that progress stands still and
-    then jumps. So there is a rate only where every query in the window worked, of that exporter.
+    An exporter repeats the last answer when a query fails, is late or not yet due: progress stands
+    still and then jumps. The time of the answer does just the same, so progress is divided by that
+    time and not by the time of the scrapes. There is no rate, rather than 0, where no answer is in
+    the window, or where progress was too old to be told and only the time of the answer was.
     """
-    slope = f"deriv({of_jobs('adbpg_job_progress_entries')}[{window}])"
-    worked = f"min_over_time({of_jobs('adbpg_job_up')}[{window}]) == 1"
-    return f"max by ({BY_JOB}) (clamp_min({slope}, 0) and {worked})"
+    progress = f"{of_jobs('adbpg_job_progress_entries')}[{window}]"
+    answer = f"{of_jobs('adbpg_job_last_success_timestamp_seconds')}[{window}]"
+    together = f"count_over_time({answer}) == count_over_time({progress})"
+    answered = f"(deriv({answer}) > 0 and {together})"
+    return f"max by ({BY_JOB}) (clamp_min(deriv({progress}), 0) / {answered})"
 
 
 def while_active(expression: str) -> str:

@@ -160,31 +160,38 @@ def test_tiles_count_each_job_once(tmp_path: Path) -> None:
     assert not found
 
 
-def test_a_rate_is_told_where_queries_worked(tmp_path: Path) -> None:
-    """No rate is told from a failed query until all have worked for the window: not 0, no jump.
+def test_a_rate_is_that_of_the_answers(tmp_path: Path) -> None:
+    """Repeated answers make no rate of 0, and no jump after; without one there is a gap.
 
-    Another exporter whose queries worked tells it all the same.
+    Another exporter whose queries worked tells the rate all the same. A stalled job's rate is 0.
     """
-    steady, repeated = "0+60000x30", "0+60000x10 600000x4 960000+60000x14"
-    works, fails = "1x30", "1x10 0x4 1x14"
+    works, repeats = "0+{0}x30", "0+{0}x10 {1}x4 {2}+{0}x14"
+    ages_out = "0+{0}x10 {1}x1 _x3 {2}+{0}x14"
+    progress, answer = "progress_entries", "last_success_timestamp_seconds"
+    exporters = (
+        ("repeated", "one", {progress: (repeats, 60_000), answer: (repeats, 60)}),
+        ("aged", "one", {progress: (ages_out, 60_000), answer: (repeats, 60)}),
+        ("shared", "one", {progress: (repeats, 60_000), answer: (repeats, 60)}),
+        ("shared", "two", {progress: (works, 60_000), answer: (works, 60)}),
+        ("stalled", "one", {progress: (works, 0), answer: (works, 60)}),
+    )
     told = [
-        {"series": f'adbpg_job_{name}{{job="adbpg", instance="{who}", job_id="{job}"{status}}}'}
-        | {"values": values}
-        for job, who, progress, up in (
-            ("alone", "one", repeated, fails),
-            ("shared", "one", repeated, fails),
-            ("shared", "two", steady, works),
-        )
-        for name, status, values in (
-            ("progress_entries", "", progress),
-            ("up", "", up),
-            ("status", ', status="Running"', works),
-        )
+        {"series": f'adbpg_job_{name}{{job="adbpg", instance="{who}", job_id="{job}"}}'}
+        | {"values": values.format(each, 10 * each, 16 * each)}
+        for job, who, facts in exporters
+        for name, (values, each) in facts.items()
     ]
-    shared = {'job_id="shared"': 1000.0}
-    both = {'job_id="alone"': 1000.0, **shared}
-    wanted = {10: both, 11: shared, 13: shared, 16: shared, 20: shared, 22: both}
+    told += [
+        {"series": f'adbpg_job_status{{job="adbpg", job_id="{job}", status="Running"}}'}
+        | {"values": "1x30"}
+        for job in ("repeated", "aged", "shared", "stalled")
+    ]
+    others = {'job_id="shared"': 1000.0, 'job_id="stalled"': 0.0}
+    most = {'job_id="repeated"': 1000.0, **others}
+    every = {'job_id="aged"': 1000.0, **most}
+    wanted = {10: every, 12: every, 13: most, 15: others, 16: most, 18: most, 22: every}
 
-    found = unexpected(told, [(60 * m, queries.RATE, each) for m, each in wanted.items()], tmp_path)
+    rate = f"round({queries.RATE}, 0.001)"
+    found = unexpected(told, [(60 * m, rate, each) for m, each in wanted.items()], tmp_path)
 
     assert not found
