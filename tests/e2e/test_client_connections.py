@@ -1,13 +1,42 @@
 """Connections are kept from call to call, and one that breaks costs a retry at most."""
 
+import socket
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from tests.api_clients import GOOD, HASTY, api_client, ask, failure
-from tests.upstream import Behaviour, Upstream, both, hang, hang_up, message, reset, rest, send
+from tests.upstream import (
+    Behaviour,
+    Upstream,
+    Wire,
+    both,
+    hang,
+    hang_up,
+    message,
+    reset,
+    rest,
+    send,
+)
 
 good = send(message(GOOD))
+
+
+def test_a_request_is_sent_as_one() -> None:
+    """Head and body travel together: one system call, one packet, one TLS record."""
+    packets: list[int] = []
+
+    def note(wire: Wire) -> None:
+        # tcpi_data_segs_in of the kernel's struct tcp_info, include/uapi/linux/tcp.h
+        info = wire.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 192)
+        packets.append(int.from_bytes(info[152:156], sys.byteorder))
+
+    with Upstream([both(note, good)]) as upstream, api_client() as client:
+        for _ in range(3):
+            ask(client, upstream.url)
+
+    assert packets == [1, 2, 3]
 
 
 def test_a_timeout_does_not_poison_the_next_call() -> None:
