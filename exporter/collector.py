@@ -118,9 +118,9 @@ class _Group:
 
     def _identities(self) -> list[str]:
         """Return the identity labels of each job; kept while the page is made."""
-        if not self._made:
-            self._made = [_labels(JOB_LABELS, o.ref.identity) for o in self.shown]
-        return self._made
+        made = self._made or [_labels(JOB_LABELS, o.ref.identity) for o in self.shown]
+        self._made = made  # another scrape may forget it meanwhile
+        return made
 
     def forget(self) -> None:
         """Keep nothing but what is compressed."""
