@@ -78,12 +78,12 @@ def main() -> None:
     registry = CollectorRegistry()
     pages = Pages(CollectorRegistry())
     registry.register(_InThePlainWay(snapshot))
-    page = plain(pages.page(lambda: snapshot, accept="", names=())[1])
+    page = plain(pages.page(snapshot, accept="", names=())[1])
     Path("page.txt").write_bytes(page)
     print(f"ready {sum(not line.startswith(b'#') for line in page.splitlines())}", flush=True)
     for _ in sys.stdin:
         if options.writer == "ours":
-            gzipped(pages.page(lambda: snapshot, accept="", names=())[1])
+            gzipped(pages.page(snapshot, accept="", names=())[1])
         else:
             generate_latest(registry)
         print("done", flush=True)

@@ -8,7 +8,7 @@ holds that the two say the same.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache, partial
 from itertools import chain
 
@@ -35,6 +35,15 @@ _NO_VERSION = re.compile(r"version=(?![0-9]{1,4}(?:\.[0-9]{1,4}){0,2}[ \t]*(?:[;
 _TOGETHER = 128  # jobs whose lines of a row make one piece
 
 
+def shows_jobs(names: tuple[str, ...]) -> bool:
+    """Whether a page of these sample names needs a snapshot; none are for all."""
+    return any(_wanted(row.name, names) for rows in (FAMILIES, SCRAPE_FAMILIES) for row in rows)
+
+
+def _wanted(name: str, names: tuple[str, ...]) -> bool:
+    return not names or name in names
+
+
 class Pages:
     """Writes pages. Remembers the lines of jobs that have ended, compressed.
 
@@ -47,25 +56,23 @@ class Pages:
         self._ended: dict[int, _Group] = {}  # by the position of their first job
 
     def page(
-        self, take_snapshot: Callable[[], Snapshot], *, accept: str, names: tuple[str, ...]
+        self, snapshot: Snapshot | None, *, accept: str, names: tuple[str, ...]
     ) -> tuple[str, Iterator[Piece]]:
         """Return the content type and the pieces of a page.
 
-        The jobs come first: asking about them makes the queries that the counters then show.
+        The jobs come first, and the counters are read last.
 
         Args:
-            take_snapshot: asks the API; not called when no name wants it.
+            snapshot: what is known of the jobs; None for a page that does not show them.
             accept: the request's Accept header.
             names: the sample names to show; none for all.
         """
-        rows = [row for row in FAMILIES if not names or row.name in names]
-        scrape_rows = [row for row in SCRAPE_FAMILIES if not names or row.name in names]
         jobs: Iterator[Piece] = iter(())
         gauges: list[Metric] = []
-        if rows or scrape_rows:
-            snapshot = take_snapshot()
-            jobs = self._jobs(rows, snapshot)
-            gauges = [scrape_metric(row, snapshot) for row in scrape_rows]
+        if snapshot is not None:
+            jobs = self._jobs([row for row in FAMILIES if _wanted(row.name, names)], snapshot)
+            shown = [row for row in SCRAPE_FAMILIES if _wanted(row.name, names)]
+            gauges = [scrape_metric(row, snapshot) for row in shown]
         rest = self._counters.restricted_registry(names) if names else self._counters
         encode, content_type = choose_encoder(_NO_VERSION.sub("", accept))
         last = Piece(lambda: encode(_Collected(chain(gauges, rest.collect()))))

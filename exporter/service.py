@@ -7,14 +7,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from exporter.clock import Clock
-from exporter.collector import Pages
+from exporter.collector import Pages, shows_jobs
 from exporter.config import Config
 from exporter.errors import ConfigurationError
 from exporter.gpdb.kinds import KINDS
 from exporter.instruments import Instruments
 from exporter.model import Snapshot
 from exporter.pieces import gzipped, plain
-from exporter.poller import Plan, Poller
+from exporter.poller import Asked, Plan, Poller
+from exporter.sharing import Sharing
 from exporter.sources import Sources
 
 logger = logging.getLogger(__name__)
@@ -63,6 +64,7 @@ class Exporter:
         self._reloading = threading.Lock()
         self._stopping = threading.Event()
         self._pages = Pages(instruments.registry)
+        self._sharing: Sharing[tuple[str, bytes]] = Sharing()
         self._writing = 0.0  # seconds that the last page took, once the jobs had been asked about
         self._watch(loaded)
 
@@ -82,21 +84,25 @@ class Exporter:
             budget: seconds that it may take.
             gzip: whether the bytes are to be compressed.
         """
+        if not shows_jobs(names):
+            return self._page(None, accept, names, gzip=gzip)
         now = self._clock.monotonic
         # What the last page took to write is left for this one; but ask, however large it is.
-        deadline = now() + budget - min(self._writing, budget / 2)
-        taken_at: list[float] = []
+        asked = self._poller.ask(now() + budget - min(self._writing, budget / 2))
+        began = now()
+        # A page for those who come together shows the jobs as they are when the last has asked.
+        page = self._sharing.page(
+            (asked.view, accept, names, gzip), lambda: self._page(asked, accept, names, gzip=gzip)
+        )
+        self._writing = now() - began
+        return page
 
-        def take_snapshot() -> Snapshot:
-            snapshot = self._poller.take_snapshot(deadline)
-            taken_at.append(now())
-            return snapshot
-
-        content_type, pieces = self._pages.page(take_snapshot, accept=accept, names=names)
-        body = gzipped(pieces) if gzip else plain(pieces)
-        if taken_at:
-            self._writing = now() - taken_at[0]
-        return content_type, body
+    def _page(
+        self, asked: Asked | None, accept: str, names: tuple[str, ...], *, gzip: bool
+    ) -> tuple[str, bytes]:
+        snapshot = self._poller.snapshot(asked) if asked else None
+        content_type, pieces = self._pages.page(snapshot, accept=accept, names=names)
+        return content_type, gzipped(pieces) if gzip else plain(pieces)
 
     def last_seen(self) -> Snapshot:
         """Return what the scrapes have seen so far; asks nothing of the API."""

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry
 
-from exporter.collector import Pages
+from exporter.collector import Pages, shows_jobs
 from exporter.model import Snapshot
 from exporter.pieces import plain
 
@@ -17,5 +17,6 @@ def render(
     names: tuple[str, ...],
 ) -> tuple[str, bytes]:
     """Return the content type and the text."""
-    content_type, pieces = Pages(counters).page(take_snapshot, accept=accept, names=names)
+    snapshot = take_snapshot() if shows_jobs(names) else None
+    content_type, pieces = Pages(counters).page(snapshot, accept=accept, names=names)
     return content_type, plain(pieces)

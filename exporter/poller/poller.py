@@ -3,12 +3,9 @@
 import logging
 import random
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Callable, Mapping
 
 from exporter.clock import Clock
-from exporter.config import ScrapeSettings
 from exporter.errors import QueryError
 from exporter.gpdb.endpoints import base_url
 from exporter.gpdb.kinds import KINDS
@@ -24,69 +21,14 @@ from exporter.model import (
 from exporter.poller import query
 from exporter.poller.journal import Journal
 from exporter.poller.limits import HostLimit, Lane
+from exporter.poller.plan import Asked, Plan, Tally, View, Witness
 from exporter.poller.query import Client
-from exporter.poller.record import DeadlineRule, Moment, Record
+from exporter.poller.record import Moment, Record
 from exporter.poller.rounds import Round, Task
 
 logger = logging.getLogger(__name__)
 
 _ZONE_TOLERANCE = 60.0  # seconds that an UpdateTime may lie in the future before we doubt the zone
-
-
-class Tally(Protocol):
-    """Where the poller counts."""
-
-    def called(
-        self, target: str, action: str, seconds: float, error: QueryError | None = None
-    ) -> None:
-        """Count one query, how long it took, and why it failed if it did."""
-
-    def invalid(self, fields: Sequence[str]) -> None:
-        """Count the fields of an answer that could not be read."""
-
-
-class Witness(Protocol):
-    """Who is told how each query ended, in whatever thread, before the record changes."""
-
-    def answered(self, record: Record, state: JobState) -> None:
-        """Take note of an answer."""
-
-    def failed(self, record: Record, error: QueryError) -> None:
-        """Take note of a failure."""
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What a configuration tells the poller. A reload brings a new one.
-
-    Attributes:
-        scrape: limits and ages.
-        deadline: when a job should have ended.
-        calls_per_second: the most calls to one host in any second.
-        watched: gives the jobs to watch, each time a scrape begins.
-        client: makes the calls.
-    """
-
-    scrape: ScrapeSettings
-    deadline: DeadlineRule
-    calls_per_second: int
-    watched: Callable[[], WatchList]
-    client: Client
-
-
-@dataclass(frozen=True, slots=True)
-class _View:
-    """What one scrape looks at, whatever a reload changes meanwhile.
-
-    Attributes:
-        plan: in force when it began.
-        watched: the watch list then.
-        records: one for each of its jobs, in its order.
-    """
-
-    plan: Plan
-    watched: WatchList
-    records: tuple[Record, ...]
 
 
 class Poller:
@@ -118,9 +60,8 @@ class Poller:
         self._lock = threading.Lock()  # guards the records, lanes and rounds
         self._work = threading.Condition(self._lock)  # a query may be started
         self._done = threading.Condition(self._lock)  # the last query of a round has ended
-        self._watched = WatchList(targets={}, jobs=())
+        self._view = View(plan, WatchList(targets={}, jobs=()), ())
         self._records: dict[tuple[str, ...], Record] = {}
-        self._rows: tuple[Record, ...] = ()
         self._limits: dict[str, HostLimit] = {}
         self._lanes: dict[str, Lane] = {}
         self._round = Round(0, 0.0, {}, 1)
@@ -135,8 +76,8 @@ class Poller:
                 limit.allow(plan.calls_per_second)
             self._plan = plan
 
-    def take_snapshot(self, deadline: float) -> Snapshot:
-        """Ask about the jobs that are due, and return what is known of all.
+    def ask(self, deadline: float) -> Asked:
+        """Ask about the jobs that are due, until all are answered or the deadline has come.
 
         Concurrent callers share one round. What is not answered by the deadline is late; its
         answer is kept for the next snapshot.
@@ -153,7 +94,20 @@ class Poller:
         with self._lock:
             # A caller that comes later can move the round's deadline, but not ours.
             self._done.wait_for(lambda: not self._busy, deadline - self._clock.monotonic())
-            return self._snapshot(view, number, started)
+        return Asked(view, number, started)
+
+    def snapshot(self, asked: Asked) -> Snapshot:
+        """Return what is known by now of all jobs that were asked about."""
+        with self._lock:
+            return self._snapshot(asked)
+
+    def take_snapshot(self, deadline: float) -> Snapshot:
+        """Ask, and return what is known of all jobs then.
+
+        Args:
+            deadline: monotonic seconds.
+        """
+        return self.snapshot(self.ask(deadline))
 
     def last_seen(self) -> Snapshot:
         """Return what is known of all jobs, asking nothing."""
@@ -161,7 +115,7 @@ class Poller:
         with self._watching:
             view = self._look()
         with self._lock:
-            return self._snapshot(view, self._round.number, started)
+            return self._snapshot(Asked(view, self._round.number, started))
 
     def close(self) -> None:
         """Start no further query, and let no scrape wait. Threads end with their last call."""
@@ -175,16 +129,17 @@ class Poller:
     def _busy(self) -> bool:
         return not self._closed and (self._in_flight > 0 or self._round.is_asking)
 
-    def _look(self) -> _View:
+    def _look(self) -> View:
         """Take over today's watch list: keep the records of jobs that stay, forget the others."""
-        plan = self._plan
+        plan, view = self._plan, self._view
         watched = plan.watched()
-        if watched is not self._watched:
+        if watched is not view.watched:
             records = tuple(self._record(ref, watched) for ref in watched.jobs)
             self._records = {record.ref.identity: record for record in records}
-            self._rows = records
-            self._watched = watched
-        return _View(plan, watched, self._rows)
+            self._view = View(plan, watched, records)
+        elif plan is not view.plan:
+            self._view = View(plan, watched, view.records)
+        return self._view
 
     def _record(self, ref: JobRef, watched: WatchList) -> Record:
         target = watched.targets[ref.target]
@@ -194,7 +149,7 @@ class Poller:
         record.ref = ref
         return record
 
-    def _begin_or_join(self, view: _View, key_mark: int, deadline: float) -> int:
+    def _begin_or_join(self, view: View, key_mark: int, deadline: float) -> int:
         """Return the number of the round that a scrape waits for."""
         now = self._clock.monotonic()
         if self._busy:
@@ -236,43 +191,52 @@ class Poller:
 
     def _serve(self) -> None:
         try:
-            while (taken := self._take()) is not None:
-                self._query(*taken)
+            taken = self._first()
+            while taken is not None:
+                taken = self._query(*taken)
         finally:
             with self._lock:
                 self._threads -= 1
 
-    def _query(self, task: Task, client: Client) -> None:
+    def _query(self, task: Task, client: Client) -> tuple[Task, Client] | None:
+        """Make a query, and return the next one."""
         started = self._clock.monotonic()
         try:
             answer, state = query.ask(client, task.record)
         except QueryError as error:
-            self._conclude(task, started, error, error.clock_skew)
-        else:
-            self._conclude(task, started, state, answer.clock_skew)
+            return self._conclude(task, started, error, error.clock_skew)
+        return self._conclude(task, started, state, answer.clock_skew)
 
     def _conclude(
         self, task: Task, started: float, outcome: JobState | QueryError, skew: float | None
-    ) -> None:
+    ) -> tuple[Task, Client] | None:
         try:
             self._report(task, started, outcome)
-        finally:  # a query that never ended would hold up each scrape to come
+        except BaseException:  # a query that never ended would hold up each scrape to come
+            with self._lock:
+                self._finish(task, outcome, skew)
+            raise
+        with self._lock:  # once for both: all threads wait for it
             self._finish(task, outcome, skew)
+            return self._take()
+
+    def _first(self) -> tuple[Task, Client] | None:
+        with self._lock:
+            return self._take()
 
     def _take(self) -> tuple[Task, Client] | None:
-        with self._lock:
-            while not self._closed:
-                now = self._clock.monotonic()
-                found = self._round.next(now, self._in_flight)
-                if isinstance(found, Task):
-                    found.record.in_flight = True
-                    found.record.asked_at = now
-                    found.lane.started(now)
-                    self._in_flight += 1
-                    return found, self._plan.client
-                if not self._busy:
-                    self._done.notify_all()  # the rest of the round was abandoned
-                self._work.wait(found)
+        while not self._closed:
+            now = self._clock.monotonic()
+            found = self._round.next(now, self._in_flight)
+            if isinstance(found, Task):
+                found.record.in_flight = True
+                found.record.asked_at = now
+                found.lane.started(now)
+                self._in_flight += 1
+                return found, self._plan.client
+            if not self._busy:
+                self._done.notify_all()  # the rest of the round was abandoned
+            self._work.wait(found)
         return None
 
     def _report(self, task: Task, started: float, outcome: JobState | QueryError) -> None:
@@ -289,33 +253,32 @@ class Poller:
 
     def _finish(self, task: Task, outcome: JobState | QueryError, skew: float | None) -> None:
         record, lane = task.record, task.lane
-        with self._lock:
-            now = Moment(self._clock.wall(), self._clock.monotonic())
-            self._in_flight -= 1
-            record.in_flight = False
-            record.done_in = self._round.number
-            lane.clock_skew = lane.clock_skew if skew is None else skew
-            if isinstance(outcome, QueryError):
-                self._round.failed(lane, outcome, now.monotonic, self._chance)
-                record.fail(outcome, now)
-            else:
-                lane.answered(now.monotonic)
-                record.answer(outcome, now)
-            if self._round.is_asking:
-                self._work.notify()  # a target that answers may have earned one more call
-            elif not self._in_flight:
-                self._done.notify_all()
+        now = Moment(self._clock.wall(), self._clock.monotonic())
+        self._in_flight -= 1
+        record.in_flight = False
+        record.done_in = self._round.number
+        lane.clock_skew = lane.clock_skew if skew is None else skew
+        if isinstance(outcome, QueryError):
+            self._round.failed(lane, outcome, now.monotonic, self._chance)
+            record.fail(outcome, now)
+        else:
+            lane.answered(now.monotonic)
+            record.answer(outcome, now)
+        if self._round.is_asking:
+            self._work.notify()  # a target that answers may have earned one more call
+        elif not self._in_flight:
+            self._done.notify_all()
 
-    def _snapshot(self, view: _View, number: int, started: float) -> Snapshot:
+    def _snapshot(self, asked: Asked) -> Snapshot:
         now = self._clock.monotonic()
-        plan = view.plan
+        view, plan = asked.view, asked.view.plan
         observations = tuple(
-            record.observation(ref, now, plan.scrape.max_age, plan.deadline, number)
+            record.observation(ref, now, plan.scrape.max_age, plan.deadline, asked.round)
             for ref, record in zip(view.watched.jobs, view.records, strict=True)
         )
         return Snapshot(
             taken_at=self._clock.wall(),
-            duration=now - started,
+            duration=now - asked.since,
             observations=observations,
             targets=self._health(view.watched, observations),
             file_errors=view.watched.file_errors,

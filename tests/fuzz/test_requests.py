@@ -52,7 +52,7 @@ class SnapshotBackend:
     ) -> tuple[str, bytes]:
         """Return a real page."""
         assert 0 < budget <= 300
-        content_type, pieces = self._pages.page(self.last_seen, accept=accept, names=names)
+        content_type, pieces = self._pages.page(self.last_seen(), accept=accept, names=names)
         return content_type, gzipped(pieces) if gzip else plain(pieces)
 
     def last_seen(self) -> Snapshot:

@@ -49,8 +49,10 @@ MAY_IMPORT: dict[str, set[str]] = {
         "model",
         "pieces",
         "poller",
+        "sharing",
         "sources",
     },
+    "sharing": set(),
     "web": {"config", "errors", "model", "secret", "sockets"},
     "simulator": {"errors", "gpdb", "secret"},
     "cli": {

@@ -414,7 +414,7 @@ def test_the_lines_of_ended_jobs_are_kept() -> None:
     pages = Pages(CollectorRegistry())
 
     def texts_made(*shown: Observation) -> int:
-        _, pieces = pages.page(lambda: snapshot(*shown), accept=TEXT, names=())
+        _, pieces = pages.page(snapshot(*shown), accept=TEXT, names=())
         made = itertools.count()
 
         def noted(piece: Piece) -> Piece:
@@ -445,7 +445,7 @@ def test_the_age_of_a_running_job_goes_on_among_ended_ones() -> None:
 
     for now in (NOW, NOW + 15.0):
         later = replace(shown, taken_at=now)
-        _, pieces = pages.page(lambda: later, accept=TEXT, names=())  # noqa: B023  used at once
+        _, pieces = pages.page(later, accept=TEXT, names=())
         text = zlib.decompress(gzipped(pieces), 16 + zlib.MAX_WBITS)
         assert text.decode() == page(later)
 

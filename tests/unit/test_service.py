@@ -1,19 +1,25 @@
 """What the web room asks of the running exporter."""
 
 import itertools
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, cast
 
 from exporter.clock import Clock
 from exporter.config import Config
 from exporter.instruments import Instruments
-from exporter.model import Snapshot
+from exporter.model import Snapshot, WatchList
+from exporter.poller import Asked
+from exporter.poller.plan import View
 from exporter.service import Exporter, Loaded
 from exporter.sources import Sources
+from tests.fakes import LIMIT
 
 if TYPE_CHECKING:
     from exporter.poller import Plan, Poller
 
 NOTHING = Snapshot(taken_at=0.0, duration=0.0, observations=(), targets={}, file_errors={})
+ASKED = Asked(View(cast("Plan", None), WatchList({}, ()), ()), 1, 0.0)
 
 
 class DeadlinePoller:
@@ -22,9 +28,13 @@ class DeadlinePoller:
     def __init__(self) -> None:
         self.deadlines: list[float] = []
 
-    def take_snapshot(self, deadline: float) -> Snapshot:
+    def ask(self, deadline: float) -> Asked:
         """See ``Poller``."""
         self.deadlines.append(deadline)
+        return ASKED
+
+    def snapshot(self, _: Asked) -> Snapshot:
+        """See ``Poller``."""
         return NOTHING
 
 
@@ -67,10 +77,59 @@ def test_half_of_the_budget_is_for_asking() -> None:
 def test_a_page_without_jobs_does_not_count() -> None:
     """A page of counters alone asks nothing, and tells nothing of how long a whole page takes."""
     poller = DeadlinePoller()
-    service = exporter(poller, 100.0, 103.0, 105.0, 150.0, 200.0)
+    service = exporter(poller, 100.0, 103.0, 105.0, 200.0)
 
     service.scrape("", (), budget=9.0)
     service.scrape("", ("process_open_fds",), budget=9.0)
     service.scrape("", (), budget=9.0)
 
     assert poller.deadlines == [109.0, 207.0]
+
+
+class CrowdedPoller(DeadlinePoller):
+    """Mimics the poller: its first snapshot takes until it is let go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.snapshots = 0
+        self.begun, self.go = threading.Event(), threading.Event()
+
+    def snapshot(self, _: Asked) -> Snapshot:
+        """See ``Poller``."""
+        self.snapshots += 1
+        self.begun.set()
+        assert self.go.wait(LIMIT)
+        return NOTHING
+
+
+class Accept(str):
+    """A header that tells when a page of it is looked up, after which its caller waits for one."""
+
+    __slots__ = ("looked_up",)
+
+    looked_up: threading.Event
+
+    def __init__(self, _: str) -> None:
+        self.looked_up = threading.Event()
+
+    def __hash__(self) -> int:
+        self.looked_up.set()
+        return str.__hash__(self)
+
+
+def test_a_crowd_of_scrapes_shares_a_page() -> None:
+    """Each asks, so that the jobs are as fresh as it may expect; the page is written once."""
+    poller = CrowdedPoller()
+    service = exporter(poller, 100.0)
+    crowd = [Accept("text/plain") for _ in range(16)]
+    with ThreadPoolExecutor(17) as pool:
+        first = pool.submit(service.scrape, "text/plain", (), budget=9.0)
+        assert poller.begun.wait(LIMIT)
+        others = [pool.submit(service.scrape, accept, (), budget=9.0) for accept in crowd]
+        assert all(accept.looked_up.wait(LIMIT) for accept in crowd)
+        poller.go.set()
+        pages = [other.result(LIMIT) for other in (first, *others)]
+
+    assert len(poller.deadlines) == 17
+    assert poller.snapshots == 2
+    assert all(content_type.startswith("text/plain") for content_type, _ in pages)
