@@ -11,8 +11,10 @@ import pytest
 from exporter.clock import Clock
 from exporter.config import ApiSettings
 from exporter.errors import QueryError
-from exporter.gpdb.client import Answer, ApiClient
+from exporter.gpdb.answers import Answer
+from exporter.gpdb.client import ApiClient
 from exporter.gpdb.credentials import AccessKey, Credentials
+from exporter.gpdb.deferred import DeferredClient
 from exporter.gpdb.kinds import KINDS
 from exporter.model import UPSERT_COLLECTION_DATA, JobRef, Target
 from exporter.secret import Secret, Watched
@@ -54,7 +56,7 @@ def api_client(
         client.close()
 
 
-def ask(client: ApiClient, url: str) -> Answer:
+def ask(client: ApiClient | DeferredClient, url: str) -> Answer:
     """Ask about the job once."""
     target = Target("t", "cn-hangzhou", Secret(PASSWORD), endpoint=url)
     kind = KINDS[UPSERT_COLLECTION_DATA]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from exporter.clock import Clock
-from exporter.gpdb.client import Answer
+from exporter.gpdb.answers import Answer
 from exporter.model import Target
 
 LIMIT = 30.0  # seconds after which a test gives up waiting; never waited for when all is well

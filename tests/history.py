@@ -18,7 +18,8 @@ from exporter import __version__, config
 from exporter.config import Config
 from exporter.errors import QueryError
 from exporter.gpdb import answers
-from exporter.gpdb.client import Answer, sign_request
+from exporter.gpdb.answers import Answer
+from exporter.gpdb.client import sign_request
 from exporter.gpdb.credentials import AccessKey
 from exporter.instruments import Instruments
 from exporter.model import Target

@@ -2,14 +2,15 @@
 
 import logging
 from collections.abc import Callable, Mapping
-from importlib.resources import files
+from pathlib import Path
 from urllib.parse import urlsplit
 
+import exporter
 from exporter import __version__
 from exporter.clock import Clock
 from exporter.config import Config, CredentialsSettings, RamSettings
-from exporter.gpdb.client import ApiClient
 from exporter.gpdb.credentials import Credentials, EnvironmentCredentials, FileCredentials
+from exporter.gpdb.deferred import DeferredClient
 from exporter.gpdb.roles import RoleCredentials, ask_for_key
 from exporter.instruments import Instruments
 from exporter.model import EVERYTHING, Shard
@@ -66,13 +67,13 @@ def build(
 
 def _revision() -> str:
     """Return the commit of this source, which builds of images and packages write down."""
-    file = files("exporter") / "revision.txt"
+    file = Path(exporter.__file__).with_name("revision.txt")
     return file.read_text("utf-8").strip() if file.is_file() else ""
 
 
 def build_client(
     config: Config, *, environ: Mapping[str, str], clock: Clock, redactor: Redactor
-) -> ApiClient:
+) -> DeferredClient:
     """Return the client of a command that ends; every secret that it may use is made known."""
     # Such a command prints why there is no key: the log need not say so too.
     logging.getLogger("exporter.gpdb.roles").setLevel(logging.ERROR)
@@ -111,9 +112,9 @@ def plan_of(config: Config, sources: Sources, client: Client) -> Plan:
     )
 
 
-def _client(config: Config, keys: "Keys", clock: Clock) -> ApiClient:
+def _client(config: Config, keys: "Keys", clock: Clock) -> DeferredClient:
     connections = config.scrape.concurrency
-    return ApiClient(config.api, keys.for_calls(config), connections=connections, clock=clock)
+    return DeferredClient(config.api, keys.for_calls(config), connections=connections, clock=clock)
 
 
 class Keys:

@@ -4,10 +4,11 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
 from typing import NoReturn
 
 from exporter import __version__, logs
-from exporter.cli import inspect, serve
+from exporter.cli import serve
 from exporter.config.units import parse_duration
 from exporter.errors import ConfigurationError
 from exporter.model import EVERYTHING, Shard
@@ -232,23 +233,23 @@ def _simulate_flags(command: argparse.ArgumentParser) -> None:
     )
 
 
-def _simulate(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    from exporter.cli import simulated  # noqa: PLC0415  asyncio, which no other command needs
-
-    return simulated.simulate(options, environ)
-
-
-def _demo(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    from exporter.cli import simulated  # noqa: PLC0415  as above
-
-    return simulated.demo(options, environ)
-
-
 def _demo_flags(command: argparse.ArgumentParser) -> None:
     _web_flags(command, f"127.0.0.1:{PORT}")
 
 
 Run = Callable[[argparse.Namespace, Mapping[str, str]], int]
+
+
+def _later(module: str, name: str) -> Run:
+    """Return a command that is imported when it runs: what it needs would slow down serve."""
+
+    def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
+        command: Run = getattr(import_module(f"exporter.cli.{module}"), name)
+        return command(options, environ)
+
+    return run
+
+
 COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None], Run]] = {
     "serve": (
         "Serve the metrics; what no command means.",
@@ -258,21 +259,21 @@ COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None], Run]] 
     "check-config": (
         "Load the configuration as serve does, and print every problem.",
         _check_flags,
-        inspect.check_config,
+        _later("inspect", "check_config"),
     ),
     "query": (
         "Ask about one job, once, and print what the API says.",
         _query_flags,
-        inspect.query,
+        _later("inspect", "query"),
     ),
     "simulate": (
         "Serve a simulated gpdb API, with its signature checked.",
         _simulate_flags,
-        _simulate,
+        _later("simulated", "simulate"),
     ),
     "demo": (
         "Serve the metrics of a simulated API: live, with no account.",
         _demo_flags,
-        _demo,
+        _later("simulated", "demo"),
     ),
 }

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from exporter.errors import (
@@ -51,6 +52,19 @@ _BY_STATUS: Final[Mapping[int, type[ApiError]]] = {
     429: Throttled,
 }
 _LONGEST_TEXT = 2_000  # characters of the API's own words; the log cuts them further
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A good answer.
+
+    Attributes:
+        document: its JSON object.
+        clock_skew: seconds that its Date header was ahead of our clock; None without one.
+    """
+
+    document: dict[str, object]
+    clock_skew: float | None
 
 
 def parse(http_status: int, headers: Mapping[str, str], body: bytes) -> dict[str, object]:

@@ -38,19 +38,6 @@ _KEY_ENDED = ("InvalidSecurityToken", "InvalidAccessKeyId")  # what codes begin 
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """A good answer.
-
-    Attributes:
-        document: its JSON object.
-        clock_skew: seconds that its Date header was ahead of our clock; None without one.
-    """
-
-    document: dict[str, object]
-    clock_skew: float | None
-
-
-@dataclass(frozen=True, slots=True)
 class SignedRequest:
     """A request as it goes on the wire.
 
@@ -172,17 +159,9 @@ class ApiClient:
         self._adapter = BoundedAdapter(connections, tls_context(api.ca_file))
         self._routes: dict[str, _Route] = {}
 
-    def key_mark(self) -> int:
-        """Return a number that changes when the access key does.
-
-        Raises:
-            NoCredentials: there is no usable key.
-        """
-        return hash(self._credentials.current())
-
     def call(
         self, target: Target, action: str, query: Mapping[str, str], form: Mapping[str, str]
-    ) -> Answer:
+    ) -> answers.Answer:
         """Call an operation for a target, and return its good answer.
 
         The namespace password joins the form here. Within the same time it is tried once more
@@ -216,7 +195,7 @@ class ApiClient:
             return None
         return self._credentials.renewed(key, self._left(call))
 
-    def _answer(self, call: _Call, key: AccessKey) -> Answer:
+    def _answer(self, call: _Call, key: AccessKey) -> answers.Answer:
         try:
             return self._attempt(call, key)
         except failures.FOREIGN as error:
@@ -227,7 +206,7 @@ class ApiClient:
         except failures.FOREIGN as error:
             raise failures.translate(error) from None
 
-    def _attempt(self, call: _Call, key: AccessKey) -> Answer:
+    def _attempt(self, call: _Call, key: AccessKey) -> answers.Answer:
         route = self._route(call.target)
         signed = sign_request(
             host=route.host,
@@ -255,7 +234,7 @@ class ApiClient:
             response.close()  # what is left unread makes the connection useless
             raise
 
-    def _read(self, response: BaseHTTPResponse) -> Answer:
+    def _read(self, response: BaseHTTPResponse) -> answers.Answer:
         clock_skew = self._clock_skew(response.headers.get("date"))
         try:
             body = _body(response, self._api.max_response_bytes)
@@ -265,7 +244,7 @@ class ApiClient:
                 error = answers.blame_clock(error, clock_skew)
             error.clock_skew = clock_skew
             raise error from None
-        return Answer(document, clock_skew)
+        return answers.Answer(document, clock_skew)
 
     def _clock_skew(self, date: str | None) -> float | None:
         there = _unix_time(date or "")

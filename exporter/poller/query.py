@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Protocol
 
 from exporter.errors import InternalError, NoCredentials, QueryError
-from exporter.gpdb.client import Answer
+from exporter.gpdb.answers import Answer
 from exporter.gpdb.kinds import KINDS
 from exporter.model import JobState, Target
 from exporter.poller.record import Record
 
 
 class Client(Protocol):
-    """What the poller needs of ``gpdb.client.ApiClient``."""
+    """What the poller needs of ``gpdb.deferred.DeferredClient``."""
 
     def key_mark(self) -> int:
         """Return a number that changes when the access key does."""

@@ -5,7 +5,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
-from importlib.resources import files
+from pathlib import Path
 
 from exporter.model import EVERYTHING, JobStatus, Observation, Shard, Snapshot
 from exporter.web.rows import COLUMNS, ago, row
@@ -17,7 +17,7 @@ MOST_ROWS = 1_000
 _FOLD_OVER = 20  # ended jobs
 _SKEW_WORTH_TELLING = 60.0  # seconds; the API refuses calls from 15 minutes on
 
-_STYLE = files(__package__).joinpath("page.css").read_text("utf-8")
+_STYLE = Path(__file__).with_name("page.css").read_text("utf-8")
 _STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
 
 CONTENT_SECURITY_POLICY = (

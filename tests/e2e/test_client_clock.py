@@ -11,6 +11,7 @@ from exporter.clock import Clock
 from exporter.config import ApiSettings
 from exporter.gpdb.client import ApiClient
 from exporter.gpdb.credentials import EnvironmentCredentials, FileCredentials
+from exporter.gpdb.deferred import DeferredClient
 from exporter.model import Target
 from exporter.secret import SecretFile
 from tests.api_clients import GOOD, api_client, ask, failure
@@ -139,7 +140,7 @@ def test_rotated_key(tmp_path: Path) -> None:
     key_id.write_text("old")
     secret.write_text("old-secret")
     files = FileCredentials(SecretFile(str(key_id)), SecretFile(str(secret)), None)
-    client = ApiClient(ApiSettings(), files, connections=1, clock=CLOCK)
+    client = DeferredClient(ApiSettings(), files, connections=1, clock=CLOCK)
     with Upstream([good]) as upstream:
         ask(client, upstream.url)
         marks = [client.key_mark(), client.key_mark()]

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from exporter.errors import AuthRejected, NoCredentials, Throttled
-from exporter.gpdb.client import Answer
+from exporter.gpdb.answers import Answer
 from exporter.instruments import Instruments
 from exporter.poller import Poller
 from tests.fakes import LIMIT, running

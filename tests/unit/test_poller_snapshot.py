@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from exporter.errors import ConnectionFailed
-from exporter.gpdb.client import Answer
+from exporter.gpdb.answers import Answer
 from exporter.model import ScrapeResult, WatchList
 from tests.fakes import LIMIT, running
 from tests.pollers import ACTION, World, by_id, progress
