@@ -3,13 +3,14 @@
 import os
 import re
 import socket
+import ssl
 import subprocess
 import sys
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 KEY_ID, KEY_SECRET = "LTAI5tBenchAccessKey00", "BenchSecretOfTheSimulator00000"
@@ -27,11 +28,13 @@ class Child:
         process: running.
         url: where it listens; empty for a script, which makes a pass for each line it is sent.
         started: seconds from its start until it said that it was ready.
+        ca_file: signed its certificate.
     """
 
     process: "subprocess.Popen[str]"
     url: str
     started: float
+    ca_file: str = ""
 
     def cpu(self) -> float:
         """Return the CPU seconds of all its threads so far, of user and system."""
@@ -61,8 +64,9 @@ class Child:
         request = urllib.request.Request(f"{self.url}{path}")
         if gzip:
             request.add_header("Accept-Encoding", "gzip")
+        trust = ssl.create_default_context(cafile=self.ca_file) if self.ca_file else None
         began = time.perf_counter()
-        with urllib.request.urlopen(request, timeout=120) as answer:
+        with urllib.request.urlopen(request, timeout=120, context=trust) as answer:
             body: bytes = answer.read()
         return time.perf_counter() - began, body
 
@@ -109,7 +113,7 @@ def upstream(folder: Path, *, latency: float, tls: bool) -> Iterator[Child]:
     pair = ["--certificate", folder / "server.pem", "--key", folder / "server.key"] if tls else []
     command = python("-m", "benchmarks.upstream", "--latency", latency, *pair)
     with running(command, r"^ready (\S+)", folder=folder) as child:
-        yield child
+        yield replace(child, ca_file=str(folder / "ca.pem"))
 
 
 @contextmanager

@@ -1,13 +1,16 @@
 """A simulated API that costs as little as it can: one answer for every job, after a fixed time.
 
 It checks nothing. A job id that begins with ``hang`` is never answered, one that begins with
-``ended`` is a finished job. GET /calls tells how many calls there were.
+``ended`` is a finished job. GET /calls tells how many calls there were, GET
+/latency how many seconds an answer took at last, on average.
 """
 
 import argparse
 import asyncio
 import json
 import ssl
+from collections import deque
+from typing import ClassVar
 
 _ANSWERS = {
     status: json.dumps(
@@ -46,6 +49,7 @@ _RUNNING, _ENDED = (_http(body) for body in _ANSWERS.values())
 
 class _Api(asyncio.Protocol):
     calls = 0
+    waited: ClassVar[deque[float]] = deque(maxlen=1000)  # seconds, of the last calls
 
     def __init__(self, latency: float) -> None:
         self._latency = latency
@@ -73,11 +77,20 @@ class _Api(asyncio.Protocol):
         if head.startswith(b"get /calls "):
             self._transport.write(_http(str(_Api.calls).encode()))
             return
+        if head.startswith(b"get /latency "):
+            mean = sum(_Api.waited) / max(len(_Api.waited), 1)
+            self._transport.write(_http(str(mean).encode()))
+            return
         _Api.calls += 1
         if b"JobId=hang" in body:
             return
         answer = _ENDED if b"JobId=ended" in body else _RUNNING
-        asyncio.get_running_loop().call_later(self._latency, self._transport.write, answer)
+        loop = asyncio.get_running_loop()
+        loop.call_later(self._latency, self._write, answer, loop.time())
+
+    def _write(self, answer: bytes, asked_at: float) -> None:
+        self._transport.write(answer)
+        _Api.waited.append(asyncio.get_running_loop().time() - asked_at)
 
 
 async def _serve(options: argparse.Namespace) -> None:
