@@ -26,10 +26,6 @@ logger = logging.getLogger(__name__)
 
 GRACE = 10.0  # seconds that scrapes under way may take when we are told to stop
 
-# Seconds after which whoever writes a page lets others on. By default 0.005, for which each of a
-# crowd would wait at each of its reads and writes: 128 scrapes at once then took twice as long.
-_TURN = 0.0002
-
 
 def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Serve until SIGTERM or SIGINT; SIGHUP reloads.
@@ -70,7 +66,6 @@ def start_servers(
     Raises:
         ConfigurationError: one of them cannot be listened on.
     """
-    sys.setswitchinterval(_TURN)
     app = App(
         exporter,
         Settings(__version__, options.telemetry_path, lifecycle, options.shard),
