@@ -7,6 +7,7 @@ import secrets
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 
 from exporter import __version__, config
 from exporter.cli.build import build
@@ -25,6 +26,7 @@ from exporter.web.server import Server
 logger = logging.getLogger(__name__)
 
 GRACE = 10.0  # seconds that scrapes under way may take when we are told to stop
+_M_ARENA_MAX = -8  # of glibc's malloc.h
 
 
 def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
@@ -50,8 +52,21 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
         shard=options.shard,
     )
     servers = start_servers(exporter, options, web, lifecycle=options.lifecycle)
+    _share_one_heap()
     wait(exporter, servers, signals)
     return 0
+
+
+def _share_one_heap() -> None:
+    """Have glibc give all threads one heap.
+
+    Each scrape is written in another thread. With a heap for each, up to 8 for a processor, each
+    keeps the size of a page: 85 MB instead of 58 at 10,000 jobs after twenty scrapes.
+    """
+    import ctypes  # noqa: PLC0415  once we listen, so that nobody waits for it
+
+    with suppress(OSError, AttributeError):  # another C library has no mallopt, or no such heaps
+        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
 
 
 def start_servers(

@@ -1,4 +1,4 @@
-"""What the poller is given: the plan of a configuration, and who is told of its queries."""
+"""What the poller is given, who is told of its queries, and what a scrape looks at."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
