@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from exporter.clock import Clock
@@ -37,9 +38,14 @@ class DeferredClient:
     def key_mark(self) -> int:
         """Return a number that changes when the access key does.
 
+        Makes the client too: this is asked before a round begins. The first call would come later
+        than the limit of calls believes if it had to wait for the imports.
+
         Raises:
             NoCredentials: there is no usable key.
         """
+        with suppress(OSError):  # a file of authorities that has gone: each call will say so
+            self._client()
         return hash(self._credentials.current())
 
     def call(
