@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import exporter
@@ -21,6 +22,9 @@ from exporter.redaction import Redactor
 from exporter.secret import Secret, SecretFile
 from exporter.service import Exporter, Loaded
 from exporter.sources import Sources
+
+if TYPE_CHECKING:
+    from exporter.gpdb.client import ApiClient
 
 
 def build(
@@ -113,8 +117,14 @@ def plan_of(config: Config, sources: Sources, client: Client) -> Plan:
 
 
 def _client(config: Config, keys: "Keys", clock: Clock) -> DeferredClient:
-    connections = config.scrape.concurrency
-    return DeferredClient(config.api, keys.for_calls(config), connections=connections, clock=clock)
+    credentials, connections = keys.for_calls(config), config.scrape.concurrency
+
+    def make() -> "ApiClient":
+        from exporter.gpdb.client import ApiClient  # noqa: PLC0415  no start waits for requests
+
+        return ApiClient(config.api, credentials, connections=connections, clock=clock)
+
+    return DeferredClient(credentials, make)
 
 
 class Keys:

@@ -5,13 +5,13 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from exporter.clock import Clock
-from exporter.config import ApiSettings
 from exporter.gpdb.answers import Answer
 from exporter.gpdb.credentials import Credentials
 from exporter.model import Target
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from exporter.gpdb.client import ApiClient
 
 
@@ -19,19 +19,13 @@ class DeferredClient:
     """An ``ApiClient`` to be.
 
     Args:
-        api: limits and routes.
         credentials: give the key for each call.
-        connections: how many to keep open for each host.
-        clock: dates the calls and bounds them.
+        make: makes the client.
     """
 
-    def __init__(
-        self, api: ApiSettings, credentials: Credentials, *, connections: int, clock: Clock
-    ) -> None:
-        self._api = api
+    def __init__(self, credentials: Credentials, make: "Callable[[], ApiClient]") -> None:
         self._credentials = credentials
-        self._connections = connections
-        self._clock = clock
+        self._make = make
         self._lock = threading.Lock()
         self._made: ApiClient | None = None
 
@@ -65,11 +59,7 @@ class DeferredClient:
                 self._made.close()
 
     def _client(self) -> "ApiClient":
-        from exporter.gpdb.client import ApiClient  # noqa: PLC0415  what this class is for
-
         with self._lock:
             if self._made is None:
-                self._made = ApiClient(
-                    self._api, self._credentials, connections=self._connections, clock=self._clock
-                )
+                self._made = self._make()
             return self._made

@@ -140,7 +140,8 @@ def test_rotated_key(tmp_path: Path) -> None:
     key_id.write_text("old")
     secret.write_text("old-secret")
     files = FileCredentials(SecretFile(str(key_id)), SecretFile(str(secret)), None)
-    client = DeferredClient(ApiSettings(), files, connections=1, clock=CLOCK)
+    api = ApiClient(ApiSettings(), files, connections=1, clock=CLOCK)
+    client = DeferredClient(files, lambda: api)
     with Upstream([good]) as upstream:
         ask(client, upstream.url)
         marks = [client.key_mark(), client.key_mark()]

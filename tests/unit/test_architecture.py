@@ -32,7 +32,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "gpdb/roles": {"clock", "errors", "gpdb", "secret"},
     "gpdb/role_key": {"gpdb"},
     "gpdb/transport": {"sockets"},
-    "gpdb/deferred": {"clock", "config", "gpdb", "model"},
+    "gpdb/deferred": {"gpdb", "model"},
     "gpdb/client": {"", "clock", "config", "errors", "gpdb", "model"},
     "sources": {"config", "errors", "model"},
     "poller": {"clock", "config", "errors", "gpdb", "model"},

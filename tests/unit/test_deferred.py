@@ -1,0 +1,89 @@
+"""When the client is made, and that it is made once."""
+
+from typing import TYPE_CHECKING, cast
+
+import pytest
+
+from exporter.errors import NoCredentials
+from exporter.gpdb.answers import Answer
+from exporter.gpdb.credentials import EnvironmentCredentials
+from exporter.gpdb.deferred import DeferredClient
+from exporter.model import Target
+from exporter.secret import Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from exporter.gpdb.client import ApiClient
+
+KEY = {"ALIBABA_CLOUD_ACCESS_KEY_ID": "id", "ALIBABA_CLOUD_ACCESS_KEY_SECRET": "secret"}
+ANSWER = Answer({}, None)
+TARGET = Target("t", "cn-hangzhou", Secret("password"))
+
+
+class Made:
+    """Mimics the client, and counts how often it is made, called and closed."""
+
+    def __init__(self) -> None:
+        self.events: list[str] = []
+
+    def make(self) -> "ApiClient":
+        """Note it."""
+        self.events.append("made")
+        return cast("ApiClient", self)
+
+    def call(self, *_: object) -> Answer:
+        """See ``ApiClient``."""
+        self.events.append("called")
+        return ANSWER
+
+    def close(self) -> None:
+        """See ``ApiClient``."""
+        self.events.append("closed")
+
+
+def deferred(make: "Callable[[], ApiClient]", environ: dict[str, str] = KEY) -> DeferredClient:
+    """Return a client to be."""
+    return DeferredClient(EnvironmentCredentials(environ), make)
+
+
+def test_it_is_made_before_the_round_and_once() -> None:
+    """The calls of a round must not wait for it: the limit of calls counts from their start."""
+    made = Made()
+    client = deferred(made.make)
+    assert made.events == []
+
+    client.key_mark()
+    assert made.events == ["made"]
+    assert client.call(TARGET, "action", {}, {}) is ANSWER
+    client.key_mark()
+    client.close()
+
+    assert made.events == ["made", "called", "closed"]
+
+
+def test_one_that_was_never_needed_has_nothing_to_close() -> None:
+    """A command may end before it asks."""
+    made = Made()
+    deferred(made.make).close()
+
+    assert made.events == []
+
+
+def test_without_a_key_there_is_no_mark() -> None:
+    """The client is one thing, its key another."""
+    with pytest.raises(NoCredentials):
+        deferred(Made().make, {}).key_mark()
+
+
+def test_a_client_that_cannot_be_made_is_told_by_the_call() -> None:
+    """A file of authorities that has gone fails the queries, and not the scrape."""
+
+    def fail() -> "ApiClient":
+        raise FileNotFoundError
+
+    client = deferred(fail)
+    client.key_mark()
+
+    with pytest.raises(FileNotFoundError):
+        client.call(TARGET, "action", {}, {})
