@@ -6,7 +6,7 @@ from html import escape
 from pathlib import Path
 
 _END = ": CPU ms a job"
-_LEFT, _WIDTH, _ROW = 300, 380, 26  # pixels
+_LEFT, _WIDTH, _RIGHT, _ROW = 370, 380, 60, 26  # pixels
 
 
 def write(path: Path, figures: Mapping[str, Sequence[float]]) -> None:
@@ -20,7 +20,7 @@ def write(path: Path, figures: Mapping[str, Sequence[float]]) -> None:
         for number, (name, runs) in enumerate(bars.items())
     )
     path.write_text(
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 760 {height}"'
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_LEFT + _WIDTH + _RIGHT} {height}"'
         ' font-family="sans-serif" font-size="13">\n'
         '<rect width="100%" height="100%" fill="white"/>\n'
         f'<text x="10" y="{_ROW}" font-weight="bold">CPU a job and scrape, ms</text>\n'
