@@ -23,7 +23,7 @@ USER 0:0
 COPY --from=build /opt/adbpg-job-exporter /opt/adbpg-job-exporter
 RUN ["python3", "-m", "compileall", "-q", "--invalidation-mode=unchecked-hash", "/opt/adbpg-job-exporter"]
 # hadolint ignore=DL3059
-RUN ["python3", "-c", "import exporter.cli, exporter.gpdb.role_key, alibabacloud_credentials.provider"]
+RUN ["python3", "-c", "import exporter.cli, exporter.web.page, exporter.gpdb.role_key, alibabacloud_credentials.provider"]
 
 FROM ${BASE}
 COPY --from=bytecode /opt/adbpg-job-exporter /opt/adbpg-job-exporter

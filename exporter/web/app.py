@@ -8,7 +8,6 @@ from urllib.parse import parse_qs
 
 from exporter.errors import ConfigurationError
 from exporter.model import EVERYTHING, Shard, Snapshot
-from exporter.web import page
 from exporter.web.messages import Request, Response, text
 from exporter.web.negotiation import accepts_gzip, scrape_budget
 
@@ -21,7 +20,6 @@ _HTML = "text/html; charset=utf-8"
 _GZIP = (("Content-Encoding", "gzip"),)
 _PAGE_HEADERS = (
     ("Cache-Control", "no-store"),
-    ("Content-Security-Policy", page.CONTENT_SECURITY_POLICY),
     ("Referrer-Policy", "no-referrer"),
     ("Vary", "Accept-Encoding"),
 )
@@ -147,6 +145,8 @@ class App:
         return Response(200, content_type, body, headers)
 
     def _page(self, request: Request) -> Response:
+        from exporter.web import page  # noqa: PLC0415  only the first view pays for Jinja2
+
         body = page.render(
             self._backend.last_seen(),
             version=self._settings.version,
@@ -155,10 +155,11 @@ class App:
             host=request.headers.get("host", ""),
             refreshing="paused" not in parse_qs(request.query, keep_blank_values=True),
         )
+        headers = (("Content-Security-Policy", page.CONTENT_SECURITY_POLICY), *_PAGE_HEADERS)
         if not accepts_gzip(request.headers.get("accept-encoding")):
-            return Response(200, _HTML, body, _PAGE_HEADERS)
+            return Response(200, _HTML, body, headers)
         compressed = gzip.compress(body, compresslevel=1, mtime=0)
-        return Response(200, _HTML, compressed, (*_PAGE_HEADERS, *_GZIP))
+        return Response(200, _HTML, compressed, (*headers, *_GZIP))
 
     def _healthy(self, _: Request) -> Response:
         return text(200, "Healthy.")

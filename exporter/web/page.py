@@ -1,16 +1,20 @@
-"""The status page: what the last scrapes saw, for people. Pure; needs no script and no network."""
+"""The status page: what the last scrapes saw, for people. Pure; needs no script and no network.
+
+Imported at the first view: Jinja2 and the compiled templates cost a start nothing.
+"""
 
 import base64
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
 from exporter.model import EVERYTHING, JobStatus, Observation, Shard, Snapshot
-from exporter.web.rows import COLUMNS, ago, row
+from exporter.web import wording
+from exporter.web.rows import COLUMNS, Row, ago, moment, row
 from exporter.web.triage import Case, Group, examine, urgency
-from exporter.web.wording import count, duration, utc
 
 REFRESH_SECONDS = 10
 MOST_ROWS = 1_000
@@ -32,20 +36,67 @@ _ICON = (
     "%3C/svg%3E"
 )
 
+_templates = Environment(
+    loader=PackageLoader("exporter.web"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    auto_reload=False,
+)
+_templates.filters |= {"count": wording.count, "duration": wording.duration}
+_PAGE = _templates.get_template("page.html")
+
 
 @dataclass(frozen=True, slots=True)
-class _Heading:
-    """What stands over the jobs of one group."""
+class _Tile:
+    """A number of the summary."""
 
+    label: str
+    number: int
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """What is wrong with the clocks of a target: a clock_skew of 0 is not worth a word."""
+
+    name: str
+    time_zone_suspect: bool
+    clock_skew: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Section:
+    """The jobs of one group.
+
+    Attributes:
+        group: which.
+        title: over its table.
+        caption: of its table.
+        total: how many jobs it has.
+        rows: those that are shown.
+        folded: whether they wait behind one line.
+    """
+
+    group: str
     title: str
     caption: str
+    total: int
+    rows: tuple[Row, ...]
+    folded: bool
+
+    @property
+    def left_out(self) -> int:
+        """How many jobs are not shown."""
+        return self.total - len(self.rows)
 
 
 _HEADINGS = {
-    Group.TROUBLED: _Heading("Needs attention", "Jobs that need attention"),
-    Group.ACTIVE: _Heading("Under way", "Jobs under way"),
-    Group.WAITING: _Heading("No state yet", "Jobs whose state is not known yet"),
-    Group.ENDED: _Heading("Ended", "Jobs that ended well or were cancelled"),
+    Group.TROUBLED: ("Needs attention", "Jobs that need attention"),
+    Group.ACTIVE: ("Under way", "Jobs under way"),
+    Group.WAITING: ("No state yet", "Jobs whose state is not known yet"),
+    Group.ENDED: ("Ended", "Jobs that ended well or were cancelled"),
 }
 
 
@@ -68,164 +119,60 @@ def render(
         host: as the reader's browser names this server, with its port; empty if unknown.
         refreshing: whether the page loads itself again by and by.
     """
-    now = snapshot.taken_at
-    cases = [examine(seen, now) for seen in snapshot.observations]
-    troubled = sum(case.group is Group.TROUBLED for case in cases)
-    metrics = escape(telemetry_path)
-    body = (
-        _header(metrics),
-        "<main>",
-        _summary(snapshot.observations, shard, now),
-        *_notices(snapshot, shard, f"{escape(host or 'localhost:10077')}{metrics}"),
-        *_sections(cases, now),
-        "</main>",
-        _footer(version, now, refreshing=refreshing),
+    now, observations = snapshot.taken_at, snapshot.observations
+    cases = [examine(seen, now) for seen in observations]
+    asked = max((seen.queried_at for seen in observations if seen.queried_at), default=None)
+    html = _PAGE.render(
+        style=_STYLE,
+        icon=_ICON,
+        version=version,
+        telemetry_path=telemetry_path,
+        host=host or "localhost:10077",
+        shard=shard,
+        refresh_seconds=REFRESH_SECONDS if refreshing else 0,
+        now=moment(now, ""),
+        jobs=len(observations),
+        troubled=sum(case.group is Group.TROUBLED for case in cases),
+        last_asked=None if asked is None else ago(asked, now),
+        nothing_asked=all(seen.up is None and seen.state is None for seen in observations),
+        tiles=_tiles(observations),
+        broken_files=sorted(path for path, failed in snapshot.file_errors.items() if failed),
+        targets=list(_targets(snapshot)),
+        columns=COLUMNS,
+        sections=list(_sections(cases, now)),
     )
-    html = _head(troubled, refreshing=refreshing) + "".join(body) + "</body></html>\n"
     return html.encode("utf-8", "replace")
 
 
-def _head(troubled: int, *, refreshing: bool) -> str:
-    refresh = f'<meta http-equiv="refresh" content="{REFRESH_SECONDS}">' if refreshing else ""
-    title = f"({troubled:,}) Upload jobs" if troubled else "Upload jobs"
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f'<meta name="color-scheme" content="light dark">{refresh}'
-        f'<title>{title} &middot; adbpg-job-exporter</title><link rel="icon" href="{_ICON}">'
-        f"<style>{_STYLE}</style></head><body>"
-    )
-
-
-def _header(metrics: str) -> str:
-    links = ((metrics, "Metrics"), ("/-/healthy", "Health"), ("/-/ready", "Readiness"))
-    items = "".join(f'<li><a href="{path}">{word}</a></li>' for path, word in links)
-    return (
-        "<header><div><h1>Upload jobs</h1><p>AnalyticDB for PostgreSQL, vector collections</p>"
-        f'</div><nav aria-label="Exporter"><ul>{items}</ul></nav></header>'
-    )
-
-
-def _summary(observations: Sequence[Observation], shard: Shard, now: float) -> str:
+def _tiles(observations: Sequence[Observation]) -> tuple[_Tile, ...]:
     statuses = [seen.state.status for seen in observations if seen.state is not None]
     unknown = len(observations) - len(statuses) + statuses.count(JobStatus.UNKNOWN)
-    failed = statuses.count(JobStatus.FAILED)
-    failing = sum(seen.up is False for seen in observations)
-    tiles = (
-        ("Under way", sum(status.is_active for status in statuses), "active"),
-        ("Failed", failed, "bad"),
-        ("Query failing", failing, "bad"),
-        ("State not known", unknown, "quiet"),
-        ("Succeeded", statuses.count(JobStatus.SUCCESS), "good"),
-        ("Cancelled", statuses.count(JobStatus.CANCELLED), "quiet"),
-    )
-    listed = "".join(
-        f'<div class="{kind if number else "zero"}"><dt>{label}</dt><dd>{number:,}</dd></div>'
-        for label, number, kind in tiles
-    )
-    asked = max((seen.queried_at for seen in observations if seen.queried_at), default=None)
-    last = f"The API was last asked {ago(asked, now)}." if asked else "The API was not asked yet."
-    jobs = "1 job is" if len(observations) == 1 else f"{len(observations):,} jobs are"
-    share = f", those of shard {shard.number} of {shard.of}" if shard.of > 1 else ""
     return (
-        f'<section aria-label="Summary"><dl class="tiles">{listed}</dl>'
-        f'<p class="lead">{jobs} watched{share}. {last}</p></section>'
+        _Tile("Under way", sum(status.is_active for status in statuses), "active"),
+        _Tile("Failed", statuses.count(JobStatus.FAILED), "bad"),
+        _Tile("Query failing", sum(seen.up is False for seen in observations), "bad"),
+        _Tile("State not known", unknown, "quiet"),
+        _Tile("Succeeded", statuses.count(JobStatus.SUCCESS), "good"),
+        _Tile("Cancelled", statuses.count(JobStatus.CANCELLED), "quiet"),
     )
 
 
-def _notices(snapshot: Snapshot, shard: Shard, metrics_url: str) -> Iterator[str]:
-    observations = snapshot.observations
-    if not observations:
-        others = "All jobs are in other shards, or there is none. " if shard.of > 1 else ""
-        yield _notice(
-            "No job is watched.",
-            f"{others}Name jobs in the configuration, under <code>targets[].jobs</code> or in a "
-            "file of <code>job_files</code>, and reload it.",
-        )
-    elif all(seen.up is None and seen.state is None for seen in observations):
-        yield _notice(
-            "Nothing has been asked yet: Prometheus drives the queries.",
-            f"Each scrape asks the API. To make one: <code>curl http://{metrics_url}</code>",
-        )
-    for path in sorted(path for path, failed in snapshot.file_errors.items() if failed):
-        yield _notice(
-            f"The job file <bdi>{escape(path)}</bdi> cannot be read.",
-            "Its last good list stays in use. The log says what is wrong.",
-            kind="warning",
-        )
-    yield from _target_notices(snapshot)
-
-
-def _target_notices(snapshot: Snapshot) -> Iterator[str]:
+def _targets(snapshot: Snapshot) -> Iterator[_Target]:
     for name, health in sorted(snapshot.targets.items()):
-        target = f"<bdi>{escape(name)}</bdi>"
-        if health.time_zone_suspect:
-            yield _notice(
-                f"The times of target {target} seem to be of another time zone.",
-                "A job's update lies in the future. Set the target's <code>time_zone</code>.",
-                kind="warning",
-            )
-        skew = health.clock_skew
-        if skew is not None and abs(skew) >= _SKEW_WORTH_TELLING:
-            side = "ahead of" if skew > 0 else "behind"
-            yield _notice(
-                f"The clock of target {target} is {duration(skew)} {side} this machine's.",
-                "The API refuses calls from 15 minutes on. Set this machine's clock.",
-                kind="warning",
-            )
+        skew = health.clock_skew or 0.0
+        told = skew if abs(skew) >= _SKEW_WORTH_TELLING else 0.0
+        yield _Target(name, health.time_zone_suspect, told)
 
 
-def _notice(title: str, text: str, kind: str = "plain") -> str:
-    """Return a notice; title and text are HTML."""
-    return f'<div class="notice {kind}"><p><b>{title}</b></p><p>{text}</p></div>'
-
-
-def _sections(cases: Sequence[Case], now: float) -> Iterator[str]:
+def _sections(cases: Sequence[Case], now: float) -> Iterator[_Section]:
     left = MOST_ROWS
     for group in Group:
         members = [case for case in cases if case.group is group]
         if group in (Group.TROUBLED, Group.ENDED):
             members.sort(key=urgency)
-        if members:
-            shown = members[:left]
-            left -= len(shown)
-            yield _section(group, shown, len(members), now)
-        elif group is Group.TROUBLED and any(case.seen.state for case in cases):
-            yield '<p class="calm">Nothing needs attention.</p>'
-
-
-def _section(group: Group, shown: Sequence[Case], total: int, now: float) -> str:
-    heading = _HEADINGS[group]
-    title = f'<h2>{heading.title} <span class="number">{total:,}</span></h2>'
-    content = _table(heading.caption, shown, now) if shown else ""
-    if len(shown) < total:
-        content += (
-            f'<p class="more">{count(total - len(shown))} more are not listed here. '
-            "The metrics have them all.</p>"
-        )
-    if group is Group.ENDED and total > _FOLD_OVER:
-        return f'<details class="group"><summary>{title}</summary>{content}</details>'
-    return f'<section class="group {group.value}">{title}{content}</section>'
-
-
-def _table(caption: str, shown: Sequence[Case], now: float) -> str:
-    columns = "".join(f'<th role="columnheader" scope="col">{label}</th>' for label in COLUMNS)
-    rows = "".join(row(case, now) for case in shown)
-    return (
-        f'<table role="table"><caption>{caption}</caption>'
-        f'<thead role="rowgroup"><tr role="row">{columns}</tr></thead>{rows}</table>'
-    )
-
-
-def _footer(version: str, now: float, *, refreshing: bool) -> str:
-    texts = utc(now)
-    taken = f'<time datetime="{texts[0]}">{texts[1]}</time>' if texts else ""
-    follow = (
-        f'Loaded again every {REFRESH_SECONDS} s. <a href="/?paused">Pause</a>'
-        if refreshing
-        else 'Paused. <a href="/">Go on</a>'
-    )
-    return (
-        f"<footer><p>As of {taken}. {follow}</p>"
-        f"<p>adbpg-job-exporter {escape(version)}. This page asks nothing of the API.</p></footer>"
-    )
+        calm = group is Group.TROUBLED and any(case.seen.state for case in cases)
+        if members or calm:
+            rows = tuple(row(case, now) for case in members[:left])
+            left -= len(rows)
+            folded = group is Group.ENDED and len(members) > _FOLD_OVER
+            yield _Section(group.value, *_HEADINGS[group], len(members), rows, folded)

@@ -1,148 +1,190 @@
-"""The rows of the status page: one job each. Pure; every value is escaped."""
+"""What the page says of one job, in words. Pure; the templates lay it out and escape it."""
 
-from html import escape
+from dataclasses import dataclass
 
 from exporter.model import JobState, JobStatus, Observation
 from exporter.web import wording
-from exporter.web.triage import Case, Group, Level, Remark, is_overdue
+from exporter.web.triage import Case, Group, Remark, is_overdue
 
 COLUMNS = ("Job", "State", "Progress", "Age", "Deadline", "Last query")
 
-# Sign and class; the word stands beside it, so that neither sign nor colour is needed.
-_SIGNS = {
-    JobStatus.START: ("▷", "active"),
-    JobStatus.RUNNING: ("▶", "active"),
-    JobStatus.CANCELLING: ("◼", "active"),
-    JobStatus.CANCELLED: ("◼", "quiet"),
-    JobStatus.SUCCESS: ("✓", "good"),
-    JobStatus.FAILED: ("✕", "bad"),
-    JobStatus.UNKNOWN: ("?", "warning"),
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """Words about a moment.
+
+    Attributes:
+        words: for people.
+        machine: the moment in ISO 8601; empty where no calendar has it, or there is none.
+        exact: the moment for a closer look; empty likewise.
+        kind: its class in the style sheet; empty for none.
+    """
+
+    words: str
+    machine: str = ""
+    exact: str = ""
+    kind: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Pill:
+    """A state: the word says it, so that neither sign nor colour is needed."""
+
+    sign: str
+    kind: str
+    word: str
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a job is.
+
+    Attributes:
+        done: entries uploaded; None where the API does not say.
+        total: entries expected; None without ``expected_entries``.
+        percent: of the total; never rounded up to a whole that is not reached.
+        maximum: of the bar.
+        value: of the bar.
+        rate: entries a second; empty where it is not known.
+    """
+
+    done: str | None
+    total: str | None = None
+    percent: str = ""
+    maximum: int = 0
+    value: int = 0
+    rate: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One job as the templates show it. What is None or empty has no words.
+
+    Attributes:
+        id: of the job.
+        where: the collection and where it is, as names and values.
+        labels: the configured job labels that are not empty.
+        level: the class of the worst remark.
+        pill: its state.
+        progress: how far it is.
+        age: since when it runs, or how long it took.
+        deadline: when it should end, or should have ended.
+        queried: when the last query ended.
+        answered: when the API last answered for it.
+        failing: whether the last query failed.
+        remarks: what is worth saying, the worst first.
+    """
+
+    id: str
+    where: tuple[tuple[str, str], ...]
+    labels: tuple[tuple[str, str], ...]
+    level: str
+    pill: Pill
+    progress: Progress | None
+    age: Words | None
+    deadline: Words | None
+    queried: Words | None
+    answered: Words | None
+    failing: bool
+    remarks: tuple[Remark, ...]
+
+
+_PILLS = {
+    JobStatus.START: Pill("▷", "active", "Start"),
+    JobStatus.RUNNING: Pill("▶", "active", "Running"),
+    JobStatus.CANCELLING: Pill("◼", "active", "Cancelling"),
+    JobStatus.CANCELLED: Pill("◼", "quiet", "Cancelled"),
+    JobStatus.SUCCESS: Pill("✓", "good", "Success"),
+    JobStatus.FAILED: Pill("✕", "bad", "Failed"),
+    JobStatus.UNKNOWN: Pill("?", "warning", "Unknown"),
 }
-_LEVELS = {Level.BAD: "bad", Level.WARNING: "warning", Level.NOTE: "note"}
-_NONE = '<span class="none">not known</span>'
+_NOT_ASKED = Pill("○", "quiet", "Not asked yet")
+_NOT_KNOWN = Pill("?", "quiet", "Not known")
 
 
-def row(case: Case, now: float) -> str:
-    """Return a job as a table body of one row, or of two where there is more to say.
+def row(case: Case, now: float) -> Row:
+    """Return what is said of a job.
 
     Args:
         case: the job.
         now: Unix seconds, that times are told against.
     """
-    seen = case.seen
-    level = f' class="{_LEVELS[case.remarks[0].level]}"' if case.remarks else ""
-    cells = (_state(seen), _progress(seen), _age(case), _deadline(seen, now), _query(seen, now))
-    data = "".join(
-        f'<td role="cell" data-label="{label}"><div>{cell}</div></td>'
-        for label, cell in zip(COLUMNS[1:], cells, strict=True)
-    )
-    remarks = "".join(map(_remark, case.remarks))
-    more = (
-        f'<tr role="row" class="remarks"><td role="cell" colspan="{len(COLUMNS)}"><ul>{remarks}'
-        "</ul></td></tr>"
-        if remarks
-        else ""
-    )
-    return (
-        f'<tbody role="rowgroup"{level}><tr role="row">'
-        f'<th role="rowheader" scope="row">{_name(seen)}</th>{data}</tr>{more}</tbody>'
-    )
-
-
-def moment(timestamp: float, words: str) -> str:
-    """Return words about a moment, with the moment itself for machines and for a closer look."""
-    texts = wording.utc(timestamp)
-    if texts is None:
-        return escape(words)
-    return f'<time datetime="{texts[0]}" title="{texts[1]}">{escape(words)}</time>'
-
-
-def ago(timestamp: float, now: float) -> str:
-    """Return how long ago a moment was."""
-    return moment(timestamp, f"{wording.duration(max(0.0, now - timestamp))} ago")
-
-
-def _name(seen: Observation) -> str:
-    ref = seen.ref
-    places = (
+    seen, ref = case.seen, case.seen.ref
+    where = (
         ("collection", ref.collection),
         ("namespace", ref.collection_namespace),
         ("instance", ref.db_instance_id),
         ("workspace", ref.workspace_id),
         ("target", ref.target),
     )
-    where = "".join(_pair(key, value) for key, value in places if value)
-    labels = "".join(_pair(key, value) for key, value in ref.labels if value)
-    tags = f'<span class="labels">{labels}</span>' if labels else ""
-    return f'<bdi class="id">{escape(ref.job_id)}</bdi><span class="where">{where}</span>{tags}'
-
-
-def _pair(key: str, value: str) -> str:
-    return f"<span><i>{escape(key)}</i> <bdi>{escape(value)}</bdi></span> "
-
-
-def _state(seen: Observation) -> str:
-    if seen.state is not None:
-        sign, kind = _SIGNS[seen.state.status]
-        return _pill(sign, kind, seen.state.status)
-    if seen.up is None:
-        return _pill("○", "quiet", "Not asked yet")
-    return _pill("?", "quiet", "Not known")
-
-
-def _pill(sign: str, kind: str, word: str) -> str:
-    return f'<span class="pill {kind}"><span aria-hidden="true">{sign}</span> {word}</span>'
-
-
-def _progress(seen: Observation) -> str:
-    state, expected = seen.state, seen.ref.expected_entries
-    if state is None:
-        return ""
-    if state.progress is None:
-        return _NONE
-    done = f"<b>{wording.count(state.progress)}</b>"
-    if not expected:
-        return f'<span class="count">{done} entries</span>{_rate(seen, state)}'
-    value = min(max(state.progress, 0), expected)
-    percent = _percent(state.progress, expected)
-    return (
-        f'<progress class="{_SIGNS[state.status][1]}" '
-        f'aria-label="Progress of {escape(seen.ref.job_id)}" '
-        f'max="{expected}" value="{value}"></progress>'
-        f'<span class="count">{done} of {wording.count(expected)} entries, {percent}'
-        f"</span>{_rate(seen, state)}"
+    return Row(
+        id=ref.job_id,
+        where=tuple(pair for pair in where if pair[1]),
+        labels=tuple(pair for pair in ref.labels if pair[1]),
+        level=case.remarks[0].level.name.lower() if case.remarks else "",
+        pill=_pill(seen),
+        progress=None if seen.state is None else _progress(seen, seen.state),
+        age=None if seen.state is None else _age(case, seen.state),
+        deadline=_deadline(seen, now),
+        queried=None if seen.queried_at is None else ago(seen.queried_at, now),
+        answered=None if seen.answered_at is None else ago(seen.answered_at, now),
+        failing=seen.up is False,
+        remarks=case.remarks,
     )
 
 
-def _percent(progress: int, expected: int) -> str:
-    """Return a share, never rounded up to a whole that is not reached."""
-    percent = progress * 100 // expected
-    return f"{percent}&nbsp;%" if percent <= 1_000 else "over 1,000&nbsp;%"
+def moment(timestamp: float, words: str, kind: str = "") -> Words:
+    """Return words about a moment."""
+    texts = wording.utc(timestamp)
+    return Words(words, *(texts or ("", "")), kind=kind)
 
 
-def _rate(seen: Observation, state: JobState) -> str:
-    if seen.entries_per_second is None or not state.status.is_active:
-        return ""
-    return f'<span class="rate">{wording.rate(seen.entries_per_second)} entries/s</span>'
+def ago(timestamp: float, now: float) -> Words:
+    """Return how long ago a moment was."""
+    return moment(timestamp, f"{wording.duration(max(0.0, now - timestamp))} ago")
 
 
-def _age(case: Case) -> str:
-    state = case.seen.state
-    if case.age is None or state is None or state.created is None:
-        return _NONE if state is not None else ""
+def _pill(seen: Observation) -> Pill:
+    if seen.state is not None:
+        return _PILLS[seen.state.status]
+    return _NOT_ASKED if seen.up is None else _NOT_KNOWN
+
+
+def _progress(seen: Observation, state: JobState) -> Progress:
+    done, expected = state.progress, seen.ref.expected_entries
+    if done is None:
+        return Progress(None)
+    known = state.status.is_active and seen.entries_per_second is not None
+    rate = wording.rate(seen.entries_per_second or 0.0) if known else ""
+    if not expected:
+        return Progress(wording.count(done), rate=rate)
+    percent = done * 100 // expected
+    share = f"{percent}" if percent <= 1_000 else "over 1,000"
+    return Progress(
+        done=wording.count(done),
+        total=wording.count(expected),
+        percent=f"{share}\N{NO-BREAK SPACE}%",
+        maximum=expected,
+        value=min(max(done, 0), expected),
+        rate=rate,
+    )
+
+
+def _age(case: Case, state: JobState) -> Words:
+    if case.age is None or state.created is None:
+        return Words("not known", kind="none")
     words = wording.duration(case.age)
     if case.group is not Group.ENDED and not state.status.is_final:
         return moment(state.created, words)
     return moment(state.updated or state.created, f"took {words}")
 
 
-def _deadline(seen: Observation, now: float) -> str:
+def _deadline(seen: Observation, now: float) -> Words | None:
     at, state = seen.deadline_at, seen.state
     if at is None or state is None:
-        return ""
+        return None
     if is_overdue(seen, now):
-        words = f"overdue by {wording.duration(now - at)}"
-        return f'<strong class="late">{moment(at, words)}</strong>'
+        return moment(at, f"overdue by {wording.duration(now - at)}", "late")
     if state.status.is_active:
         return moment(at, f"in {wording.duration(at - now)}")
     if state.status is not JobStatus.SUCCESS or state.updated is None:
@@ -150,23 +192,3 @@ def _deadline(seen: Observation, now: float) -> str:
     if state.updated > at:
         return moment(at, f"missed by {wording.duration(state.updated - at)}")
     return moment(at, "met")
-
-
-def _query(seen: Observation, now: float) -> str:
-    if seen.queried_at is None:
-        return '<span class="none">never</span>'
-    asked = ago(seen.queried_at, now)
-    if seen.up is not False:
-        return asked
-    answered = (
-        "never answered" if seen.answered_at is None else f"answered {ago(seen.answered_at, now)}"
-    )
-    return f'<strong class="failed">failed {asked}</strong><span class="sub">{answered}</span>'
-
-
-def _remark(remark: Remark) -> str:
-    command = f"<code>{escape(remark.command)}</code>" if remark.command else ""
-    return (
-        f'<li class="{_LEVELS[remark.level]}"><b>{escape(remark.title)}.</b> '
-        f"{escape(remark.text)}{command}</li>"
-    )

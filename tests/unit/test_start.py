@@ -8,7 +8,9 @@ NEEDLESS = (
     "exporter.cli.simulated",
     "exporter.preflight",
     "exporter.simulator",
+    "exporter.web.page",  # needed from the first view on
     "importlib.resources",
+    "jinja2",
     "requests",  # needed from the first query on
     "unittest",
     "urllib3",
