@@ -5,6 +5,7 @@ Times are Unix seconds (UTC) as the wall clock tells them, unless a name says ot
 
 import enum
 import hashlib
+import itertools
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from typing import Literal
 from exporter.secret import AnySecret
 
 UPSERT_COLLECTION_DATA = "upsert_collection_data"
+CONFIGURED = "config"  # the name of the source that is the configuration
 DEFAULT_NAMESPACE = "public"  # the vendor's page: "Default value: public"
 BEIJING = timezone(timedelta(hours=8))
 
@@ -86,7 +88,7 @@ class JobRef:
         workspace_id: empty for a target that is an instance.
         expected_entries: how many entries the upload holds, where the user told us.
         labels: the configured job labels as (name, value), in the configuration's order.
-        source: which kind of source named it.
+        source: the name of the source that names it.
         kind: the row of ``gpdb.kinds.KINDS`` that knows how to ask about it.
     """
 
@@ -99,7 +101,7 @@ class JobRef:
     workspace_id: str = ""
     expected_entries: int | None = None
     labels: tuple[tuple[str, str], ...] = ()
-    source: Literal["config", "file"] = "config"
+    source: str = CONFIGURED
     kind: str = UPSERT_COLLECTION_DATA
 
     @property
@@ -168,11 +170,15 @@ class WatchList:
         targets: by name.
         jobs: without duplicates, in a stable order, at most ``scrape.max_jobs``.
         file_errors: for each job file, by path: whether its last reading failed.
+        sources: the names of all sources of jobs, in order.
+        generation: a number that no other watch list has.
     """
 
     targets: Mapping[str, Target]
     jobs: tuple[JobRef, ...]
     file_errors: Mapping[str, bool] = field(default_factory=dict)
+    sources: tuple[str, ...] = ()
+    generation: int = field(init=False, default_factory=itertools.count(1).__next__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,6 +289,7 @@ class Snapshot:
         observations: one for each watched job, in the watch list's order.
         targets: by name.
         file_errors: as in ``WatchList``.
+        sources: likewise.
     """
 
     taken_at: float
@@ -290,3 +297,4 @@ class Snapshot:
     observations: tuple[Observation, ...]
     targets: Mapping[str, TargetHealth]
     file_errors: Mapping[str, bool]
+    sources: tuple[str, ...] = ()

@@ -12,11 +12,11 @@ from exporter.config import Config
 from exporter.errors import ConfigurationError
 from exporter.gpdb.kinds import KINDS
 from exporter.instruments import Instruments
+from exporter.jobs import JobFiles, Registry
 from exporter.model import Snapshot
 from exporter.pieces import gzipped, plain
 from exporter.poller import Asked, Plan, Poller
 from exporter.sharing import Sharing
-from exporter.sources import Sources
 
 logger = logging.getLogger(__name__)
 
@@ -27,12 +27,14 @@ class Loaded:
 
     Attributes:
         config: as it was read.
-        sources: of its jobs.
+        registry: of its jobs.
+        files: the job files, which hand over to those of the next configuration.
         plan: for the poller.
     """
 
     config: Config
-    sources: Sources
+    registry: Registry
+    files: JobFiles
     plan: Plan
 
 

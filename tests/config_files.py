@@ -2,11 +2,14 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from exporter.config import Config
-from exporter.model import JobRef, Target, WatchList
+from exporter.errors import Problem
+from exporter.jobs import ConfiguredJobs, JobFiles, Registry
+from exporter.model import EVERYTHING, JobRef, Shard, Target, WatchList
 from exporter.secret import Secret
 
 DATA = Path(__file__).parent / "data"
@@ -74,6 +77,37 @@ def configured(folder: Path, *ids: str, **changes: object) -> Config:
     )
     config = replace(CONFIG, jobs=own, job_files=(str(folder / "*.yaml"),))
     return replace(config, **changes)  # type: ignore[arg-type]
+
+
+class Watched:
+    """The registry of a configuration and its job files.
+
+    Args:
+        config: of them.
+        previous: of the configuration before a reload.
+        shard: which of the jobs.
+        options: of ``JobFiles``.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        previous: "Watched | None" = None,
+        *,
+        shard: Shard = EVERYTHING,
+        **options: Any,
+    ) -> None:
+        before: JobFiles | None = previous.files if previous else None
+        self.files: JobFiles = JobFiles(config, before, **options)
+        self.registry = Registry(config, (ConfiguredJobs(config), self.files), shard=shard)
+
+    def current(self) -> WatchList:
+        """See ``Registry``."""
+        return self.registry.current()
+
+    def problems(self) -> tuple[Problem, ...]:
+        """See ``Registry``."""
+        return self.registry.problems()
 
 
 def ids(watched: WatchList) -> list[str]:

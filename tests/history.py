@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from requests.structures import CaseInsensitiveDict
 
 from exporter import __version__, config
+from exporter.cli.build import registry_of
 from exporter.config import Config
 from exporter.errors import QueryError
 from exporter.gpdb import answers
@@ -22,6 +23,7 @@ from exporter.gpdb.answers import Answer
 from exporter.gpdb.client import sign_request
 from exporter.gpdb.credentials import AccessKey
 from exporter.instruments import Instruments
+from exporter.jobs import JobFiles
 from exporter.model import Target
 from exporter.poller import Plan, Poller
 from exporter.poller.record import DeadlineRule
@@ -31,7 +33,6 @@ from exporter.simulator.demo import demo_configuration, demo_scenario
 from exporter.simulator.scenario import Scenario
 from exporter.simulator.service import Service
 from exporter.simulator.verify import Request
-from exporter.sources import Sources
 from tests.fakes import HandSetClock
 
 START = 1_704_700_800.0  # 2024-01-08T08:00:00Z, so that the vendor's sample falls into it
@@ -134,18 +135,19 @@ class Demo:
     def _exporter(self, loaded: Config) -> Exporter:
         clock = self.time.clock()
         service = Service(self._scenario, clock.wall, lambda: "REQUEST")
-        sources = Sources(loaded, None)
+        files = JobFiles(loaded)
+        registry = registry_of(loaded, files)
         deadline = DeadlineRule(loaded.deadline.entries_per_second, loaded.deadline.grace)
         plan = Plan(
             scrape=loaded.scrape,
             deadline=deadline,
             calls_per_second=loaded.api.calls_per_second,
-            watched=sources.current,
+            watched=registry.current,
             client=DirectClient(service, self._scenario, self.time),
         )
         poller = Poller(plan, tally=self._instruments, clock=clock, chance=lambda: 0.0)
         return Exporter(
-            Loaded(loaded, sources, plan),
+            Loaded(loaded, registry, files, plan),
             lambda previous: previous,
             poller=poller,
             instruments=self._instruments,

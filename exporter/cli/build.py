@@ -14,6 +14,7 @@ from exporter.gpdb.credentials import Credentials, EnvironmentCredentials, FileC
 from exporter.gpdb.deferred import DeferredClient
 from exporter.gpdb.roles import RoleCredentials, ask_for_key
 from exporter.instruments import Instruments
+from exporter.jobs import ConfiguredJobs, JobFiles, Registry
 from exporter.model import EVERYTHING, Shard
 from exporter.poller import Plan, Poller
 from exporter.poller.query import Client
@@ -21,7 +22,6 @@ from exporter.poller.record import DeadlineRule
 from exporter.redaction import Redactor
 from exporter.secret import Secret, SecretFile
 from exporter.service import Exporter, Loaded
-from exporter.sources import Sources
 
 if TYPE_CHECKING:
     from exporter.gpdb.client import ApiClient
@@ -49,13 +49,14 @@ def build(
     keys = Keys(environ, clock, redactor)
 
     def assemble(config: Config, previous: Loaded | None) -> Loaded:
-        sources = Sources(config, previous.sources if previous else None, shard=shard)
+        files = JobFiles(config, previous.files if previous else None)
+        registry = registry_of(config, files, shard)
         make_known(config, redactor)
         if previous and _calls_alike(previous.config, config):
             client = previous.plan.client  # and its connections
         else:
             client = _client(config, keys, clock)
-        return Loaded(config, sources, plan_of(config, sources, client))
+        return Loaded(config, registry, files, plan_of(config, registry, client))
 
     instruments = Instruments(__version__, _revision(), shard=shard)
     loaded = assemble(config, None)
@@ -105,13 +106,22 @@ def _calls_alike(before: Config, after: Config) -> bool:
     )
 
 
-def plan_of(config: Config, sources: Sources, client: Client) -> Plan:
+def registry_of(config: Config, files: JobFiles, shard: Shard = EVERYTHING) -> Registry:
+    """Return the registry of all sources of jobs, in the order in which they count."""
+    sources = (
+        ConfiguredJobs(config),
+        files,
+    )
+    return Registry(config, sources, shard=shard)
+
+
+def plan_of(config: Config, registry: Registry, client: Client) -> Plan:
     """Return what a configuration tells the poller."""
     return Plan(
         scrape=config.scrape,
         deadline=DeadlineRule(config.deadline.entries_per_second, config.deadline.grace),
         calls_per_second=config.api.calls_per_second,
-        watched=sources.current,
+        watched=registry.current,
         client=client,
     )
 

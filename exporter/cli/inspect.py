@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from exporter import config
-from exporter.cli.build import build_client
+from exporter.cli.build import build_client, registry_of
 from exporter.cli.live import check_live
 from exporter.cli.loading import load_both
 from exporter.cli.words import count, plain
@@ -16,8 +16,8 @@ from exporter.clock import Clock
 from exporter.config import Config
 from exporter.errors import ConfigurationError, Problem, QueryError
 from exporter.gpdb.kinds import KINDS
+from exporter.jobs import JobFiles
 from exporter.model import DEFAULT_NAMESPACE, JobRef, JobState, Target
-from exporter.sources import Sources
 from exporter.web.security import WebConfig
 
 
@@ -38,18 +38,21 @@ def check_config(options: argparse.Namespace, environ: Mapping[str, str]) -> int
     web_config = web.current() if web else WebConfig()
     for warning in (*loaded.warnings, *web_config.warnings):
         print(f"warning: {warning}", file=sys.stderr)
-    sources = Sources(loaded)
+    files = JobFiles(loaded)
+    registry = registry_of(loaded, files)
     # What it would log as errors is printed here, as problems.
-    logging.getLogger("exporter.sources").addFilter(lambda record: record.levelno < logging.ERROR)
-    if problems := sources.problems():
+    logging.getLogger("exporter.jobs.files").addFilter(
+        lambda record: record.levelno < logging.ERROR
+    )
+    if problems := registry.problems():
         raise ConfigurationError(problems)
     if options.output == "text":
-        targets, jobs = len(loaded.targets), len(sources.current().jobs)
+        targets, jobs = len(loaded.targets), len(registry.current().jobs)
         print(f"{options.config_file}: good: {count(targets, 'target')}, {count(jobs, 'job')}")
         if web:
             tls = "TLS" if web_config.tls else "no TLS"
             print(f"{options.web_config_file}: good: {tls}, {count(len(web_config.users), 'user')}")
-    return check_live(options, loaded, sources, environ) if options.live else 0
+    return check_live(options, loaded, registry, files, environ) if options.live else 0
 
 
 def query(options: argparse.Namespace, environ: Mapping[str, str]) -> int:

@@ -11,11 +11,11 @@ from exporter.cli.words import count, plain
 from exporter.clock import Clock
 from exporter.config import Config
 from exporter.config.located import Located
+from exporter.jobs import JobFiles, Registry
 from exporter.model import JobState
 from exporter.preflight.asking import Seen, ask_all
 from exporter.preflight.findings import Examiner, Finding
 from exporter.redaction import Redactor
-from exporter.sources import Sources
 
 _PROXY_VARIABLES = ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
 _PROGRESS_AFTER = 1.0  # seconds; who waits shorter needs none
@@ -23,28 +23,33 @@ _PROGRESS_EVERY = 0.2  # seconds
 
 
 def check_live(
-    options: argparse.Namespace, config: Config, sources: Sources, environ: Mapping[str, str]
+    options: argparse.Namespace,
+    config: Config,
+    registry: Registry,
+    files: JobFiles,
+    environ: Mapping[str, str],
 ) -> int:
     """Ask the API, print a line for each finding and one for all, and return the exit code.
 
     Args:
         options: the command's.
         config: without problems.
-        sources: of its jobs.
+        registry: of its jobs.
+        files: its job files.
         environ: where access keys may be.
     """
     clock, redactor = Clock(), options.redactor
     client = build_client(config, environ=environ, clock=clock, redactor=redactor)
-    progress = _Progress(len(sources.current().jobs))
+    progress = _Progress(len(registry.current().jobs))
     try:
-        plan = plan_of(config, sources, client)
+        plan = plan_of(config, registry, client)
         seen = ask_all(plan, clock=clock, timeout=options.live_timeout, progress=progress)
     finally:
         client.close()
         progress.end()
     examiner = Examiner(
         config,
-        Located(options.config_file, config, sources.lists()),
+        Located(options.config_file, config, files.lists()),
         seen,
         is_proxied=any(environ.get(name) for name in _PROXY_VARIABLES),
         redact=redactor,

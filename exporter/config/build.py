@@ -3,7 +3,6 @@
 import difflib
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Literal
 
 from exporter.config import yaml_source
 from exporter.config.advice import keys_such_as
@@ -19,7 +18,7 @@ from exporter.config.settings import (
 )
 from exporter.config.yaml_source import Node, YamlError
 from exporter.errors import ConfigurationError, Problem
-from exporter.model import DEFAULT_NAMESPACE, JobRef, Target
+from exporter.model import CONFIGURED, DEFAULT_NAMESPACE, JobRef, Target
 from exporter.secret import SecretFile
 
 
@@ -45,7 +44,7 @@ def load(path: str, environ: Mapping[str, str]) -> Config:
     return _config(file, report)
 
 
-def read_job_file(path: str, data: bytes, config: Config) -> tuple[JobRef, ...]:
+def read_job_file(path: str, data: bytes, config: Config, source: str) -> tuple[JobRef, ...]:
     """Return the jobs that a job file lists, in its order; none for an empty file.
 
     A dollar is a dollar there: who may write a job file need not see the environment.
@@ -54,6 +53,7 @@ def read_job_file(path: str, data: bytes, config: Config) -> tuple[JobRef, ...]:
         path: for the problems.
         data: what the file holds.
         config: whose targets and job labels the file may use.
+        source: the name of the source that reads it.
 
     Raises:
         ConfigurationError: with every problem.
@@ -61,7 +61,7 @@ def read_job_file(path: str, data: bytes, config: Config) -> tuple[JobRef, ...]:
     report = Report(path)
     root = _parsed(path, data) or yaml_source.Sequence(1, 1)
     entries = Checker(report, JOB_FILE, "", None).value(JOB_FILE, Place(root))
-    jobs = _Jobs(report, config.job_labels, "file")
+    jobs = _Jobs(report, config.job_labels, source)
     targets = {target.name: target for target in config.targets}
     unknown = _Repeated(report)
     for entry in () if entries is INVALID else entries:
@@ -117,7 +117,7 @@ def _parsed(path: str, data: bytes) -> Node | None:
 
 def _config(file: ConfigFile, report: Report) -> Config:
     targets: dict[str, Target] = {}
-    jobs = _Jobs(report, file.job_labels, "config")
+    jobs = _Jobs(report, file.job_labels, CONFIGURED)
     for entry in file.targets:
         if entry.name in targets:
             message = f"another target is called {shown(entry.name)}: names are unique"
@@ -174,9 +174,7 @@ class _Repeated:
 class _Jobs:
     """Collects the jobs of one file, each once, with the declared labels."""
 
-    def __init__(
-        self, report: Report, labels: tuple[str, ...], source: Literal["config", "file"]
-    ) -> None:
+    def __init__(self, report: Report, labels: tuple[str, ...], source: str) -> None:
         self.refs: list[JobRef] = []
         self._report = report
         self._labels = labels

@@ -17,7 +17,7 @@ def _by_state(snapshot: Snapshot) -> Iterable[Sample]:
     counts = Counter((o.ref.source, _phase(o)) for o in snapshot.observations)
     return [
         ((source, phase), counts[source, phase])
-        for source in ("config", "file")
+        for source in snapshot.sources
         for phase in ("active", "final", "unseen")
     ]
 

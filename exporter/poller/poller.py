@@ -133,7 +133,7 @@ class Poller:
         """Take over today's watch list: keep the records of jobs that stay, forget the others."""
         plan, view = self._plan, self._view
         watched = plan.watched()
-        if watched is not view.watched:
+        if watched.generation != view.watched.generation:
             records = tuple(self._record(ref, watched) for ref in watched.jobs)
             self._records = {record.ref.identity: record for record in records}
             self._view = View(plan, watched, records)
@@ -282,6 +282,7 @@ class Poller:
             observations=observations,
             targets=self._health(view.watched, observations),
             file_errors=view.watched.file_errors,
+            sources=view.watched.sources,
         )
 
     def _health(

@@ -95,6 +95,7 @@ def snapshot(*observations: Observation) -> Snapshot:
             "工作区": TargetHealth(time_zone_suspect=True),
         },
         file_errors={"/var/lib/adbpg-jobs/b.yaml": True, "/var/lib/adbpg-jobs/a.yaml": False},
+        sources=("config", "file"),
     )
 
 
@@ -146,7 +147,7 @@ HOSTILE_LABELS = snapshot(
         replace(INSTANCE, collection=HOSTILE, labels=(("team", HOSTILE), ("pipeline", ""))), STATE
     )
 )
-EMPTY = Snapshot(NOW, 0.0, (), {}, {})
+EMPTY = Snapshot(NOW, 0.0, (), {}, {}, ("config", "file"))
 PAGES = {
     "vendor-sample": VENDOR_SAMPLE,
     "every-case": EVERY_CASE,
@@ -394,7 +395,7 @@ def test_the_page_is_what_prometheus_client_would_write(accept: str, data: st.Da
         )
         for number in range(data.draw(st.integers(0, 3)))
     )
-    snapshot = Snapshot(1.7e9, 0.25, observations, {}, {"jobs.yaml": True})
+    snapshot = Snapshot(1.7e9, 0.25, observations, {}, {"jobs.yaml": True}, ("config", "file"))
     encode, _ = choose_encoder(accept)
 
     _, page = render(lambda: snapshot, CollectorRegistry(), accept=accept, names=())

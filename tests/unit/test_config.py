@@ -211,7 +211,7 @@ def test_many_jobs(tmp_path: Path) -> None:
 
     listed = "".join(f"- {{{entry}, target: rag}}\n" for entry in entries).encode()
     assert len(config.jobs) == 10_000
-    assert len(read_job_file("jobs.yaml", listed, config)) == 10_000
+    assert len(read_job_file("jobs.yaml", listed, config, "file")) == 10_000
 
 
 def test_one_list_of_undeclared_labels(tmp_path: Path) -> None:
@@ -294,7 +294,7 @@ def test_bad_job_file(name: str) -> None:
     path = DATA / "jobs" / name
 
     with pytest.raises(ConfigurationError) as caught:
-        read_job_file(name, path.read_bytes(), CONFIG)
+        read_job_file(name, path.read_bytes(), CONFIG, "file")
 
     assert str(caught.value) + "\n" == path.with_suffix(".txt").read_text(encoding="utf-8")
 
@@ -303,7 +303,7 @@ def test_good_job_file() -> None:
     """A job file's jobs are its targets' jobs; a dollar has no meaning there."""
     data = (DATA / "jobs" / "good.yaml").read_bytes()
 
-    first, second = read_job_file("good.yaml", data, CONFIG)
+    first, second = read_job_file("good.yaml", data, CONFIG, "file")
 
     assert first == JobRef(
         target="rag",
@@ -321,7 +321,7 @@ def test_good_job_file() -> None:
 @pytest.mark.parametrize("name", ["good-empty.yaml"])
 def test_empty_job_file(name: str) -> None:
     """A job file with nothing in it is an empty list."""
-    assert read_job_file(name, (DATA / "jobs" / name).read_bytes(), CONFIG) == ()
+    assert read_job_file(name, (DATA / "jobs" / name).read_bytes(), CONFIG, "file") == ()
 
 
 def test_example_loads() -> None:

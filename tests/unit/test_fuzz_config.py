@@ -131,7 +131,7 @@ def check_job_files(batch: list[bytes]) -> None:
     """Fail where there is neither a good list nor a problem."""
     for data in batch:
         try:
-            jobs = read_job_file("jobs.yaml", data, CONFIG)
+            jobs = read_job_file("jobs.yaml", data, CONFIG, "file")
         except ConfigurationError as error:
             _checked(error)
         else:

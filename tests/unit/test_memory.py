@@ -9,11 +9,11 @@ from exporter import config
 from exporter.gpdb.kinds import decode_upsert_job
 from exporter.model import BEIJING, Observation
 from exporter.poller.record import DeadlineRule, Moment, Record
-from exporter.sources import Sources
+from tests.config_files import Watched
 
 MOST = 1_200  # bytes
 RULE = DeadlineRule(entries_per_second=1000.0, grace=1800.0)
-Kept = tuple[Sources, dict[object, Record], list[Observation]]
+Kept = tuple[Watched, dict[object, Record], list[Observation]]
 
 
 def watched(jobs: int, folder: Path) -> Kept:
@@ -25,7 +25,7 @@ def watched(jobs: int, folder: Path) -> Kept:
     target = "name: t, region_id: cn-hangzhou, db_instance_id: gp-1, namespace_password: pw"
     path = folder / f"{jobs}.yaml"
     path.write_text(f"targets:\n  - {{{target}, jobs: [\n{lines}  ]}}\n", "utf-8")
-    sources = Sources(config.load(str(path), {}))
+    sources = Watched(config.load(str(path), {}))
     records: dict[object, Record] = {}
     shown: list[Observation] = []
     for number, ref in enumerate(sources.current().jobs):

@@ -388,8 +388,9 @@ SNAPSHOT = Snapshot(
         "a": TargetHealth(),
     },
     file_errors={"/jobs/b.yaml": True, "/jobs/a.yaml": False},
+    sources=("config", "file"),
 )
-NOTHING = Snapshot(NOW, 0.0, (), {}, {})
+NOTHING = Snapshot(NOW, 0.0, (), {}, {}, ("config", "file"))
 
 
 def test_scrape_families() -> None:

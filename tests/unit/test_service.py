@@ -12,7 +12,7 @@ from exporter.model import Snapshot, WatchList
 from exporter.poller import Asked
 from exporter.poller.plan import View
 from exporter.service import Exporter, Loaded
-from exporter.sources import Sources
+from tests.config_files import Watched
 from tests.fakes import LIMIT
 
 if TYPE_CHECKING:
@@ -42,7 +42,8 @@ def exporter(poller: DeadlinePoller, *moments: float) -> Exporter:
     """Return an exporter whose clock shows these moments, one each time it is read."""
     config = Config(targets=(), jobs=())
     ticks = itertools.chain(moments, itertools.repeat(moments[-1]))
-    loaded = Loaded(config, Sources(config), cast("Plan", None))
+    watched = Watched(config)
+    loaded = Loaded(config, watched.registry, watched.files, cast("Plan", None))
     return Exporter(
         loaded,
         lambda loaded: loaded,

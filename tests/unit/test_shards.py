@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from exporter.cli.main import main
 from exporter.config import ScrapeSettings
 from exporter.model import Shard
-from exporter.sources import Sources
-from tests.config_files import BROKEN, configured, ids, jobs, messages
+from tests.config_files import BROKEN, Watched, configured, ids, jobs, messages
 
 PRINTABLE = st.characters(exclude_categories=["C", "Z"]) | st.just(" ")
 
@@ -92,7 +91,7 @@ def test_the_jobs_of_a_shard(tmp_path: Path) -> None:
     (tmp_path / "2.yaml").write_text(BROKEN)
     config = configured(tmp_path, *named[:20])
 
-    watched = [Sources(config, shard=Shard(number, 3)).current() for number in (1, 2, 3)]
+    watched = [Watched(config, shard=Shard(number, 3)).current() for number in (1, 2, 3)]
 
     assert sorted(job for each in watched for job in ids(each)) == sorted(named)
     assert all(ids(each) for each in watched)
@@ -105,7 +104,7 @@ def test_max_jobs_is_of_a_shard(tmp_path: Path, caplog: pytest.LogCaptureFixture
     (tmp_path / "1.yaml").write_text(jobs(*(f"job-{number}" for number in range(40))))
     config = configured(tmp_path, scrape=ScrapeSettings(max_jobs=25))
 
-    whole, half = (Sources(config, shard=Shard(1, of)).current() for of in (1, 2))
+    whole, half = (Watched(config, shard=Shard(1, of)).current() for of in (1, 2))
 
     assert (len(whole.jobs), len(half.jobs) < 25) == (25, True)
     assert len(messages(caplog, logging.WARNING)) == 1

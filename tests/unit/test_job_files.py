@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from exporter.sources import Sources, read_regular_file
-from tests.config_files import BROKEN, configured, ids, jobs, messages
+from exporter.jobs.files import read_regular_file
+from tests.config_files import BROKEN, Watched, configured, ids, jobs, messages
 
 
 def later() -> int:
@@ -31,7 +31,7 @@ class CountingReader:
 
 def test_configured_jobs_only(tmp_path: Path) -> None:
     """Without a job file the configured jobs and targets are watched."""
-    watched = Sources(configured(tmp_path, "b", "a")).current()
+    watched = Watched(configured(tmp_path, "b", "a")).current()
 
     assert ids(watched) == ["b", "a"]
     assert list(watched.targets) == ["rag", "twin"]
@@ -44,7 +44,7 @@ def test_order(tmp_path: Path) -> None:
     (tmp_path / "1.yaml").write_text(jobs("x", "w"))
     (tmp_path / "other.txt").write_text(BROKEN)
 
-    watched = Sources(configured(tmp_path, "v")).current()
+    watched = Watched(configured(tmp_path, "v")).current()
 
     assert ids(watched) == ["v", "x", "w", "z", "y"]
     assert [job.source for job in watched.jobs] == ["config", *["file"] * 4]
@@ -59,7 +59,7 @@ def test_two_patterns_one_file(tmp_path: Path) -> None:
     (tmp_path / "1.yaml").write_text(jobs("a"))
     patterns = (str(tmp_path / "*.yaml"), str(tmp_path / "1.*"), str(tmp_path / "none" / "*"))
 
-    watched = Sources(configured(tmp_path, job_files=patterns)).current()
+    watched = Watched(configured(tmp_path, job_files=patterns)).current()
 
     assert ids(watched) == ["a"]
 
@@ -69,7 +69,7 @@ def test_unchanged_is_not_read_again(tmp_path: Path) -> None:
     (tmp_path / "1.yaml").write_text(jobs("a"))
     (tmp_path / "2.yaml").write_text(BROKEN)
     reader = CountingReader()
-    sources = Sources(configured(tmp_path), clock=later, read=reader)
+    sources = Watched(configured(tmp_path), clock=later, read=reader)
     first = sources.current()
 
     again = [sources.current() for _ in range(5)]
@@ -83,7 +83,7 @@ def test_only_the_changed_file_is_read(tmp_path: Path) -> None:
     (tmp_path / "1.yaml").write_text(jobs("a"))
     (tmp_path / "2.yaml").write_text(jobs("b"))
     reader = CountingReader()
-    sources = Sources(configured(tmp_path), clock=later, read=reader)
+    sources = Watched(configured(tmp_path), clock=later, read=reader)
     sources.current()
     reader.paths.clear()
     (tmp_path / "2.yaml").write_text(jobs("b", "c"))
@@ -99,7 +99,7 @@ def test_change_within_a_tick(tmp_path: Path) -> None:
     path = tmp_path / "1.yaml"
     path.write_text(jobs("a"))
     status, content = path.stat(), [jobs("a").encode(), jobs("b").encode()]
-    sources = Sources(
+    sources = Watched(
         configured(tmp_path),
         clock=lambda: status.st_mtime_ns,
         read=lambda _: (status, content.pop(0)),
@@ -113,7 +113,7 @@ def test_change_within_a_tick(tmp_path: Path) -> None:
 
 def test_new_and_deleted(tmp_path: Path) -> None:
     """A new file adds its jobs at the next look, a deleted one takes them away."""
-    sources = Sources(configured(tmp_path))
+    sources = Watched(configured(tmp_path))
     before = ids(sources.current())
     path = tmp_path / "1.yaml"
 
@@ -130,7 +130,7 @@ def test_emptied(tmp_path: Path) -> None:
     """An empty file is an empty list, not an error."""
     path = tmp_path / "1.yaml"
     path.write_text(jobs("a"))
-    sources = Sources(configured(tmp_path))
+    sources = Watched(configured(tmp_path))
     sources.current()
     path.write_text("")
 
@@ -147,7 +147,7 @@ def test_half_written_then_whole(tmp_path: Path, caplog: pytest.LogCaptureFixtur
     other = tmp_path / "2.yaml"
     path.write_text(jobs("a"))
     other.write_text(jobs("z"))
-    sources = Sources(configured(tmp_path))
+    sources = Watched(configured(tmp_path))
     sources.current()
 
     path.write_text(BROKEN)
@@ -169,7 +169,7 @@ def test_every_problem_is_logged_once_per_content(
     """Each problem is a line of its own, told again only when the content is another."""
     path = tmp_path / "1.yaml"
     path.write_text("- id: a\n")
-    sources = Sources(configured(tmp_path))
+    sources = Watched(configured(tmp_path))
 
     for _ in range(3):
         sources.current()
@@ -190,7 +190,7 @@ def test_broken_from_the_start(tmp_path: Path) -> None:
     (tmp_path / "1.yaml").write_text(BROKEN)
     (tmp_path / "2.yaml").write_text(jobs("a"))
 
-    watched = Sources(configured(tmp_path)).current()
+    watched = Watched(configured(tmp_path)).current()
 
     assert ids(watched) == ["a"]
     assert watched.file_errors[str(tmp_path / "1.yaml")] is True
@@ -202,7 +202,7 @@ def test_unreadable(make: Callable[[Path], None], tmp_path: Path) -> None:
     path = tmp_path / "1.yaml"
     make(path)
 
-    sources = Sources(configured(tmp_path))
+    sources = Watched(configured(tmp_path))
 
     assert sources.current().file_errors == {str(path): True}
     assert "1.yaml: cannot be read: " in str(sources.problems()[0])
@@ -212,7 +212,7 @@ def test_unreadable_is_logged_once(tmp_path: Path, caplog: pytest.LogCaptureFixt
     """A file that stays unreadable keeps its list, and is told once."""
     path = tmp_path / "1.yaml"
     path.write_text(jobs("a"))
-    sources = Sources(configured(tmp_path))
+    sources = Watched(configured(tmp_path))
     sources.current()
     path.unlink()
     os.mkfifo(path)
@@ -227,7 +227,7 @@ def test_directory_is_no_job_file(tmp_path: Path) -> None:
     """A directory that the pattern matches is passed over."""
     (tmp_path / "lost+found.yaml").mkdir()
 
-    watched = Sources(configured(tmp_path)).current()
+    watched = Watched(configured(tmp_path)).current()
 
     assert watched.file_errors == {}
 
@@ -239,7 +239,7 @@ def test_symlink_swap(tmp_path: Path) -> None:
         (tmp_path / f"..{version}" / "jobs.yaml").write_text(jobs(f"v{version}"))
     (tmp_path / "..data").symlink_to("..1")
     (tmp_path / "jobs.yaml").symlink_to("..data/jobs.yaml")
-    sources = Sources(configured(tmp_path), clock=later)
+    sources = Watched(configured(tmp_path), clock=later)
     before = ids(sources.current())
 
     (tmp_path / "..new").symlink_to("..2")
@@ -254,7 +254,7 @@ def test_dangling_for_a_moment(tmp_path: Path) -> None:
     target = tmp_path / "target"
     target.write_text(jobs("a"))
     (tmp_path / "1.yaml").symlink_to(target)
-    sources = Sources(configured(tmp_path))
+    sources = Watched(configured(tmp_path))
     sources.current()
 
     target.unlink()
@@ -274,7 +274,7 @@ def test_gone_between_list_and_open(tmp_path: Path) -> None:
     def read(path: str) -> tuple[os.stat_result, bytes]:
         raise FileNotFoundError(path)
 
-    watched = Sources(configured(tmp_path), read=read).current()
+    watched = Watched(configured(tmp_path), read=read).current()
 
     assert (ids(watched), watched.file_errors) == ([], {})
 
@@ -284,7 +284,7 @@ def test_problems(tmp_path: Path) -> None:
     for name in ("1", "2"):
         (tmp_path / f"{name}.yaml").write_text("- id: a\n")
     (tmp_path / "3.yaml").write_text(jobs("a"))
-    sources = Sources(configured(tmp_path))
+    sources = Watched(configured(tmp_path))
 
     found = sources.problems()
 
@@ -296,7 +296,7 @@ def test_many_threads(tmp_path: Path) -> None:
     path = tmp_path / "1.yaml"
     versions = [jobs("a", "b"), jobs("c", "d", "e")]
     path.write_text(versions[0])
-    sources = Sources(configured(tmp_path))
+    sources = Watched(configured(tmp_path))
     stop = threading.Event()
 
     def write() -> None:
