@@ -6,6 +6,7 @@ never shown, because they quote the line, secret and all.
 """
 
 import codecs
+import contextlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -129,6 +130,7 @@ def parse(data: bytes) -> Node | None:
         # Bytes, not text: a copy less of a file that may be large.
         return _Composer(yaml.parse(data, Loader=yaml.CBaseLoader)).document()
     except yaml.MarkedYAMLError as error:
+        _refuse_before(error, data)
         raise _syntax_error(error, data) from None
     except ReaderError as error:
         raise _reader_error(error, data) from None
@@ -310,6 +312,18 @@ _SYNTAX: Final = {
     ),
     "found a tab character where an indentation space is expected": _TAB,
 }
+
+
+def _refuse_before(error: yaml.MarkedYAMLError, data: bytes) -> None:
+    """Raise what this reader refuses before the place where the parser gave up, if it does.
+
+    The parser looks ahead, and libyaml 0.2.6 gives up at 1,000 levels of nesting. By then the older
+    libyaml has handed out the 21 levels that are too many here. The message must be the same.
+    """
+    if mark := error.problem_mark:
+        before = data.decode("utf-8-sig", errors="replace")[: mark.index].encode()
+        with contextlib.suppress(yaml.YAMLError):
+            _Composer(yaml.parse(before, Loader=yaml.CBaseLoader)).document()
 
 
 def _syntax_error(error: yaml.MarkedYAMLError, data: bytes) -> YamlError:

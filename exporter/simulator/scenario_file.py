@@ -1,5 +1,6 @@
 """Scenario files: YAML that reads into ``Scenario``, strictly. ``demo.yaml`` shows most keys."""
 
+import contextlib
 import dataclasses
 import itertools
 import math
@@ -116,6 +117,9 @@ def _compose(content: str, file: str) -> yaml.Node:
         node = yaml.compose(content, Loader=yaml.CSafeLoader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
+        if mark:  # libyaml 0.2.6 gives up at 1,000 levels, before it hands out the first of them
+            with contextlib.suppress(yaml.YAMLError):
+                _check_nesting(content[: mark.index], file)
         line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
         # The parser's own message quotes the line, which may hold a password.
         raise ConfigurationError([Problem(file, line, column, "", "expected YAML")]) from None

@@ -154,14 +154,32 @@ def test_any_bytes() -> None:
     attempt(check_configurations, st.one_of(st.binary(max_size=200), signs), short=600)
 
 
-@pytest.mark.parametrize("opening", ["[", "{", "- ", "? ", "[{a: ", "{? ", "- [", "[\n"])
+@pytest.mark.parametrize(
+    ("opening", "line", "column"),
+    [
+        ("[", 1, 21),
+        ("{", 1, 21),
+        ("- ", 1, 41),
+        ("? ", 1, 41),
+        ("[{a: ", 1, 48),
+        ("{? ", 1, 61),
+        ("- ? ", 1, 41),
+        ("[\n", 21, 1),
+    ],
+)
 @pytest.mark.parametrize("depth", [DEEPEST + 1, 100_000, LARGEST_FILE])
-def test_depth(opening: str, depth: int) -> None:
-    """However deep a file nests, it is refused before anything recurses as deep."""
-    with pytest.raises(YamlError) as caught:
+def test_depth(opening: str, line: int, column: int, depth: int) -> None:
+    """The first level too many is what is refused, also where libyaml gives up a file itself."""
+    with pytest.raises(YamlError, match=f"at most {DEEPEST} levels") as caught:
         parse((opening * depth)[:LARGEST_FILE].encode())
 
-    assert caught.value.line >= 1
+    assert (caught.value.line, caught.value.column) == (line, column)
+
+
+def test_depth_not_reached() -> None:
+    """A list that cannot begin where it stands is a mistake of syntax, however often."""
+    with pytest.raises(YamlError, match="expected a value here"):
+        parse(b"- [" * 100_000)
 
 
 def test_deepest() -> None:
