@@ -138,23 +138,3 @@ def test_the_arrows_have_no_circle() -> None:
         read |= ready
 
     assert read == set(folders)
-
-
-@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(PACKAGE)))
-def test_no_file_is_over_350_lines(file: Path) -> None:
-    """A file can be read in one sitting."""
-    assert len(file.read_text("utf-8").splitlines()) <= 350
-
-
-def test_nine_of_ten_functions_fit_in_25_lines() -> None:
-    """Functions are short, docstrings included."""
-    lengths = [
-        (node.end_lineno or 0) - node.lineno + 1
-        for file in FILES
-        for node in ast.walk(ast.parse(file.read_text("utf-8")))
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-    ]
-
-    long = [length for length in lengths if length > 25]
-
-    assert len(long) <= len(lengths) / 10

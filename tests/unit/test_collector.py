@@ -240,7 +240,7 @@ def test_every_family_is_on_every_page() -> None:
         assert re.findall(r"^# TYPE (\S+) gauge$", page(shown), re.MULTILINE) == NAMES
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     texts=st.lists(
         st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=30),

@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.errors import (
@@ -36,7 +36,6 @@ def proven_lane(limit: HostLimit | None = None) -> Lane:
     return lane
 
 
-@settings(deadline=None)
 @given(limit=st.integers(1, 8), wishes=st.lists(PAUSES, max_size=60))
 def test_the_limit_holds_in_every_second(limit: int, wishes: list[float]) -> None:
     """However calls are wished for, no second, wherever it begins, sees more than the limit."""
@@ -51,7 +50,6 @@ def test_the_limit_holds_in_every_second(limit: int, wishes: list[float]) -> Non
     assert all(later - first >= 1 for first, later in zip(calls, calls[limit:], strict=False))
 
 
-@settings(deadline=None)
 @given(limit=st.integers(1, 8), wishes=st.lists(PAUSES, max_size=60))
 def test_the_limit_costs_nothing_below_it(limit: int, wishes: list[float]) -> None:
     """A call waits only when it would be one too many in the second before it."""
@@ -102,7 +100,6 @@ def test_pauses_double() -> None:
     assert pauses == [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0, 60.0]
 
 
-@settings(deadline=None)
 @given(chance=st.floats(0.0, 1.0), times=st.integers(1, 12))
 def test_pauses_vary(chance: float, times: int) -> None:
     """By chance a pause is up to half shorter, so that several exporters do not come as one."""

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from exporter import logs
@@ -97,7 +97,6 @@ def test_one_line_an_event_whatever_it_holds(style: LogFormat, value: str, where
     assert len(text.encode()) < 6_000
 
 
-@settings(deadline=None)
 @given(value=st.text(st.characters(exclude_categories=()), max_size=60))
 def test_json_tells_the_value_as_it_was(value: str) -> None:
     """What JSON escapes, a reader gets back."""
@@ -106,7 +105,6 @@ def test_json_tells_the_value_as_it_was(value: str) -> None:
     assert json.loads(text)["error"] == value
 
 
-@settings(deadline=None)
 @given(value=st.text(st.characters(exclude_categories=()), max_size=60))
 @example(value="a=b")
 @example(value="a\\b")

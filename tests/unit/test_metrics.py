@@ -2,7 +2,7 @@ import re
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.errors import REASONS
@@ -271,7 +271,6 @@ def test_exactly_one_status_is_1(status: JobStatus) -> None:
     assert {name: value for name, value in samples.items() if "status{" in name} == statuses(status)
 
 
-@settings(deadline=None)
 @given(
     status=st.sampled_from(JobStatus),
     created=st.none() | st.floats(1e9, 2e9),

@@ -1,7 +1,7 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.errors import BadAnswer, NotFound, QueryError, ServerFailed, TimedOut
@@ -382,7 +382,6 @@ def test_result(
     assert observation.result is result
 
 
-@settings(deadline=None)
 @given(
     outcomes=st.lists(
         st.tuples(

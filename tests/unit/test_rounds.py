@@ -159,7 +159,7 @@ def test_what_is_not_asked_by_the_deadline_is_not_asked() -> None:
     assert not world.round.is_asking
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     targets=st.dictionaries(st.sampled_from("abcdefghij"), st.integers(1, 40), min_size=1),
     concurrency=st.integers(1, 32),
@@ -181,7 +181,7 @@ def test_concurrency_is_never_exceeded(
     assert world.most <= concurrency
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     targets=st.dictionaries(st.sampled_from("abcdefghij"), st.integers(1, 40), min_size=1),
     concurrency=st.integers(1, 32),
@@ -277,7 +277,7 @@ def test_one_bad_job_does_not_slow_its_target_down() -> None:
     assert world.started[-1][0] - 1_000.0 <= 609 * 0.05 / 32 + 5 * 0.05
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     limit=st.integers(1, 20),
     jobs=st.integers(1, 60),
