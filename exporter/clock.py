@@ -2,12 +2,18 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+_STEP = 0.1  # seconds; both clocks are slewed together, so a larger difference is a step
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Clock:
     """The two clocks of a process.
+
+    What is remembered is a monotonic moment. ``offset`` turns it into a time for people when it is
+    shown, by the wall clock as it stands then: a wall clock that is set right moves all times that
+    are shown, and changes no age.
 
     Attributes:
         wall: Unix seconds: what people and the API read. It can jump.
@@ -16,3 +22,16 @@ class Clock:
 
     wall: Callable[[], float] = time.time
     monotonic: Callable[[], float] = time.monotonic
+    _offset: float | None = field(default=None, init=False, repr=False, compare=False)
+
+    def offset(self) -> float:
+        """Return Unix seconds less monotonic seconds.
+
+        It is the same number until the wall clock is stepped, so that a time is shown with the
+        same digits in each scrape. May be called in any thread.
+        """
+        before, now, after = self.monotonic(), self.wall(), self.monotonic()
+        offset = self._offset
+        if offset is None or not before - _STEP <= now - offset <= after + _STEP:
+            offset = self._offset = now - after
+        return offset

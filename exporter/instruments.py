@@ -2,7 +2,7 @@
 
 import platform
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 from prometheus_client import (
@@ -93,10 +93,14 @@ class Instruments:
         for field in fields:
             self._invalid.labels(field).inc()
 
-    def reloaded(self, now: float) -> None:
-        """Note that the configuration was loaded at ``now`` (Unix seconds)."""
+    def reloaded(self, when: Callable[[], float]) -> None:
+        """Note that the configuration was loaded now.
+
+        Args:
+            when: returns that moment as Unix seconds, by the wall clock as it stands when called.
+        """
         self._reload_successful.set(1)
-        self._reload_timestamp.set(now)
+        self._reload_timestamp.set_function(when)
 
     def reload_failed(self) -> None:
         """Note that loading the configuration failed."""

@@ -150,4 +150,5 @@ class Exporter:
     def _watch(self, loaded: Loaded) -> None:
         names = [target.name for target in loaded.config.targets]
         self._instruments.watch(names, [kind.action for kind in KINDS.values()])
-        self._instruments.reloaded(self._clock.wall())
+        now = self._clock.monotonic()
+        self._instruments.reloaded(lambda: now + self._clock.offset())

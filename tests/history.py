@@ -134,7 +134,7 @@ class Demo:
 
     def _exporter(self, loaded: Config) -> Exporter:
         clock = self.time.clock()
-        service = Service(self._scenario, clock.wall, lambda: "REQUEST")
+        service = Service(self._scenario, clock, lambda: "REQUEST")
         files = JobFiles(loaded)
         registry = registry_of(loaded, files)
         deadline = DeadlineRule(loaded.deadline.entries_per_second, loaded.deadline.grace)

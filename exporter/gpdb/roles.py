@@ -116,6 +116,7 @@ class RoleCredentials(Credentials):
         self._ends = -math.inf  # monotonic seconds, as are the others
         self._due = -math.inf
         self._renewed = -math.inf
+        self._offset: float | None = None  # of the clock by which _ends was reckoned
         self._is_asking = False
         self._failures = 0
         self._why = ""  # of the last failure; empty after a success
@@ -168,11 +169,15 @@ class RoleCredentials(Credentials):
         return self._key
 
     def _ask_if_due(self) -> None:
-        if not self._is_asking and self._clock.monotonic() >= self._due:
+        if self._is_asking:
+            return
+        # Where the wall clock was stepped, the key may end sooner or later than was reckoned.
+        if self._clock.monotonic() >= self._due or self._clock.offset() != self._offset:
             self._begin()
 
     def _begin(self) -> None:
         self._is_asking = True
+        self._offset = self._clock.offset()
         try:
             threading.Thread(target=self._work, name="role key", daemon=True).start()
         except (RuntimeError, MemoryError):

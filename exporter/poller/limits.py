@@ -87,7 +87,7 @@ class Lane:
         proven: the present access key was not refused.
         refused_until: monotonic seconds; the key was refused, and is tried again after that.
         probe_until: monotonic seconds; until then the first call goes alone.
-        clock_skew: seconds that the API's clock was ahead at the last answer.
+        api_clock: Unix seconds of the API's clock less our monotonic ones, at the last answer.
     """
 
     limit: HostLimit
@@ -98,7 +98,7 @@ class Lane:
     proven: bool = False
     refused_until: float = 0.0
     probe_until: float | None = None
-    clock_skew: float | None = None
+    api_clock: float | None = None
 
     def is_open(self, now: float) -> bool:
         """Whether asking makes sense now: the key is not known to be refused, no pause."""

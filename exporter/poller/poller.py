@@ -23,7 +23,7 @@ from exporter.poller.journal import Journal
 from exporter.poller.limits import HostLimit, Lane
 from exporter.poller.plan import Asked, Plan, Tally, View, Witness
 from exporter.poller.query import Client
-from exporter.poller.record import Moment, Record
+from exporter.poller.record import Record
 from exporter.poller.rounds import Round, Task
 
 logger = logging.getLogger(__name__)
@@ -186,7 +186,7 @@ class Poller:
             return Lane(limit, key_mark)
         if lane.key_mark != key_mark:
             # What calls with the old key still have to say is not about the new one.
-            return Lane(limit, key_mark, clock_skew=lane.clock_skew)
+            return Lane(limit, key_mark, api_clock=lane.api_clock)
         return lane
 
     def _serve(self) -> None:
@@ -253,16 +253,17 @@ class Poller:
 
     def _finish(self, task: Task, outcome: JobState | QueryError, skew: float | None) -> None:
         record, lane = task.record, task.lane
-        now = Moment(self._clock.wall(), self._clock.monotonic())
+        now = self._clock.monotonic()
         self._in_flight -= 1
         record.in_flight = False
         record.done_in = self._round.number
-        lane.clock_skew = lane.clock_skew if skew is None else skew
+        if skew is not None:
+            lane.api_clock = self._clock.offset() + skew
         if isinstance(outcome, QueryError):
-            self._round.failed(lane, outcome, now.monotonic, self._chance)
+            self._round.failed(lane, outcome, now, self._chance)
             record.fail(outcome, now)
         else:
-            lane.answered(now.monotonic)
+            lane.answered(now)
             record.answer(outcome, now)
         if self._round.is_asking:
             self._work.notify()  # a target that answers may have earned one more call
@@ -270,25 +271,35 @@ class Poller:
             self._done.notify_all()
 
     def _snapshot(self, asked: Asked) -> Snapshot:
-        now = self._clock.monotonic()
+        now, offset = self._clock.monotonic(), self._clock.offset()
         view, plan = asked.view, asked.view.plan
         observations = tuple(
-            record.observation(ref, now, plan.scrape.max_age, plan.deadline, asked.round)
+            record.observation(
+                ref,
+                now,
+                max_age=plan.scrape.max_age,
+                rule=plan.deadline,
+                round_number=asked.round,
+                offset=offset,
+            )
             for ref, record in zip(view.watched.jobs, view.records, strict=True)
         )
         return Snapshot(
-            taken_at=self._clock.wall(),
+            taken_at=now + offset,
             duration=now - asked.since,
             observations=observations,
-            targets=self._health(view.watched, observations),
+            targets=self._health(view.watched, observations, offset),
             file_errors=view.watched.file_errors,
             sources=view.watched.sources,
         )
 
     def _health(
-        self, watched: WatchList, observations: tuple[Observation, ...]
+        self, watched: WatchList, observations: tuple[Observation, ...], offset: float
     ) -> dict[str, TargetHealth]:
-        skews = {name: lane.clock_skew for name, lane in self._lanes.items()}
+        skews = {
+            name: None if lane.api_clock is None else lane.api_clock - offset
+            for name, lane in self._lanes.items()
+        }
         suspects = {o.ref.target for o in observations if _zone_is_suspect(o, skews)}
         return {
             name: TargetHealth(clock_skew=skews.get(name), time_zone_suspect=name in suspects)

@@ -10,19 +10,6 @@ _LONGEST_PAUSE = 900.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
-    """One moment on both clocks.
-
-    Attributes:
-        wall: Unix seconds; what is shown.
-        monotonic: what is counted with.
-    """
-
-    wall: float
-    monotonic: float
-
-
-@dataclass(frozen=True, slots=True)
 class DeadlineRule:
     """When a job should have ended: the vendor's advice, as settings.
 
@@ -49,11 +36,11 @@ class Record:
         ref: the job.
         target: where it is asked about. Another one is another story: the record starts anew.
         state: the last answer; None before the first, and after not_found.
-        answered: when that was.
+        answered: monotonic seconds, when that was.
         progress: the last one known; an answer without one does not make the next a change.
-        progress_changed_at: Unix seconds when progress was last seen to change.
+        progress_changed: monotonic seconds, when progress was last seen to change.
         entries_per_second: between the last two answers.
-        queried: when the last query ended.
+        queried: monotonic seconds, when the last query ended.
         reason: why the last query failed; empty when it worked.
         asked_at: monotonic seconds when the last query began.
         quiet_until: monotonic seconds before which it is not asked.
@@ -61,17 +48,17 @@ class Record:
         in_flight: a query is under way.
         due_in: the number of the last round in which it was due.
         done_in: the number of the last round in which a query ended.
-        shown: what is shown of a job that has ended, made once, and by which rule.
+        shown: what is shown of a job that has ended, made once, by which rule and clock offset.
     """
 
     ref: JobRef
     target: Target
     state: JobState | None = None
-    answered: Moment | None = None
+    answered: float | None = None
     progress: int | None = None
-    progress_changed_at: float | None = None
+    progress_changed: float | None = None
     entries_per_second: float | None = None
-    queried: Moment | None = None
+    queried: float | None = None
     reason: str = ""
     asked_at: float | None = None
     quiet_until: float = 0.0
@@ -79,7 +66,7 @@ class Record:
     in_flight: bool = False
     due_in: int = 0
     done_in: int = 0
-    shown: tuple[DeadlineRule, Observation] | None = None
+    shown: tuple[DeadlineRule, float, Observation] | None = None
 
     @property
     def is_final(self) -> bool:
@@ -92,34 +79,39 @@ class Record:
             return False
         return self.asked_at is None or now - self.asked_at >= min_interval
 
-    def answer(self, state: JobState, now: Moment) -> None:
-        """Take over a good answer."""
+    def answer(self, state: JobState, now: float) -> None:
+        """Take over a good answer (now: monotonic seconds)."""
         before, answered = self.state, self.answered
         if state.progress is not None and state.progress != self.progress:
-            self.progress, self.progress_changed_at = state.progress, now.wall
+            self.progress, self.progress_changed = state.progress, now
         self.entries_per_second = None
         if before is not None and answered is not None:
-            self.entries_per_second = _rate(
-                before.progress, state.progress, now.monotonic - answered.monotonic
-            )
+            self.entries_per_second = _rate(before.progress, state.progress, now - answered)
         self.state = state
         self.answered = now
         self.queried = now
         self.reason = ""
         self.not_found_in_a_row = 0
 
-    def fail(self, error: QueryError, now: Moment) -> None:
-        """Take over a failure. The last answer stands, unless the job is gone."""
+    def fail(self, error: QueryError, now: float) -> None:
+        """Take over a failure (now: monotonic seconds). The state stands unless the job is gone."""
         self.queried = now
         self.reason = error.reason
         if isinstance(error, NotFound):
-            self.state = self.progress = self.progress_changed_at = None
+            self.state = self.progress = self.progress_changed = None
             pause = _NOT_FOUND_PAUSE * 2.0 ** min(self.not_found_in_a_row, 10)
-            self.quiet_until = now.monotonic + min(pause, _LONGEST_PAUSE)
+            self.quiet_until = now + min(pause, _LONGEST_PAUSE)
             self.not_found_in_a_row += 1
 
     def observation(
-        self, ref: JobRef, now: float, max_age: float, rule: DeadlineRule, round_number: int
+        self,
+        ref: JobRef,
+        now: float,
+        *,
+        max_age: float,
+        rule: DeadlineRule,
+        round_number: int,
+        offset: float,
     ) -> Observation:
         """Return what a scrape has to say about the job.
 
@@ -129,9 +121,12 @@ class Record:
             max_age: seconds after which an answer no longer tells the job's state.
             rule: for the deadline.
             round_number: of the scrape's round; a later one may have begun since.
+            offset: Unix seconds less monotonic seconds, as the wall clock stands now.
         """
-        if self.shown is not None and self.shown[0] is rule and self.shown[1].ref is ref:
-            return self.shown[1]
+        if self.shown is not None:
+            made_by, made_at, shown = self.shown
+            if made_by is rule and made_at == offset and shown.ref is ref:
+                return shown
         state = self.state
         if state is not None and not state.status.is_final and self._age(now) >= max_age:
             state = None
@@ -141,18 +136,18 @@ class Record:
             state=state,
             up=None if self.queried is None else not self.reason,
             reason=self.reason,
-            queried_at=None if self.queried is None else self.queried.wall,
-            answered_at=None if self.answered is None else self.answered.wall,
-            progress_changed_at=None if state is None else self.progress_changed_at,
+            queried_at=_unix(self.queried, offset),
+            answered_at=_unix(self.answered, offset),
+            progress_changed_at=None if state is None else _unix(self.progress_changed, offset),
             entries_per_second=None if state is None else self.entries_per_second,
             deadline_at=rule.deadline(ref, state),
         )
         if observation.result is ScrapeResult.FINAL:
-            self.shown = rule, observation
+            self.shown = rule, offset, observation
         return observation
 
     def _age(self, now: float) -> float:
-        return float("inf") if self.answered is None else now - self.answered.monotonic
+        return float("inf") if self.answered is None else now - self.answered
 
     def _result(self, round_number: int) -> ScrapeResult:
         if self.queried is None:
@@ -164,6 +159,10 @@ class Record:
         if self.due_in >= round_number:
             return ScrapeResult.LATE
         return ScrapeResult.FAILED if self.reason else ScrapeResult.CACHED
+
+
+def _unix(moment: float | None, offset: float) -> float | None:
+    return None if moment is None else moment + offset
 
 
 def _rate(before: int | None, after: int | None, seconds: float) -> float | None:

@@ -7,11 +7,10 @@ upstream of a benchmark it leaves the processor to what is measured.
 import asyncio
 import socket
 import threading
-import time
-from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 
+from exporter.clock import Clock
 from exporter.simulator.scenario import Scenario
 from exporter.simulator.service import Reply, Service
 from exporter.simulator.verify import Request
@@ -116,18 +115,18 @@ class Simulator:
     Args:
         scenario: what it knows.
         address: host and port; port 0 takes a free one.
-        clock: tells Unix seconds. The scenario's jobs begin with ``start``.
+        clock: what time it is. The scenario's jobs begin with ``start``.
     """
 
     def __init__(
         self,
         scenario: Scenario,
         address: tuple[str, int] = ("127.0.0.1", 0),
-        clock: Callable[[], float] = time.time,
+        clock: Clock | None = None,
     ) -> None:
         self._scenario = scenario
         self._address = address
-        self._clock = clock
+        self._clock = clock or Clock()
         self._running: _Running | None = None
 
     def start(self) -> Self:
@@ -167,7 +166,7 @@ class Simulator:
 
     @property
     def seconds(self) -> float:
-        """Seconds since the start, by the simulator's clock: the time of the scenario's jobs."""
+        """Seconds since the start: the time of the scenario's jobs."""
         return self._started.service.seconds
 
     @property

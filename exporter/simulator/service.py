@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import timedelta, timezone
 from email.utils import formatdate
 
+from exporter.clock import Clock
 from exporter.simulator import answers
 from exporter.simulator.parameters import Ask, ask_of
 from exporter.simulator.scenario import Fault, FaultKind, Job, Scenario, Unsaid
@@ -125,18 +126,18 @@ class Service:
 
     Args:
         scenario: what it knows.
-        clock: tells Unix seconds; the jobs begin now.
+        clock: what time it is. The jobs begin now, and go on in monotonic seconds.
         request_id: makes the field RequestId.
     """
 
     def __init__(
         self,
         scenario: Scenario,
-        clock: Callable[[], float],
+        clock: Clock,
         request_id: Callable[[], str] = _request_id,
     ) -> None:
         self.scenario = scenario
-        self.started = clock()
+        self._started = clock.monotonic()
         self._clock = clock
         self._request_id = request_id
         self._zone = timezone(timedelta(seconds=scenario.utc_offset))
@@ -147,11 +148,11 @@ class Service:
     @property
     def seconds(self) -> float:
         """Seconds since the start: the time of the scenario's jobs."""
-        return self._clock() - self.started
+        return self._clock.monotonic() - self._started
 
     def answer(self, request: Request) -> Reply:
         """Answer one request, whatever it is."""
-        now = self._clock()
+        now = self._clock.wall()
         request_id = self._request_id()
         if request.path == CALLS_PATH and request.method == "GET":
             counts = self._counts.as_json(self._rate.busiest)
@@ -169,19 +170,20 @@ class Service:
 
     def _answer_call(self, request: Request, request_id: str, now: float) -> Reply:
         scenario = self.scenario
-        seconds = now - self.started
+        seconds = self.seconds
         signed = verify(request, scenario.access_key, now + scenario.clock_offset)
-        self._check_traffic(signed.nonce, now, seconds)
+        self._check_traffic(signed.nonce, seconds)
         ask = ask_of(request, scenario)
         job, state = self._find(ask, seconds)
         slower = _suffer(job.fault, seconds) if job.fault else 0.0
-        body = answers.job_body(request_id, job, state, self._zone, self.started)
+        started = self._started + self._clock.offset()
+        body = answers.job_body(request_id, job, state, self._zone, started)
         return Reply(200, self._headers(request_id, now), body, scenario.latency + slower)
 
-    def _check_traffic(self, nonce: str, now: float, seconds: float) -> None:
+    def _check_traffic(self, nonce: str, seconds: float) -> None:
         """Refuse what was sent before, what is too much, and what hits a time of failure."""
-        calls = self._rate.count(now)
-        if not self._nonces.is_new(nonce, now):
+        calls = self._rate.count(seconds)
+        if not self._nonces.is_new(nonce, seconds):
             raise Refused(400, "SignatureNonceUsed", "Specified signature nonce was used before.")
         throttle = self.scenario.throttle
         if throttle and calls > throttle.calls_per_second and throttle.window.holds(seconds):

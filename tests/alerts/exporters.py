@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from exporter.errors import QueryError
 from exporter.metrics import API_ERRORS, API_REQUESTS, FAMILIES, job_label_names
 from exporter.model import JobRef, JobState, JobStatus, Observation, Target
-from exporter.poller.record import DeadlineRule, Moment, Record
+from exporter.poller.record import DeadlineRule, Record
 from exporter.secret import Secret
 
 MINUTE = 60.0
@@ -162,7 +162,9 @@ class Exporter:
             if record.is_due(now + UPTIME, MIN_INTERVAL):
                 self._query(job, record, now)
         seen = tuple(
-            record.observation(ref, now + UPTIME, MAX_AGE, RULE, 0)
+            record.observation(
+                ref, now + UPTIME, max_age=MAX_AGE, rule=RULE, round_number=0, offset=-UPTIME
+            )
             for ref, record in self._records.items()
         )
         return dict(_samples(seen, now)) | {name: float(n) for name, n in self._counters.items()}
@@ -171,9 +173,9 @@ class Exporter:
         record.asked_at = now + UPTIME
         self._counters[_requests(job)] += 1
         try:
-            record.answer(job.answer(now), Moment(now, now + UPTIME))
+            record.answer(job.answer(now), now + UPTIME)
         except QueryError as error:
-            record.fail(error, Moment(now, now + UPTIME))
+            record.fail(error, now + UPTIME)
             self._counters[_errors(job, error)] += 1
 
     def _located(self, series: str) -> str:

@@ -16,16 +16,17 @@ from tests.faults.bench import (
     well,
 )
 from tests.faults.clocks import Clocks
-from tests.processes import ACCESS_KEYS, KEY, ONE_NAMESPACE, exporter, simulator
+from tests.processes import ACCESS_KEYS, KEY, ONE_NAMESPACE, exporter, get, simulator
 from tests.upstream import Upstream, Wire, message, send
 
 SKEW = "adbpg_exporter_clock_skew_seconds"
 CREATED = "adbpg_job_created_timestamp_seconds"
-OWN_CLOCK = {
-    "adbpg_job_age_seconds",
+SHOWN_TIMES = {
     "adbpg_job_progress_changed_timestamp_seconds",
     "adbpg_job_last_success_timestamp_seconds",
 }
+OWN_CLOCK = {"adbpg_job_age_seconds", *SHOWN_TIMES}
+RELOADED = "adbpg_exporter_config_last_reload_success_timestamp_seconds"
 
 
 @pytest.mark.parametrize("minutes", [20, -20])
@@ -77,6 +78,26 @@ def test_a_jump_ages_nothing(offset: str, clock: Clocks, tmp_path: Path) -> None
         assert it.calls() == 1
         assert after.value("adbpg_exporter_scrape_jobs", result="cached") == 3
         after.check_others()
+
+
+@pytest.mark.parametrize("offset", JUMPS)
+def test_a_jump_stalls_no_job(offset: str, clock: Clocks, tmp_path: Path) -> None:
+    """Fault 19: what happened a moment ago is shown so, by the clock as it stands after a jump."""
+    settings = {"min_interval": "10m", "max_age": "20m"}
+    with bench(Upstream(well), tmp_path, environ=clock.environ, scrape=settings) as it:
+        it.scrape()
+        clock.set(offset)
+        after = it.scrape()
+        page = get(it.process.url)[1]
+
+        assert jumped(after, offset)
+        now = time.time() + 3600 * float(offset.removesuffix("h"))
+        for name in SHOWN_TIMES:
+            shown = after.value(name, job_id="well")
+            assert shown is not None
+            assert abs(now - shown) < 60
+        assert abs(now - (after.value(RELOADED) or 0)) < 60
+        assert "Stalled" not in page
 
 
 @pytest.mark.parametrize("offset", JUMPS)

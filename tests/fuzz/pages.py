@@ -25,7 +25,7 @@ from exporter.model import (
     TargetHealth,
 )
 from exporter.poller.journal import Journal
-from exporter.poller.record import DeadlineRule, Moment, Record
+from exporter.poller.record import DeadlineRule, Record
 from exporter.secret import Secret
 from exporter.web import page
 from tests.fuzz.answers import GOOD, JOB_ID, Answer
@@ -33,7 +33,9 @@ from tests.rendering import render
 
 TEXT = "text/plain"
 OPENMETRICS = "application/openmetrics-text;version=1.0.0"
-NOW = Moment(1_704_704_000.0, 1_000.0)
+NOW = 1_000.0
+OFFSET = 1_704_703_000.0
+TAKEN_AT = NOW + OFFSET
 TARGET = Target("main", "cn-hangzhou", Secret("testpassword"), db_instance_id="gp-1")
 REF = JobRef(
     "main",
@@ -97,7 +99,9 @@ class Ward:
             self.instruments.invalid(outcome.invalid_fields)
             self._journal.answered(record, outcome)
             record.answer(outcome, NOW)
-        return record.observation(ref, NOW.monotonic, 300.0, _RULE, 1)
+        return record.observation(
+            ref, NOW, max_age=300.0, rule=_RULE, round_number=1, offset=OFFSET
+        )
 
     def _text(self, observations: Sequence[Observation]) -> list[str]:
         """Return the healthy job's lines, in both formats, of pages that parse."""
@@ -124,7 +128,7 @@ def rendered(
 
 def _snapshot(observations: Sequence[Observation]) -> Snapshot:
     health = {"main": TargetHealth(clock_skew=0.5)}
-    return Snapshot(NOW.wall, 0.25, tuple(observations), health, {})
+    return Snapshot(TAKEN_AT, 0.25, tuple(observations), health, {})
 
 
 def _good_state() -> JobState:

@@ -20,7 +20,7 @@ from exporter.web.connection import Limits
 from exporter.web.security import Guard, Passwords, WebConfig
 from exporter.web.server import Server
 from tests.fuzz.amount import attempt
-from tests.fuzz.pages import NOW, REF, LogLines
+from tests.fuzz.pages import REF, TAKEN_AT, LogLines
 from tests.fuzz.requests import USER, Talk, talks
 
 SLOTS = 8
@@ -44,8 +44,8 @@ class SnapshotBackend:
         self._instruments.watch(["main"], ["Ask"])
         self._pages = Pages(self._instruments.registry)
         state = JobState(JobStatus.RUNNING, completed=False, progress=1600, created=1.7e9)
-        seen = Observation(REF, ScrapeResult.FRESH, state, up=True, queried_at=NOW.wall)
-        self._snapshot = Snapshot(NOW.wall, 0.25, (seen,), {}, {})
+        seen = Observation(REF, ScrapeResult.FRESH, state, up=True, queried_at=TAKEN_AT)
+        self._snapshot = Snapshot(TAKEN_AT, 0.25, (seen,), {}, {})
 
     def scrape(
         self, accept: str, names: tuple[str, ...], budget: float, *, gzip: bool

@@ -55,7 +55,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "sharing": set(),
     "web": {"config", "errors", "model", "secret", "sockets"},
-    "simulator": {"errors", "gpdb", "secret"},
+    "simulator": {"clock", "errors", "gpdb", "secret"},
     "cli": {
         "",
         "clock",

@@ -135,11 +135,11 @@ def test_reloads(instruments: Instruments) -> None:
     successful = "adbpg_exporter_config_last_reload_successful"
     timestamp = "adbpg_exporter_config_last_reload_success_timestamp_seconds"
 
-    instruments.reloaded(1_704_700_000.5)
+    instruments.reloaded(lambda: 1_704_700_000.5)
     first = value(instruments, successful), value(instruments, timestamp)
     instruments.reload_failed()
     second = value(instruments, successful), value(instruments, timestamp)
-    instruments.reloaded(1_704_700_100.0)
+    instruments.reloaded(lambda: 1_704_700_100.0)
     third = value(instruments, successful), value(instruments, timestamp)
 
     assert [first, second, third] == [

@@ -6,7 +6,7 @@ import pytest
 from exporter.errors import BadAnswer, QueryError, TimedOut
 from exporter.model import JobRef, JobState, JobStatus, Target
 from exporter.poller.journal import Journal
-from exporter.poller.record import Moment, Record
+from exporter.poller.record import Record
 from exporter.secret import Secret
 
 TARGET = Target("rag-prod", "cn-hangzhou", Secret("testpassword"))
@@ -24,7 +24,7 @@ class Story:
 
     def tell(self, *outcomes: JobState | QueryError) -> list[tuple[str, str]]:
         """Return level and message of each line about these outcomes of a new job."""
-        record, now = Record(REF, TARGET), Moment(0.0, 0.0)
+        record, now = Record(REF, TARGET), 0.0
         for outcome in outcomes:
             if isinstance(outcome, QueryError):
                 self.journal.failed(record, outcome)

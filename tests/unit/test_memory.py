@@ -8,7 +8,7 @@ from pathlib import Path
 from exporter import config
 from exporter.gpdb.kinds import decode_upsert_job
 from exporter.model import BEIJING, Observation
-from exporter.poller.record import DeadlineRule, Moment, Record
+from exporter.poller.record import DeadlineRule, Record
 from tests.config_files import Watched
 
 MOST = 1_200  # bytes
@@ -30,9 +30,11 @@ def watched(jobs: int, folder: Path) -> Kept:
     shown: list[Observation] = []
     for number, ref in enumerate(sources.current().jobs):
         records[ref.identity] = record = Record(ref, sources.current().targets["t"])
-        record.answer(decode_upsert_job(answer(number), ref, BEIJING), Moment(1.7e9 + number, 1.0))
+        record.answer(decode_upsert_job(answer(number), ref, BEIJING), 1.0 + number)
         record.done_in = 1
-        shown.append(record.observation(ref, 5.0, 300.0, RULE, 2))
+        shown.append(
+            record.observation(ref, 5.0, max_age=300.0, rule=RULE, round_number=2, offset=1.7e9)
+        )
     return sources, records, shown
 
 

@@ -121,6 +121,25 @@ def test_clock_skew(world: World) -> None:
 
 
 @pytest.mark.parametrize(
+    ("step", "update_time"), [(3600.0, "2024-01-08 16:46:40"), (-3600.0, "2024-01-08 14:46:40")]
+)
+def test_a_step_of_the_clock_is_in_the_skew_at_once(
+    world: World, step: float, update_time: str
+) -> None:
+    """Where our own clock is set right, no old answer says that it is off, nor that the zone is."""
+    world.watch({"a": 1})
+    world.api.script("a", Answer(running(UpdateTime=update_time), step))
+    before = world.scrape().targets["a"]
+
+    world.time.jump(step)
+    after = world.scrape().targets["a"]
+
+    assert before.clock_skew == step
+    assert after.clock_skew == 0.0
+    assert not after.time_zone_suspect
+
+
+@pytest.mark.parametrize(
     ("update_time", "status", "skew", "suspect"),
     [
         ("2024-01-08 15:46:40", "Running", 0.0, False),  # now, in UTC+8

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -6,7 +7,7 @@ from hypothesis import strategies as st
 
 from exporter.errors import BadAnswer, NotFound, QueryError, ServerFailed, TimedOut
 from exporter.model import JobRef, JobState, JobStatus, Observation, ScrapeResult, Target
-from exporter.poller.record import DeadlineRule, Moment, Record
+from exporter.poller.record import DeadlineRule, Record
 from exporter.secret import Secret
 
 TARGET = Target("rag-prod", "cn-hangzhou", Secret("testpassword"), db_instance_id="gp-1")
@@ -17,16 +18,12 @@ FINAL = [JobStatus.SUCCESS, JobStatus.FAILED, JobStatus.CANCELLED]
 NOT_FINAL = [JobStatus.START, JobStatus.RUNNING, JobStatus.CANCELLING, JobStatus.UNKNOWN]
 MIN_INTERVAL = 5.0
 MAX_AGE = 300.0
+OFFSET = 1_704_700_000.0  # of the wall clock
 
 
-def at(monotonic: float, *, ahead: float = 0.0) -> Moment:
-    """Return a moment; the wall clock is so many seconds ahead of where it should be."""
-    return Moment(wall=1_704_700_000.0 + monotonic + ahead, monotonic=monotonic)
-
-
-def asked(record: Record, outcome: JobState | QueryError, now: Moment) -> Record:
+def asked(record: Record, outcome: JobState | QueryError, now: float) -> Record:
     """Do what the poller does with a query that begins and ends at one moment."""
-    record.asked_at = now.monotonic
+    record.asked_at = now
     if isinstance(outcome, QueryError):
         record.fail(outcome, now)
     else:
@@ -39,9 +36,10 @@ def fresh_record() -> Record:
     return Record(REF, TARGET)
 
 
-def seen(record: Record, now: float, number: int = 1) -> Observation:
+def seen(record: Record, now: float, number: int = 1, **changed: Any) -> Observation:
     """Return what a scrape in this round has to say."""
-    return record.observation(record.ref, now, MAX_AGE, RULE, number)
+    usual: dict[str, Any] = {"ref": record.ref, "rule": RULE, "offset": OFFSET}
+    return record.observation(now=now, max_age=MAX_AGE, round_number=number, **{**usual, **changed})
 
 
 def test_a_job_that_was_never_asked_is_due() -> None:
@@ -51,7 +49,7 @@ def test_a_job_that_was_never_asked_is_due() -> None:
 
 def test_an_answered_job_is_due_after_min_interval() -> None:
     """No job is asked again sooner than min_interval after its last query began."""
-    record = asked(fresh_record(), RUNNING, at(100.0))
+    record = asked(fresh_record(), RUNNING, 100.0)
 
     assert not record.is_due(104.999, MIN_INTERVAL)
     assert record.is_due(105.0, MIN_INTERVAL)
@@ -59,7 +57,7 @@ def test_an_answered_job_is_due_after_min_interval() -> None:
 
 def test_a_failed_job_is_due_after_min_interval() -> None:
     """A failure is no reason to ask sooner, nor later."""
-    record = asked(fresh_record(), TimedOut("x"), at(100.0))
+    record = asked(fresh_record(), TimedOut("x"), 100.0)
 
     assert not record.is_due(104.999, MIN_INTERVAL)
     assert record.is_due(105.0, MIN_INTERVAL)
@@ -68,7 +66,7 @@ def test_a_failed_job_is_due_after_min_interval() -> None:
 @pytest.mark.parametrize("status", FINAL)
 def test_a_final_job_is_never_due(status: JobStatus) -> None:
     """Nobody asks about a job that cannot change any more."""
-    record = asked(fresh_record(), JobState(status), at(100.0))
+    record = asked(fresh_record(), JobState(status), 100.0)
 
     assert not record.is_due(1e9, MIN_INTERVAL)
 
@@ -76,7 +74,7 @@ def test_a_final_job_is_never_due(status: JobStatus) -> None:
 @pytest.mark.parametrize("status", NOT_FINAL)
 def test_any_other_job_stays_due(status: JobStatus) -> None:
     """An unknown status is no end."""
-    record = asked(fresh_record(), JobState(status), at(100.0))
+    record = asked(fresh_record(), JobState(status), 100.0)
 
     assert record.is_due(105.0, MIN_INTERVAL)
 
@@ -93,7 +91,7 @@ def test_not_found_is_asked_ever_more_slowly() -> None:
     """After not_found the pauses double from 30 s to 15 minutes, and stay there."""
     record, now, pauses = fresh_record(), 100.0, []
     for _ in range(8):
-        asked(record, NotFound("x"), at(now))
+        asked(record, NotFound("x"), now)
         pause = 0.0
         while not record.is_due(now + pause, MIN_INTERVAL):
             pause += 1.0
@@ -107,7 +105,7 @@ def test_not_found_ten_thousand_times() -> None:
     """A job that is gone for weeks does not overflow the doubling."""
     record = fresh_record()
     for number in range(10_000):
-        asked(record, NotFound("x"), at(900.0 * number))
+        asked(record, NotFound("x"), 900.0 * number)
 
     assert record.is_due(900.0 * 10_000, MIN_INTERVAL)
 
@@ -116,11 +114,11 @@ def test_a_job_that_is_found_again_starts_anew() -> None:
     """A good answer ends the slow asking, and a later not_found begins with the short pause."""
     record = fresh_record()
     for now in (100.0, 200.0, 300.0):
-        asked(record, NotFound("x"), at(now))
-    asked(record, RUNNING, at(1000.0))
+        asked(record, NotFound("x"), now)
+    asked(record, RUNNING, 1000.0)
 
     assert record.is_due(1005.0, MIN_INTERVAL)
-    asked(record, NotFound("x"), at(1005.0))
+    asked(record, NotFound("x"), 1005.0)
     assert record.is_due(1035.0, MIN_INTERVAL)
 
 
@@ -134,35 +132,35 @@ def test_never_asked() -> None:
 
 def test_answered() -> None:
     """An answered job is up, with its state and the moments on the wall clock."""
-    record = asked(fresh_record(), RUNNING, at(100.0))
+    record = asked(fresh_record(), RUNNING, 100.0)
 
     observation = seen(record, 100.0)
 
     assert observation.up is True
     assert observation.state == RUNNING
     assert observation.reason == ""
-    assert observation.answered_at == observation.queried_at == at(100.0).wall
-    assert observation.progress_changed_at == at(100.0).wall
+    assert observation.answered_at == observation.queried_at == OFFSET + 100.0
+    assert observation.progress_changed_at == OFFSET + 100.0
 
 
 def test_a_failure_leaves_the_last_answer() -> None:
     """After a failed query the job is not up, and its last state still stands."""
-    record = asked(fresh_record(), RUNNING, at(100.0))
-    asked(record, ServerFailed("x"), at(110.0))
+    record = asked(fresh_record(), RUNNING, 100.0)
+    asked(record, ServerFailed("x"), 110.0)
 
     observation = seen(record, 110.0)
 
     assert observation.up is False
     assert observation.reason == "server"
     assert observation.state == RUNNING
-    assert observation.answered_at == at(100.0).wall
-    assert observation.queried_at == at(110.0).wall
+    assert observation.answered_at == OFFSET + 100.0
+    assert observation.queried_at == OFFSET + 110.0
 
 
 def test_the_state_ages_out_while_queries_fail() -> None:
     """A state is shown while it is younger than max_age; the time of the last answer stays."""
-    record = asked(fresh_record(), RUNNING, at(100.0))
-    asked(record, TimedOut("x"), at(390.0))
+    record = asked(fresh_record(), RUNNING, 100.0)
+    asked(record, TimedOut("x"), 390.0)
 
     before, after = seen(record, 399.999), seen(record, 400.0)
 
@@ -173,13 +171,13 @@ def test_the_state_ages_out_while_queries_fail() -> None:
     assert after.entries_per_second is None
     assert after.deadline_at is None
     assert after.up is False
-    assert after.answered_at == at(100.0).wall
+    assert after.answered_at == OFFSET + 100.0
 
 
 @pytest.mark.parametrize("status", FINAL)
 def test_a_final_state_does_not_age(status: JobStatus) -> None:
     """What a job ended as is shown for ever."""
-    record = asked(fresh_record(), JobState(status, progress=7), at(100.0))
+    record = asked(fresh_record(), JobState(status, progress=7), 100.0)
 
     observation = seen(record, 1e9, 99)
 
@@ -190,7 +188,7 @@ def test_a_final_state_does_not_age(status: JobStatus) -> None:
 
 def test_what_is_shown_of_an_ended_job_is_made_once() -> None:
     """A scrape shows the very same observation as the one before: nothing can have changed."""
-    record = asked(fresh_record(), replace(RUNNING, status=JobStatus.SUCCESS), at(100.0))
+    record = asked(fresh_record(), replace(RUNNING, status=JobStatus.SUCCESS), 100.0)
     record.done_in = 1
 
     first, second = (seen(record, 200.0 + number, number) for number in (2, 3))
@@ -201,13 +199,13 @@ def test_what_is_shown_of_an_ended_job_is_made_once() -> None:
 
 def test_a_reload_changes_what_is_shown_of_an_ended_job() -> None:
     """Other labels or another rule for deadlines show at the next scrape."""
-    record = asked(fresh_record(), replace(RUNNING, status=JobStatus.SUCCESS), at(100.0))
+    record = asked(fresh_record(), replace(RUNNING, status=JobStatus.SUCCESS), 100.0)
     record.done_in = 1
     ref = replace(REF, labels=(("team", "search"),), expected_entries=1000)
     seen(record, 200.0, 2)
 
-    relabelled = record.observation(ref, 200.0, MAX_AGE, RULE, 3)
-    later = record.observation(ref, 200.0, MAX_AGE, replace(RULE, grace=0.0), 4)
+    relabelled = seen(record, 200.0, 3, ref=ref)
+    later = seen(record, 200.0, 4, ref=ref, rule=replace(RULE, grace=0.0))
 
     assert relabelled.ref.labels == ref.labels
     assert relabelled.deadline_at == 1_704_700_000.0 + 1.0 + 1800.0
@@ -216,8 +214,8 @@ def test_a_reload_changes_what_is_shown_of_an_ended_job() -> None:
 
 def test_not_found_ends_the_state_at_once() -> None:
     """A job that the API does not know has no state, only the time of its last answer."""
-    record = asked(fresh_record(), RUNNING, at(100.0))
-    asked(record, NotFound("x"), at(101.0))
+    record = asked(fresh_record(), RUNNING, 100.0)
+    asked(record, NotFound("x"), 101.0)
 
     observation = seen(record, 101.0)
 
@@ -225,46 +223,49 @@ def test_not_found_ends_the_state_at_once() -> None:
     assert observation.up is False
     assert observation.reason == "not_found"
     assert observation.progress_changed_at is None
-    assert observation.answered_at == at(100.0).wall
+    assert observation.answered_at == OFFSET + 100.0
 
 
-def test_a_jump_of_the_wall_clock_changes_no_due_time_and_no_age() -> None:
-    """Due times and ages are counted in monotonic seconds."""
-    record = asked(fresh_record(), RUNNING, at(100.0, ahead=-3600.0))
-    other = asked(fresh_record(), NotFound("x"), at(100.0, ahead=3600.0))
+@pytest.mark.parametrize("step", [3600.0, -3600.0])
+@pytest.mark.parametrize("status", [JobStatus.RUNNING, JobStatus.SUCCESS])
+def test_a_step_of_the_wall_clock_moves_every_time_that_is_shown(
+    step: float, status: JobStatus
+) -> None:
+    """What happened ten seconds ago is shown as ten seconds ago, wherever the clock stands now."""
+    record = asked(fresh_record(), replace(RUNNING, status=status), 100.0)
+    record.done_in = 1
+    seen(record, 105.0, 2)
 
-    assert not record.is_due(104.0, MIN_INTERVAL)
-    assert record.is_due(105.0, MIN_INTERVAL)
-    assert not other.is_due(129.0, MIN_INTERVAL)
-    assert other.is_due(130.0, MIN_INTERVAL)
-    assert seen(record, 399.0).state == RUNNING
-    assert seen(record, 400.0).state is None
+    observation = seen(record, 110.0, 3, offset=OFFSET + step)
+
+    assert observation.progress_changed_at == OFFSET + step + 100.0
+    assert observation.answered_at == observation.queried_at == OFFSET + step + 100.0
 
 
 def test_progress_changed() -> None:
     """The first sight of a progress counts as a change, and a fall; the same again does not."""
     record, changes = fresh_record(), []
     for now, progress in ((100.0, 5), (110.0, 5), (120.0, 6), (130.0, 6), (140.0, 4)):
-        asked(record, replace(RUNNING, progress=progress), at(now))
+        asked(record, replace(RUNNING, progress=progress), now)
         changes.append(seen(record, now).progress_changed_at)
 
-    assert changes == [at(now).wall for now in (100.0, 100.0, 120.0, 120.0, 140.0)]
+    assert changes == [OFFSET + now for now in (100.0, 100.0, 120.0, 120.0, 140.0)]
 
 
 def test_an_unreadable_progress_is_no_change() -> None:
     """An answer without a progress in between does not hide that the job stands still."""
-    record = asked(fresh_record(), RUNNING, at(100.0))
-    asked(record, replace(RUNNING, progress=None), at(110.0))
-    asked(record, RUNNING, at(120.0))
+    record = asked(fresh_record(), RUNNING, 100.0)
+    asked(record, replace(RUNNING, progress=None), 110.0)
+    asked(record, RUNNING, 120.0)
 
     observation = seen(record, 120.0)
 
-    assert observation.progress_changed_at == at(100.0).wall
+    assert observation.progress_changed_at == OFFSET + 100.0
 
 
 def test_a_job_without_any_progress_has_no_change() -> None:
     """What was never seen cannot have changed."""
-    record = asked(fresh_record(), replace(RUNNING, progress=None), at(100.0))
+    record = asked(fresh_record(), replace(RUNNING, progress=None), 100.0)
 
     observation = seen(record, 100.0)
 
@@ -273,20 +274,20 @@ def test_a_job_without_any_progress_has_no_change() -> None:
 
 def test_after_not_found_the_first_sight_counts_again() -> None:
     """A job that comes back is seen for the first time."""
-    record = asked(fresh_record(), RUNNING, at(100.0))
-    asked(record, NotFound("x"), at(110.0))
-    asked(record, RUNNING, at(200.0))
+    record = asked(fresh_record(), RUNNING, 100.0)
+    asked(record, NotFound("x"), 110.0)
+    asked(record, RUNNING, 200.0)
 
     observation = seen(record, 200.0)
 
-    assert observation.progress_changed_at == at(200.0).wall
+    assert observation.progress_changed_at == OFFSET + 200.0
 
 
 def test_entries_per_second() -> None:
     """The rate is that between the last two answers, in monotonic seconds."""
-    record = asked(fresh_record(), RUNNING, at(100.0))
+    record = asked(fresh_record(), RUNNING, 100.0)
     assert seen(record, 100.0).entries_per_second is None
-    asked(record, replace(RUNNING, progress=1100), at(110.0, ahead=-3600.0))
+    asked(record, replace(RUNNING, progress=1100), 110.0)
 
     observation = seen(record, 110.0)
 
@@ -300,8 +301,8 @@ def test_entries_per_second() -> None:
 )
 def test_no_entries_per_second(before: int | None, after: int | None, seconds: float) -> None:
     """A rate that is not known is not invented."""
-    record = asked(fresh_record(), replace(RUNNING, progress=before), at(100.0))
-    asked(record, replace(RUNNING, progress=after), at(100.0 + seconds))
+    record = asked(fresh_record(), replace(RUNNING, progress=before), 100.0)
+    asked(record, replace(RUNNING, progress=after), 100.0 + seconds)
 
     observation = seen(record, 100.0 + seconds)
 
@@ -310,8 +311,8 @@ def test_no_entries_per_second(before: int | None, after: int | None, seconds: f
 
 def test_a_job_that_stands_still_has_the_rate_zero() -> None:
     """That nothing was uploaded is known, and so it is a 0."""
-    record = asked(fresh_record(), RUNNING, at(100.0))
-    asked(record, RUNNING, at(110.0))
+    record = asked(fresh_record(), RUNNING, 100.0)
+    asked(record, RUNNING, 110.0)
 
     observation = seen(record, 110.0)
 
@@ -322,7 +323,7 @@ def test_deadline() -> None:
     """A job's deadline is its CreateTime, its entries at the expected speed, and the grace."""
     record = fresh_record()
     record.ref = replace(REF, expected_entries=500_000)
-    asked(record, RUNNING, at(100.0))
+    asked(record, RUNNING, 100.0)
 
     observation = seen(record, 100.0)
 
@@ -374,7 +375,7 @@ def test_result(
     """How a job fared in the scrape of round 7 follows from when it was due and done."""
     record = fresh_record()
     for outcome in outcomes:
-        asked(record, outcome, at(100.0))
+        asked(record, outcome, 100.0)
     record.due_in, record.done_in = due_in, done_in
 
     observation = seen(record, 100.0, 7)
@@ -399,7 +400,7 @@ def test_whatever_happens_up_and_state_agree(
     record, now, answered = fresh_record(), 0.0, None
     for pause, outcome in outcomes:
         now += pause
-        asked(record, outcome, at(now))
+        asked(record, outcome, now)
         answered = now if isinstance(outcome, JobState) else answered
 
     observation = seen(record, now + later)

@@ -163,14 +163,6 @@ def test_a_key_that_ended(role: RoleCredentials, service: Service, time: HandSet
         role.awaited(PATIENT)
 
 
-def test_the_wall_clock_jumps(role: RoleCredentials, service: Service, time: HandSetClock) -> None:
-    """No key ends or is renewed because the wall clock is set."""
-    time.jump(7200.0)
-
-    assert role.awaited(PATIENT) == key(1)
-    assert service.asked == 1
-
-
 def test_pauses_after_failures(service: Service, time: HandSetClock) -> None:
     """After a failure it is left alone for 5 s, then twice as long each time, up to a minute."""
     service.failure = NoCredentials("no")
@@ -310,3 +302,29 @@ def test_secrets_are_known_as_they_appear(role: RoleCredentials, time: HandSetCl
     line = redactor("secret-1. token-1. secret-20. token-20. secret-21. token-21.")
 
     assert line == "secret-1. token-1. <secret>. <secret>. <secret>. <secret>."
+
+
+def test_a_step_of_the_clock_has_the_key_renewed(
+    role: RoleCredentials, service: Service, time: HandSetClock
+) -> None:
+    """A key whose end was reckoned by a wrong clock is renewed once the clock is right."""
+    time.jump(-3600.0)
+    assert role.current() == key(1)
+    poll(lambda: role.current() == key(2))
+    time.advance(2399.0)
+
+    assert role.current() == key(2)
+    assert service.asked == 2
+
+
+def test_a_step_of_the_clock_takes_no_key_away(
+    role: RoleCredentials, service: Service, time: HandSetClock
+) -> None:
+    """Where the clock was set wrong and no new key seems good, the old one goes on."""
+    service.life = -1800.0
+    time.jump(3600.0)
+    role.current()
+    poll(lambda: service.asked == 2)
+
+    assert role.awaited(PATIENT) == key(1)
+    assert service.asked == 2

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from exporter.errors import AuthRejected, QueryError, ServerFailed, Throttled, TimedOut
 from exporter.model import JobRef, JobState, JobStatus, Target
 from exporter.poller.limits import HostLimit, Lane
-from exporter.poller.record import Moment, Record
+from exporter.poller.record import Record
 from exporter.poller.rounds import Round
 from exporter.secret import Secret
 
@@ -98,15 +98,14 @@ class Simulation:
     def _end_until(self, until: float) -> None:
         while self._ends and self._ends[0][0] <= until:
             moment, _, record, outcome = heapq.heappop(self._ends)
-            now = Moment(moment, moment)
             record.in_flight, record.done_in = False, self.round.number
             lane = self.lanes[record.ref.target]
             if isinstance(outcome, QueryError):
                 self.round.failed(lane, outcome, moment, lambda: 0.0)
-                record.fail(outcome, now)
+                record.fail(outcome, moment)
             else:
                 lane.answered(moment)
-                record.answer(outcome, now)
+                record.answer(outcome, moment)
 
 
 def good(seconds: float = 0.05) -> Answers:

@@ -13,7 +13,7 @@ from exporter.poller import Asked
 from exporter.poller.plan import View
 from exporter.service import Exporter, Loaded
 from tests.config_files import Watched
-from tests.fakes import LIMIT
+from tests.fakes import LIMIT, HandSetClock
 
 if TYPE_CHECKING:
     from exporter.poller import Plan, Poller
@@ -38,10 +38,18 @@ class DeadlinePoller:
         return NOTHING
 
 
+class TickingClock(Clock):
+    """Mimics the two clocks: the wall clock and the offset between them stand still."""
+
+    def offset(self) -> float:
+        """Return the offset without a look at either clock."""
+        return 0.0
+
+
 def exporter(poller: DeadlinePoller, *moments: float) -> Exporter:
-    """Return an exporter whose clock shows these moments, one each time it is read."""
+    """Return an exporter whose clock shows these moments, one each time a scrape reads it."""
     config = Config(targets=(), jobs=())
-    ticks = itertools.chain(moments, itertools.repeat(moments[-1]))
+    ticks = itertools.chain((0.0,), moments, itertools.repeat(moments[-1]))
     watched = Watched(config)
     loaded = Loaded(config, watched.registry, watched.files, cast("Plan", None))
     return Exporter(
@@ -49,7 +57,7 @@ def exporter(poller: DeadlinePoller, *moments: float) -> Exporter:
         lambda loaded: loaded,
         poller=cast("Poller", poller),
         instruments=Instruments("1.2.3"),
-        clock=Clock(monotonic=lambda: next(ticks)),
+        clock=TickingClock(monotonic=lambda: next(ticks)),
     )
 
 
@@ -134,3 +142,22 @@ def test_a_crowd_of_scrapes_shares_a_page() -> None:
     assert len(poller.deadlines) == 17
     assert poller.snapshots == 2
     assert all(content_type.startswith("text/plain") for content_type, _ in pages)
+
+
+def test_a_step_of_the_clock_moves_the_time_of_the_reload() -> None:
+    """A configuration that was loaded ten seconds ago is shown so, wherever the clock stands."""
+    time = HandSetClock()
+    config, instruments = Config(targets=(), jobs=()), Instruments("1.2.3")
+    watched = Watched(config)
+    Exporter(
+        Loaded(config, watched.registry, watched.files, cast("Plan", None)),
+        lambda loaded: loaded,
+        poller=cast("Poller", DeadlinePoller()),
+        instruments=instruments,
+        clock=time.clock(),
+    )
+    time.advance(10.0)
+    time.jump(3600.0)
+
+    name = "adbpg_exporter_config_last_reload_success_timestamp_seconds"
+    assert instruments.registry.get_sample_value(name) == time.wall - 10.0

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from exporter.clock import Clock
 from exporter.simulator.server import Simulator
 from exporter.simulator.service import Reply
 from exporter.simulator.verify import Request
@@ -22,15 +23,17 @@ from exporter.simulator.wire import (
     parse_head,
     render,
 )
+from tests.fakes import HandSetClock
 from tests.simulator_requests import FORM, SCENARIO, START, STEADY, signed
 
+STANDING = Clock(wall=lambda: START, monotonic=lambda: 0.0)
 LIMIT = 10.0  # seconds: only a hang takes that long
 
 
 @pytest.fixture
 def simulator() -> Iterator[Simulator]:
     """A simulator whose clock stands still."""
-    with Simulator(SCENARIO, clock=lambda: START) as running:
+    with Simulator(SCENARIO, clock=STANDING) as running:
         yield running
 
 
@@ -128,7 +131,7 @@ def test_many_clients(simulator: Simulator) -> None:
 def test_latency_does_not_block_others() -> None:
     """While one call waits for its latency, other calls are answered."""
     patient = replace(SCENARIO, latency=3600.0)
-    with Simulator(patient, clock=lambda: START) as simulator, connect(simulator) as waiting:
+    with Simulator(patient, clock=STANDING) as simulator, connect(simulator) as waiting:
         waiting.sendall(on_wire(signed()))
 
         # The counts come without latency, and after the call is counted.
@@ -140,7 +143,7 @@ def test_latency_does_not_block_others() -> None:
 
 def test_stop_drops_what_waits() -> None:
     """Stopping ends open and waiting connections, the thread and the port."""
-    simulator = Simulator(replace(SCENARIO, latency=3600.0), clock=lambda: START).start()
+    simulator = Simulator(replace(SCENARIO, latency=3600.0), clock=STANDING).start()
     port = port_of(simulator)
     with connect(simulator) as waiting:
         waiting.sendall(on_wire(signed()))
@@ -182,9 +185,12 @@ def test_not_started() -> None:
 
 
 def test_seconds_are_of_the_clock() -> None:
-    """The jobs' time starts with the simulator and runs as its clock does."""
-    times = iter([START, START + 90.0])
-    with Simulator(SCENARIO, clock=lambda: next(times)) as simulator:
+    """The jobs' time starts with the simulator, and no step of the wall clock moves it."""
+    time = HandSetClock()
+    with Simulator(SCENARIO, clock=time.clock()) as simulator:
+        time.advance(90.0)
+        time.jump(3600.0)
+
         assert simulator.seconds == 90.0
 
 

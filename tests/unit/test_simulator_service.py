@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from exporter.clock import Clock
 from exporter.secret import Secret
 from exporter.simulator.scenario import (
     Fault,
@@ -35,7 +36,9 @@ class Client:
     service: Service = field(init=False)
 
     def __post_init__(self) -> None:
-        self.service = Service(self.scenario, lambda: self.now, lambda: "A-REQUEST-ID")
+        self.service = Service(
+            self.scenario, Clock(lambda: self.now, lambda: self.now), lambda: "A-REQUEST-ID"
+        )
 
     def call(
         self, query: Mapping[str, str] = QUERY, form: Mapping[str, str] = FORM, **more: Any
