@@ -4,6 +4,7 @@ import os
 from dataclasses import dataclass, field
 from typing import NoReturn
 
+from exporter import files
 from exporter.errors import NoCredentials
 
 MASK = "<secret>"
@@ -57,25 +58,20 @@ class SecretFile:
         """Return the value as the file holds it now.
 
         Raises:
-            NoCredentials: the file is missing, unreadable, empty or not text.
+            NoCredentials: the file is missing, unreadable, empty or not text, or does not answer.
         """
+        known = self._read.get("value")
         try:
-            stat = os.stat(self.path)  # noqa: PTH116  half the cost of Path.stat, on every call
-            # Not mtime: a tool that copies a secret into place may well keep the old one's.
-            mark = (stat.st_ctime_ns, stat.st_ino, stat.st_size)
-            known = self._read.get("value")
-            if known is not None and known[0] == mark:
+            if known is not None and known[0] == _mark(files.stat(self.path)):
                 return known[1].reveal()
-            with open(self.path, encoding="utf-8", newline="") as file:  # noqa: PTH123  as above
-                value = file.read(_LONGEST + 1).removesuffix("\n").removesuffix("\r")
-        except (OSError, UnicodeDecodeError) as error:
-            why = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+            status, data = files.read(self.path, _LONGEST_BYTES + 1, regular=True)
+            value = _without_newline(data)
+        except (OSError, ValueError) as error:
+            why = error.strerror if isinstance(error, OSError) else str(error)
             raise NoCredentials(f"secret file {self.path}: {why}") from None
-        if not value or len(value) > _LONGEST:
-            raise NoCredentials(f"secret file {self.path}: expected 1 to {_LONGEST} characters")
         if known is not None:
             self._read["before"] = known
-        self._read["value"] = (mark, Secret(value))
+        self._read["value"] = (_mark(status), Secret(value))
         return value
 
     def seen(self) -> tuple[str, ...]:
@@ -84,6 +80,32 @@ class SecretFile:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a SecretFile is not pickled")
+
+
+def _mark(status: os.stat_result) -> tuple[int, int, int]:
+    """Return what changes with a file's content.
+
+    Not mtime: a tool that copies a secret into place may well keep the old one's.
+    """
+    return (status.st_ctime_ns, status.st_ino, status.st_size)
+
+
+def _without_newline(data: bytes) -> str:
+    """Return the text of a secret's file without the newline at its end.
+
+    Raises:
+        ValueError: it is empty, too long or not text; says so without a word of it.
+    """
+    expected = f"expected 1 to {_LONGEST} characters"
+    if len(data) > _LONGEST_BYTES:
+        raise ValueError(expected)
+    try:
+        value = data.decode().removesuffix("\n").removesuffix("\r")
+    except UnicodeDecodeError:
+        raise ValueError("not UTF-8 text") from None
+    if not value or len(value) > _LONGEST:
+        raise ValueError(expected)
+    return value
 
 
 class RecentSecrets:
@@ -108,6 +130,7 @@ class RecentSecrets:
 
 _RECENT = 16  # values: of eight keys with their tokens
 _LONGEST = 16_384  # characters; the longest STS tokens seen are under 3,000
+_LONGEST_BYTES = 4 * _LONGEST + len("\r\n")  # in UTF-8
 
 AnySecret = Secret | SecretFile
 Watched = AnySecret | RecentSecrets

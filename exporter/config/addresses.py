@@ -11,6 +11,7 @@ from typing import Final
 from urllib.parse import SplitResult, urlsplit
 from zoneinfo import ZoneInfo
 
+from exporter import files
 from exporter.config.kinds import Kind, Unfit, pattern, text
 from exporter.errors import NoCredentials
 from exporter.secret import Secret, SecretFile
@@ -119,8 +120,12 @@ def certificates_path() -> Kind:
 
     def locate(directory: str, value: str) -> str:
         found = str(Path(directory) / value)
-        try:
+
+        def load() -> None:
             ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(found)
+
+        try:
+            files.within(("certificates", found), load)
         except ssl.SSLError:
             raise Unfit(expected, "it holds none") from None
         except OSError as error:

@@ -4,6 +4,7 @@ import difflib
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
+from exporter import files
 from exporter.config import yaml_source
 from exporter.config.advice import keys_such_as
 from exporter.config.checker import INVALID, Checker
@@ -26,7 +27,8 @@ def load(path: str, environ: Mapping[str, str]) -> Config:
     """Return the configuration in a file.
 
     Relative paths in it begin at the file's directory. The files of secrets and certificates are
-    opened once, to tell now what would fail later.
+    opened once, to tell now what would fail later. All files together may take
+    ``files.START_PATIENCE``.
 
     Args:
         path: of the YAML file.
@@ -36,9 +38,10 @@ def load(path: str, environ: Mapping[str, str]) -> Config:
         ConfigurationError: with every problem.
     """
     report = Report(path)
-    root = _root(path)
-    checker = Checker(report, CONFIG_FILE, str(Path(path).parent), environ)
-    file = checker.value(CONFIG_FILE, Place(root))
+    with files.patience(files.START_PATIENCE):
+        root = _root(path)
+        checker = Checker(report, CONFIG_FILE, str(Path(path).parent), environ)
+        file = checker.value(CONFIG_FILE, Place(root))
     if file is INVALID:
         report.finish()
     return _config(file, report)
@@ -100,11 +103,11 @@ def _root(path: str) -> Node:
 
 def _read(path: str) -> bytes:
     try:
-        with Path(path).open("rb") as file:
-            return file.read(yaml_source.LARGEST_FILE + 1)
+        _, data = files.read(path, yaml_source.LARGEST_FILE + 1)
     except OSError as error:
         why = f"cannot be read: {error.strerror}"
         raise ConfigurationError([Problem(path, 0, 0, "", why)]) from None
+    return data
 
 
 def _parsed(path: str, data: bytes) -> Node | None:

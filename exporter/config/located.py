@@ -2,8 +2,8 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
+from exporter import files
 from exporter.config import yaml_source
 from exporter.config.places import Place
 from exporter.config.settings import Config
@@ -74,7 +74,8 @@ class Located:
 
 def _parsed(path: str) -> Node | None:
     try:
-        return yaml_source.parse(Path(path).read_bytes())
+        _, data = files.read(path, yaml_source.LARGEST_FILE + 1)
+        return yaml_source.parse(data)
     except (OSError, YamlError):
         return None
 

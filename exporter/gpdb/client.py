@@ -13,7 +13,7 @@ import urllib3
 from urllib3.connectionpool import HTTPConnectionPool
 from urllib3.response import BaseHTTPResponse
 
-from exporter import __version__
+from exporter import __version__, files
 from exporter.clock import Clock
 from exporter.config import ApiSettings
 from exporter.errors import (
@@ -172,9 +172,10 @@ class ApiClient:
             QueryError: the leaf that says why there is none; its text holds no secret.
         """
         ends = self._clock.monotonic() + self._api.request_timeout
-        secret_form = {**form, "NamespacePassword": target.namespace_password.reveal()}
-        call = _Call(target, action, query, secret_form, ends)
-        key = self._credentials.awaited(self._left(call))
+        with files.patience(min(files.PATIENCE, self._api.request_timeout)):
+            secret_form = {**form, "NamespacePassword": target.namespace_password.reveal()}
+            call = _Call(target, action, query, secret_form, ends)
+            key = self._credentials.awaited(self._left(call))
         try:
             return self._answer(call, key)
         except AuthRejected as error:

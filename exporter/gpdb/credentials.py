@@ -32,7 +32,7 @@ class Credentials(ABC):
 
     @abstractmethod
     def current(self) -> AccessKey:
-        """Return the key that there is now. Never waits.
+        """Return the key that there is now. Waits for nothing but a file: see ``files``.
 
         Raises:
             NoCredentials: there is no usable one.

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from exporter import files
+from exporter.errors import TlsFailed
 from exporter.gpdb.answers import Answer
 from exporter.gpdb.credentials import Credentials
 from exporter.model import Target
@@ -38,7 +40,7 @@ class DeferredClient:
         Raises:
             NoCredentials: there is no usable key.
         """
-        with suppress(OSError):  # a file of authorities that has gone: each call will say so
+        with suppress(TlsFailed):  # each call will say so
             self._client()
         return hash(self._credentials.current())
 
@@ -61,5 +63,9 @@ class DeferredClient:
     def _client(self) -> "ApiClient":
         with self._lock:
             if self._made is None:
-                self._made = self._make()
+                try:
+                    self._made = files.within((self, "client"), self._make)
+                except OSError as error:
+                    why = error.strerror
+                    raise TlsFailed(f"the file of api.ca_file cannot be read: {why}") from None
             return self._made

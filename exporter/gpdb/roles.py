@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from exporter import files
 from exporter.clock import Clock
 from exporter.errors import NoCredentials
 from exporter.gpdb.credentials import AccessKey, Credentials
@@ -25,6 +26,11 @@ _UNKNOWN = 600.0  # seconds after which one is renewed that does not say when it
 _FIRST_PAUSE = 5.0  # seconds after a failure; doubles with each further one
 _LONGEST_PAUSE = 60.0  # seconds
 _LAST_RESORT = 30.0  # seconds over its time after which the process that asks ends by itself
+_FILES = {
+    "oidc_token_file": "ALIBABA_CLOUD_OIDC_TOKEN_FILE",
+    "profile_file": "ALIBABA_CLOUD_CREDENTIALS_FILE",
+}
+"""What the process reads: our keys, and the variables that stand in for them."""
 _RENEWAL_PAUSE = 60.0  # seconds between two keys that are asked for because the API refused one
 
 
@@ -52,6 +58,7 @@ def ask_for_key(settings: Mapping[str, str], environ: Mapping[str, str], timeout
     Raises:
         NoCredentials: there is none; the text holds no secret.
     """
+    _check_that_files_answer(settings, environ)
     times = {"timeout": str(timeout), "lifetime": str(timeout + _LAST_RESORT)}
     request = json.dumps({**settings, **times})
     # The same modules as in this process, whatever lies in the working directory.
@@ -78,6 +85,23 @@ def ask_for_key(settings: Mapping[str, str], environ: Mapping[str, str], timeout
             os.killpg(child.pid, signal.SIGKILL)
             raise NoCredentials(_no_answer(timeout)) from None
     return _read(output)
+
+
+def _check_that_files_answer(settings: Mapping[str, str], environ: Mapping[str, str]) -> None:
+    """Look at the files that the process will read: it could only hang, and not say why.
+
+    Raises:
+        NoCredentials: one of them does not answer.
+    """
+    for key, variable in _FILES.items():
+        path = settings.get(key) or environ.get(variable)
+        try:
+            if path:
+                files.read(path, 1, regular=True)
+        except TimeoutError as error:
+            raise NoCredentials(f"file {path}: {error.strerror}") from None
+        except (OSError, ValueError):
+            continue  # the process says so
 
 
 def _no_answer(timeout: float) -> str:

@@ -5,6 +5,7 @@ import random
 import threading
 from collections.abc import Callable, Mapping
 
+from exporter import files
 from exporter.clock import Clock
 from exporter.errors import QueryError
 from exporter.gpdb.endpoints import base_url
@@ -86,7 +87,7 @@ class Poller:
             deadline: monotonic seconds.
         """
         started = self._clock.monotonic()
-        with self._watching:
+        with self._watching, files.patience(min(files.PATIENCE, deadline - started)):
             view = self._look()
             key_mark = query.key_mark(view.plan.client)
             with self._lock:

@@ -7,11 +7,11 @@ import math
 import uuid
 from collections import Counter
 from collections.abc import Hashable
-from pathlib import Path
 from typing import TypeVar
 
 import yaml
 
+from exporter import files
 from exporter.errors import ConfigurationError, Problem
 from exporter.secret import Secret
 from exporter.simulator.reading import (
@@ -81,14 +81,16 @@ def load_scenario(path: str) -> Scenario:
         ConfigurationError: the file cannot be read or is no scenario; with every problem.
     """
     try:
-        with Path(path).open(encoding="utf-8-sig") as file:
-            content = file.read(LARGEST_FILE + 1)
+        with files.patience(files.START_PATIENCE):
+            _, data = files.read(path, LARGEST_FILE + 1)
     except OSError as error:
         raise _unreadable(path, f"cannot be read: {error.strerror}") from None
+    if len(data) > LARGEST_FILE:
+        raise _unreadable(path, "expected at most 4 MiB")
+    try:
+        content = data.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise _unreadable(path, "cannot be read: expected UTF-8 text") from None
-    if len(content) > LARGEST_FILE:
-        raise _unreadable(path, "expected at most 4 MiB")
     return parse_scenario(content, path)
 
 

@@ -1,10 +1,11 @@
 """When the client is made, and that it is made once."""
 
+import errno
 from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from exporter.errors import NoCredentials
+from exporter.errors import NoCredentials, TlsFailed
 from exporter.gpdb.answers import Answer
 from exporter.gpdb.credentials import EnvironmentCredentials
 from exporter.gpdb.deferred import DeferredClient
@@ -80,10 +81,10 @@ def test_a_client_that_cannot_be_made_is_told_by_the_call() -> None:
     """A file of authorities that has gone fails the queries, and not the scrape."""
 
     def fail() -> "ApiClient":
-        raise FileNotFoundError
+        raise FileNotFoundError(errno.ENOENT, "No such file or directory")
 
     client = deferred(fail)
     client.key_mark()
 
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(TlsFailed, match=r"api\.ca_file cannot be read: No such file"):
         client.call(TARGET, "action", {}, {})

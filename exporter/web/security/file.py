@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from exporter import files
 from exporter.config import yaml_source
 from exporter.config.checker import INVALID, Checker
 from exporter.config.places import Place, Report, shown, shown_key
@@ -108,8 +109,8 @@ def build(parsed: Parsed) -> WebConfig:
 
 def _root(path: str) -> yaml_source.Node | None:
     try:
-        with Path(path).open("rb") as file:
-            return yaml_source.parse(file.read(yaml_source.LARGEST_FILE + 1))
+        _, data = files.read(path, yaml_source.LARGEST_FILE + 1)
+        return yaml_source.parse(data)
     except OSError as error:
         problem = Problem(path, 0, 0, "", f"cannot be read: {error.strerror}")
     except YamlError as error:

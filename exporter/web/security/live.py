@@ -1,16 +1,17 @@
 """The web configuration in force: read again when a file changes, the last good one kept."""
 
 import logging
-import os
 import threading
 from collections.abc import Iterable
 from typing import Protocol
 
+from exporter import files
 from exporter.errors import ConfigurationError, Problem
 from exporter.web.security.file import WebConfig, build, parse
 
 _log = logging.getLogger(__name__)
 _Mark = tuple[int, ...] | None
+_NO_ANSWER: _Mark = ()
 _RESTART = "cannot be taken away while serving, since a cut-off file looks like that: restart"
 
 
@@ -37,7 +38,8 @@ class LiveWebConfig:
         self._seen: dict[str, _Mark] = {}
         self._problems: tuple[Problem, ...] = ()
         self._reading = threading.Lock()
-        self._config = self._read()
+        with files.patience(files.START_PATIENCE):
+            self._config = self._read()
 
     def begin(self, told: Told) -> None:
         """Take it into force: log what is unwise, and tell of each reading whether it worked."""
@@ -48,7 +50,8 @@ class LiveWebConfig:
     def current(self) -> WebConfig:
         """Return the last good configuration, after a look at the files.
 
-        Costs one stat for each file. While one caller reads, the others get the previous one.
+        Costs one stat for each file. While one caller reads, or a file does not answer, the others
+        get the previous one.
         """
         seen = self._seen
         if _marks(seen) != seen and self._reading.acquire(blocking=False):
@@ -91,13 +94,15 @@ class LiveWebConfig:
 
 
 def _marks(paths: Iterable[str]) -> dict[str, _Mark]:
-    """Return by path what changes when a file is written or replaced; None for no file."""
+    """Return by path what changes when a file is written, is replaced, or stops answering."""
     return {path: _mark(path) for path in paths}
 
 
 def _mark(path: str) -> _Mark:
     try:
-        found = os.stat(path)  # noqa: PTH116  half the cost of Path.stat, at every request
+        found = files.stat(path)
+    except TimeoutError:
+        return _NO_ANSWER
     except (OSError, ValueError):
         return None
     return found.st_ctime_ns, found.st_ino, found.st_size, found.st_dev

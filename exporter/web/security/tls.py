@@ -3,12 +3,11 @@
 import ipaddress
 import socket
 import ssl
-import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final, cast
 
+from exporter import files
 from exporter.config.places import Report
 from exporter.sockets import DeadlineTlsSocket
 from exporter.web.security import kinds
@@ -119,9 +118,13 @@ def _check_key(_: ssl.SSLContext, settings: TlsSettings) -> None:
 
 
 def _load_pair(context: ssl.SSLContext, settings: TlsSettings) -> None:
-    try:
+
+    def load() -> None:
         # A password, though none is taken: without one OpenSSL would ask at the terminal.
         context.load_cert_chain(settings.cert_file, settings.key_file, password="")
+
+    try:
+        files.within((context, "pair"), load)
     except ssl.SSLError as error:
         if error.reason in _MISMATCHES:
             raise _Unusable("key_file", "is not the key of the certificate in cert_file") from None
@@ -136,7 +139,7 @@ def _load_pair(context: ssl.SSLContext, settings: TlsSettings) -> None:
 def _load_certificates(context: ssl.SSLContext, key: str, path: str) -> None:
     _read(key, path)
     try:
-        context.load_verify_locations(path)
+        files.within((context, key), lambda: context.load_verify_locations(path))
     except ssl.SSLError:
         expected = "expected the path of a file of PEM certificates"
         raise _Unusable(key, f"{expected}: it holds none") from None
@@ -147,11 +150,9 @@ def _load_certificates(context: ssl.SSLContext, key: str, path: str) -> None:
 def _read(key: str, path: str) -> bytes:
     """Return what a file holds; the message names no path, which may be a pasted secret."""
     try:
-        if not stat.S_ISREG(Path(path).stat().st_mode):
-            raise _Unusable(key, "cannot be read: it is no file")
-        with Path(path).open("rb") as file:
-            return file.read(_LARGEST)
+        _, data = files.read(path, _LARGEST, regular=True)
     except OSError as error:
         raise _Unusable(key, f"cannot be read: {error.strerror}") from None
     except ValueError:  # a NUL
         raise _Unusable(key, "cannot be read: it is no path") from None
+    return data
