@@ -14,7 +14,7 @@ from exporter.errors import ConfigurationError
 from exporter.model import EVERYTHING, Shard
 from exporter.redaction import Redactor
 from exporter.web.addresses import parse_listen_address
-from exporter.web.app import parse_telemetry_path
+from exporter.web.app import parse_external_url, parse_route_prefix, parse_telemetry_path
 
 PORT = 10077
 
@@ -144,7 +144,24 @@ def _web_flags(command: argparse.ArgumentParser, default: str) -> None:
         metavar="PATH",
         type=_path,
         default="/metrics",
-        help="where the metrics are (default: /metrics)",
+        help="where the metrics are, below the prefix (default: /metrics)",
+    )
+    command.add_argument(
+        "--web.external-url",
+        dest="external_url",
+        metavar="URL",
+        type=_external_url,
+        default="",
+        help="at which URL people reach the exporter, such as that of a proxy; its path is the "
+        "default of --web.route-prefix",
+    )
+    command.add_argument(
+        "--web.route-prefix",
+        dest="route_prefix",
+        metavar="PATH",
+        type=_route_prefix,
+        help="comes before every path; / where a proxy takes it away (default: the path of "
+        "--web.external-url)",
     )
     _web_config_flag(command)
 
@@ -159,6 +176,20 @@ def _shard(text: str) -> Shard:
 def _path(text: str) -> str:
     try:
         return parse_telemetry_path(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _external_url(text: str) -> str:
+    try:
+        return parse_external_url(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _route_prefix(text: str) -> str:
+    try:
+        return parse_route_prefix(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
 

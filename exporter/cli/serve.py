@@ -19,7 +19,7 @@ from exporter.config import Config
 from exporter.errors import ConfigurationError, Problem
 from exporter.service import Exporter
 from exporter.web.addresses import Address, explain_listen_error, format_address
-from exporter.web.app import App, ScrapeTimeouts, Settings
+from exporter.web.app import App, ScrapeTimeouts, Settings, prefix_of
 from exporter.web.messages import Handler
 from exporter.web.security import Guard, LiveWebConfig, Passwords, TlsEndpoint
 from exporter.web.server import Server
@@ -71,7 +71,14 @@ def start_servers(
     """
     app = App(
         exporter,
-        Settings(__version__, options.telemetry_path, lifecycle, options.shard),
+        Settings(
+            __version__,
+            options.telemetry_path,
+            lifecycle,
+            options.shard,
+            route_prefix=route_prefix(options),
+            external_url=options.external_url,
+        ),
         lambda: ScrapeTimeouts(
             exporter.config.scrape.timeout, exporter.config.scrape.timeout_offset
         ),
@@ -86,6 +93,12 @@ def start_servers(
         if asked[1] == 0:  # whoever asks for any port reads here which one it is
             _tell(f"listening on {format_address(server.address)}")
     return servers
+
+
+def route_prefix(options: argparse.Namespace) -> str:
+    """Return what comes before every path: as Prometheus has it, the external URL's path."""
+    given: str | None = options.route_prefix
+    return prefix_of(options.external_url) if given is None else given
 
 
 def _tell(line: str) -> None:
@@ -142,7 +155,7 @@ def _secured(app: App, exporter: Exporter, web: LiveWebConfig | None) -> tuple[H
     if web is None:
         return app, lambda: None
     web.begin(exporter.web_config_read)
-    guard = Guard(app, web.current, Passwords(secrets.token_bytes(32)))
+    guard = Guard(app, web.current, Passwords(secrets.token_bytes(32)), app.probes)
     return guard, lambda: web.current().tls
 
 

@@ -64,7 +64,8 @@ def demo(options: argparse.Namespace, _environ: Mapping[str, str]) -> int:
             )
             servers = serve.start_servers(exporter, options, web, lifecycle=True)
             scheme = "https" if web and web.current().tls else "http"
-            print(_where_to_look(scheme, servers[0].address, options.telemetry_path), flush=True)
+            here = f"{scheme}://{_reachable(servers[0].address)}{serve.route_prefix(options)}"
+            print(_where_to_look(here, options.telemetry_path), flush=True)
             for work in (pipeline.submit_jobs, _scraper(exporter)):
                 threading.Thread(target=work, args=(stopping,), daemon=True).start()
             serve.wait(exporter, servers, signals)
@@ -134,8 +135,9 @@ def _scraper(exporter: Exporter) -> Callable[[threading.Event], None]:
 
 
 def _reachable(address: Address) -> str:
-    """Return a host to connect to: one listens on all addresses, but connects to one."""
-    return {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(address[0], address[0])  # noqa: S104  compared, not bound
+    """Return host and port to connect to: one listens on all addresses, but connects to one."""
+    host = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(address[0], address[0])  # noqa: S104  compared, not bound
+    return format_address((host, address[1]))
 
 
 def _access_key(scenario: Scenario) -> dict[str, str]:
@@ -143,8 +145,7 @@ def _access_key(scenario: Scenario) -> dict[str, str]:
     return {ID_VARIABLE: key.id, SECRET_VARIABLE: key.secret.reveal()}
 
 
-def _where_to_look(scheme: str, address: Address, telemetry_path: str) -> str:
-    base = f"{scheme}://{format_address((_reachable(address), address[1]))}"
+def _where_to_look(base: str, telemetry_path: str) -> str:
     return (
         "\nThe demo is running: a simulated API, its jobs, and the exporter that watches them.\n"
         f"It scrapes itself every {_SCRAPE_INTERVAL:.0f} seconds, as Prometheus would.\n\n"

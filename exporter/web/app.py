@@ -4,7 +4,7 @@ import gzip
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from exporter.errors import ConfigurationError
 from exporter.model import EVERYTHING, Shard, Snapshot
@@ -60,15 +60,19 @@ class Settings:
 
     Attributes:
         version: of the exporter, for the page.
-        telemetry_path: as ``parse_telemetry_path`` returns it.
+        telemetry_path: as ``parse_telemetry_path`` returns it; below the prefix.
         lifecycle: whether POST /-/reload is allowed.
         shard: which of the jobs are watched, for the page.
+        route_prefix: comes before every path; as ``parse_route_prefix`` returns it.
+        external_url: as ``parse_external_url`` returns it; empty if it is not known.
     """
 
     version: str
     telemetry_path: str = "/metrics"
     lifecycle: bool = False
     shard: Shard = EVERYTHING
+    route_prefix: str = ""
+    external_url: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +101,51 @@ def parse_telemetry_path(value: str) -> str:
     return value
 
 
+def parse_route_prefix(value: str) -> str:
+    """Return the value of ``--web.route-prefix`` without a slash at its end; empty for ``/``.
+
+    Raises:
+        ValueError: no request could ever reach what is below it.
+    """
+    prefix = "/" + value.strip("/")
+    wrong = not prefix.isprintable() or set(prefix) & set("?#% ") or "//" in prefix
+    if wrong or {".", ".."} & set(prefix.split("/")):
+        raise ValueError(f"expected a path such as /adbpg, got {value!r}")
+    return prefix.rstrip("/")
+
+
+def parse_external_url(value: str) -> str:
+    """Return the value of ``--web.external-url`` without a slash at its end; empty for none.
+
+    Raises:
+        ValueError: it is no URL of a server, or its path could be no prefix.
+    """
+    if value and not _is_server_url(value):
+        raise ValueError(f"expected a URL such as https://example.com/adbpg/, got {value!r}")
+    prefix_of(value)
+    return value.rstrip("/")
+
+
+def _is_server_url(value: str) -> bool:
+    """Whether it is the URL of a server and a folder there, with neither query nor password."""
+    try:
+        url = urlsplit(value)
+        port = url.port
+    except ValueError:  # a port that is no number, brackets without an address
+        return False
+    named = url.scheme in ("http", "https") and bool(url.hostname) and port != 0
+    return named and "@" not in url.netloc and not set(value) & set("?# \"'<>\\")
+
+
+def prefix_of(external_url: str) -> str:
+    """Return the route prefix that a URL's path gives.
+
+    Raises:
+        ValueError: its path could be no prefix.
+    """
+    return parse_route_prefix(unquote(urlsplit(external_url).path))
+
+
 class App:
     """The handler that ``Server`` calls.
 
@@ -104,6 +153,9 @@ class App:
         backend: what the routes show and do.
         settings: what the flags say.
         timeouts: asked at every scrape, since a reload may change them.
+
+    Attributes:
+        probes: the paths of health and readiness.
     """
 
     def __init__(
@@ -112,23 +164,34 @@ class App:
         self._backend = backend
         self._settings = settings
         self._timeouts = timeouts
+        prefix = settings.route_prefix
+        self.probes = (prefix + HEALTHY, prefix + READY)
         self._routes: dict[str, tuple[tuple[str, ...], Callable[[Request], Response]]] = {
-            "/": (_GET, self._page),
-            HEALTHY: (_GET, self._healthy),
-            READY: (_GET, self._ready),
-            RELOAD: (("POST",), self._reload),
-            settings.telemetry_path: (_GET, self._metrics),
+            f"{prefix}/": (_GET, self._page),
+            prefix + HEALTHY: (_GET, self._healthy),
+            prefix + READY: (_GET, self._ready),
+            prefix + RELOAD: (("POST",), self._reload),
+            prefix + settings.telemetry_path: (_GET, self._metrics),
         }
+        if prefix:
+            self._routes |= {"/": (_GET, self._to_prefix), prefix: (_GET, self._to_prefix)}
 
     def __call__(self, request: Request) -> Response:
         """Answer a request."""
         methods, answer = self._routes.get(request.path, ((), None))
         if answer is None:
-            return text(404, "Not found. There is a page at / that leads on.")
+            there = f"{self._settings.route_prefix}/"
+            return text(404, f"Not found. There is a page at {there} that leads on.")
         if request.method not in methods:
             allowed = ", ".join(methods)
             return text(405, f"Only {allowed} can be asked of this path.", ("Allow", allowed))
         return answer(request)
+
+    def _to_prefix(self, request: Request) -> Response:
+        """Lead to the page, by a relative reference: a proxy may know this path by another."""
+        prefix = self._settings.route_prefix
+        there = prefix.rpartition("/")[2] if request.path == prefix else prefix[1:]
+        return text(302, "The page is below the prefix.", ("Location", f"./{quote(there)}/"))
 
     def _metrics(self, request: Request) -> Response:
         timeouts = self._timeouts()
@@ -152,7 +215,7 @@ class App:
             version=self._settings.version,
             telemetry_path=self._settings.telemetry_path,
             shard=self._settings.shard,
-            host=request.headers.get("host", ""),
+            external_url=self._settings.external_url,
             refreshing="paused" not in parse_qs(request.query, keep_blank_values=True),
         )
         headers = (("Content-Security-Policy", page.CONTENT_SECURITY_POLICY), *_PAGE_HEADERS)

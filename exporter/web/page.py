@@ -106,7 +106,7 @@ def render(
     version: str,
     telemetry_path: str,
     shard: Shard = EVERYTHING,
-    host: str = "",
+    external_url: str = "",
     refreshing: bool = True,
 ) -> bytes:
     """Return the page as UTF-8.
@@ -114,9 +114,9 @@ def render(
     Args:
         snapshot: what scrapes have seen; its taken_at is the now of the page.
         version: of the exporter.
-        telemetry_path: where the metrics are.
+        telemetry_path: where the metrics are, from where the page is.
         shard: which of the jobs are watched.
-        host: as the reader's browser names this server, with its port; empty if unknown.
+        external_url: of this page, without a slash at its end; empty if it is not known.
         refreshing: whether the page loads itself again by and by.
     """
     now, observations = snapshot.taken_at, snapshot.observations
@@ -127,7 +127,7 @@ def render(
         icon=_ICON,
         version=version,
         telemetry_path=telemetry_path,
-        host=host or "localhost:10077",
+        external_url=external_url,
         shard=shard,
         refresh_seconds=REFRESH_SECONDS if refreshing else 0,
         now=moment(now, ""),

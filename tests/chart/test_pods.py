@@ -96,6 +96,29 @@ def test_a_pod_answers_its_probes(api: Upstream, cluster: Cluster) -> None:
         assert pod.process.stop() == 0
 
 
+@pytest.mark.parametrize(
+    ("values", "prefix"),
+    [
+        ({"externalUrl": "https://ops.example.com/adbpg/jobs/"}, "/adbpg/jobs"),
+        ({"externalUrl": "https://ops.example.com/adbpg/", "routePrefix": "/"}, ""),
+        ({"routePrefix": "/jobs"}, "/jobs"),
+    ],
+)
+def test_probes_and_monitors_follow_the_prefix(
+    api: Upstream, cluster: Cluster, values: dict[str, str], prefix: str
+) -> None:
+    """With an external URL or a route prefix, the kubelet, Prometheus and `helm test` go there."""
+    chart = made(api, serviceMonitor={"enabled": True}, **values)
+
+    with cluster.pod(chart) as pod:
+        assert pod.probe("livenessProbe") == 200
+        assert pod.probe("readinessProbe") == 200
+        assert f"{prefix}/-/ready: 200 Ready." in pod.helm_test().stdout
+        (endpoint,) = chart.one("ServiceMonitor")["spec"]["endpoints"]
+        assert endpoint["path"] == f"{prefix}/metrics"
+        assert pod.ask(pod.process.url + endpoint["path"]) == 200
+
+
 def test_helm_test_fails_without_an_exporter(api: Upstream, tmp_path: Path) -> None:
     """Where nothing answers, the test's pod fails and says so."""
     pod = Pod(made(api), tmp_path, "127.0.0.10", 0)

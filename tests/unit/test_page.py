@@ -119,7 +119,7 @@ def rendered(observations: Iterable[Observation], **snapshot: Any) -> Element:
 def read(taken: Snapshot, **facts: Any) -> Element:
     """Read the page of a snapshot."""
     known: dict[str, Any] = {"version": "1.2.3", "telemetry_path": "/metrics"}
-    return Tree(page.render(taken, host="there:10077", **(known | facts))).root
+    return Tree(page.render(taken, **(known | facts))).root
 
 
 def cells(root: Element, job: int = 0) -> dict[str, str]:
@@ -178,7 +178,7 @@ def test_the_page_is_as_it_was_read(name: str, taken: Snapshot) -> None:
 
     ``GOLDEN=write`` in the environment writes it again.
     """
-    html = page.render(taken, version="1.2.3", telemetry_path="/metrics", host="there:10077")
+    html = page.render(taken, version="1.2.3", telemetry_path="/metrics")
     text = re.sub(r"<style>.*?</style>", "<style>…</style>", html.decode(), flags=re.DOTALL)
     file = DATA / f"{name}.html"
     if os.environ.get("GOLDEN") == "write":

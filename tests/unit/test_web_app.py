@@ -1,10 +1,20 @@
+import re
 from gzip import compress, decompress
+from urllib.parse import urljoin
 
 import pytest
 
 from exporter.errors import ConfigurationError, Problem
 from exporter.model import Snapshot
-from exporter.web.app import App, ScrapeTimeouts, Settings, parse_telemetry_path
+from exporter.web.app import (
+    App,
+    ScrapeTimeouts,
+    Settings,
+    parse_external_url,
+    parse_route_prefix,
+    parse_telemetry_path,
+    prefix_of,
+)
 from exporter.web.messages import Request, Response
 
 METRICS = b"adbpg_job_up 1\n" * 100
@@ -158,7 +168,7 @@ def test_the_telemetry_path_can_be_another(backend: FakeBackend) -> None:
 
     assert ask(app, "GET", "/probe").body == METRICS
     assert ask(app, "GET", "/metrics").status == 404
-    assert b'href="/probe"' in ask(app, "GET", "/").body
+    assert b'href="./probe"' in ask(app, "GET", "/").body
 
 
 def test_metrics_may_take_the_place_of_the_page(backend: FakeBackend) -> None:
@@ -181,6 +191,109 @@ def test_a_telemetry_path_out_of_reach_is_refused(path: str) -> None:
     """What no request could ask for, or what answers something else, is a mistake."""
     with pytest.raises(ValueError, match="expected a path"):
         parse_telemetry_path(path)
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "status"),
+    [
+        ("GET", "/a/b/", 200),
+        ("GET", "/a/b/metrics", 200),
+        ("GET", "/a/b/-/healthy", 200),
+        ("GET", "/a/b/-/ready", 200),
+        ("POST", "/a/b/-/reload", 200),
+        ("GET", "/metrics", 404),
+        ("GET", "/-/healthy", 404),
+        ("POST", "/-/reload", 404),
+        ("GET", "/a/", 404),
+        ("GET", "/a/bmetrics", 404),
+        ("GET", "/a/b/a/b/", 404),
+        ("POST", "/", 405),
+    ],
+)
+def test_every_route_is_below_the_prefix(
+    backend: FakeBackend, method: str, target: str, status: int
+) -> None:
+    """With a route prefix every path, the probes' too, answers below it and only there."""
+    app = App(backend, Settings("1.2.3", lifecycle=True, route_prefix="/a/b"), ScrapeTimeouts)
+
+    assert ask(app, method, target).status == status
+    assert app.probes == ("/a/b/-/healthy", "/a/b/-/ready")
+
+
+@pytest.mark.parametrize("path", ["/", "/a/b"])
+def test_the_root_leads_to_the_page(backend: FakeBackend, path: str) -> None:
+    """Who forgets the prefix, or the slash at its end, is led to the page, behind a proxy too."""
+    app = App(backend, Settings("1.2.3", route_prefix="/a/b"), ScrapeTimeouts)
+
+    response = ask(app, "GET", path)
+
+    assert response.status == 302
+    there = urljoin(f"https://there/proxied{path}", header(response, "Location"))
+    assert there == "https://there/proxied/a/b/"
+
+
+def test_links_work_wherever_the_page_is(backend: FakeBackend) -> None:
+    """No link begins at the root of a host that other programs share."""
+    page = ask(App(backend, Settings("1.2.3"), ScrapeTimeouts), "GET", "/").body.decode()
+
+    links = re.findall(r'(?:href|action|src)="([^"]*)"', page)
+    assert {"./metrics", "./-/healthy", "./-/ready"} <= set(links)
+    assert [link for link in links if not link.startswith(("./", "data:"))] == []
+
+
+@pytest.mark.parametrize(
+    ("value", "prefix"),
+    [("", ""), ("/", ""), ("a", "/a"), ("/a", "/a"), ("/a/b/", "/a/b"), ("/\u6587", "/\u6587")],
+)
+def test_a_route_prefix_is_read_as_prometheus_reads_it(value: str, prefix: str) -> None:
+    """Slashes around it make no difference, and / is none at all."""
+    assert parse_route_prefix(value) == prefix
+
+
+@pytest.mark.parametrize("value", ["/a?b", "/a b", "/%41", "/a//b", "/../a", "/a\n"])
+def test_a_prefix_out_of_reach_is_refused(value: str) -> None:
+    """A prefix that no request could have is a mistake."""
+    with pytest.raises(ValueError, match="expected a path such as /adbpg"):
+        parse_route_prefix(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "url", "prefix"),
+    [
+        ("", "", ""),
+        ("http://there", "http://there", ""),
+        ("https://there:8443/", "https://there:8443", ""),
+        ("https://there/a/b/", "https://there/a/b", "/a/b"),
+        ("http://[::1]:80/%E6%96%87", "http://[::1]:80/%E6%96%87", "/\u6587"),
+    ],
+)
+def test_an_external_url_gives_the_prefix(value: str, url: str, prefix: str) -> None:
+    """The path of the external URL is the default of the route prefix."""
+    assert parse_external_url(value) == url
+    assert prefix_of(url) == prefix
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "there",
+        "/a",
+        "ftp://there",
+        "http://",
+        "http://u:p@there",
+        "http://there/?a",
+        "http://there/#a",
+        "http://there:x/",
+        "http://[::1/",
+        "http://there/a b",
+        "http://there/<b>",
+        "http://there/%20",
+    ],
+)
+def test_what_is_no_external_url_is_refused(value: str) -> None:
+    """A URL that nobody could open, or that holds a password, is a mistake."""
+    with pytest.raises(ValueError, match="expected a"):
+        parse_external_url(value)
 
 
 def test_stopping_is_not_ready_but_healthy(app: App, backend: FakeBackend) -> None:

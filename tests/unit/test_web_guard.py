@@ -61,6 +61,15 @@ def test_probes_can_be_let_in() -> None:
     }
 
 
+def test_probes_below_a_prefix_can_be_let_in() -> None:
+    """The paths that need no password move with the route prefix."""
+    config = WebConfig(users=USERS, probes_without_auth=True)
+    guard = Guard(lambda _: text(200, ""), lambda: config, Passwords(b"k"), ("/a/-/ready",))
+
+    assert guard(Request("GET", "/a/-/ready", "", {})).status == 200
+    assert guard(Request("GET", "/-/ready", "", {})).status == 401
+
+
 @pytest.mark.parametrize("headers", [RIGHT, WRONG])
 def test_configured_headers_are_added(headers: dict[str, str]) -> None:
     """Each answer has them, a refusal too; a header that the answer has already stays its own."""

@@ -1,6 +1,6 @@
 """Stands before the routes: asks for a password, and adds the configured headers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 
 from exporter.web.app import HEALTHY, READY
@@ -21,14 +21,20 @@ class Guard:
         handler: answers the requests that may pass.
         config: asked at every request, since it may have changed.
         passwords: checks them.
+        probes: the paths that may answer without one, if the configuration says so.
     """
 
     def __init__(
-        self, handler: Handler, config: Callable[[], WebConfig], passwords: Passwords
+        self,
+        handler: Handler,
+        config: Callable[[], WebConfig],
+        passwords: Passwords,
+        probes: Collection[str] = (HEALTHY, READY),
     ) -> None:
         self._handler = handler
         self._config = config
         self._passwords = passwords
+        self._probes = probes
 
     def __call__(self, request: Request) -> Response:
         """Answer a request, or refuse it."""
@@ -41,7 +47,7 @@ class Guard:
     def _refusal(self, config: WebConfig, request: Request) -> Response | None:
         if not config.users:
             return None
-        if config.probes_without_auth and request.path in (HEALTHY, READY):
+        if config.probes_without_auth and request.path in self._probes:
             return None
         verdict = self._passwords.check(config.users, request.headers.get("authorization", ""))
         match verdict:

@@ -3,7 +3,7 @@
 {{- $root := first . }}
 {{- $values := last . -}}
 - port: metrics
-  path: /metrics
+  path: {{ include "adbpg.prefix" $root }}/metrics
   scheme: {{ include "adbpg.scheme" $root }}
   interval: {{ $values.interval }}
   {{- with $values.scrapeTimeout }}

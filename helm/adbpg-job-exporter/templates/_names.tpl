@@ -44,6 +44,12 @@ app.kubernetes.io/component: exporter
 {{- if and .Values.webConfig.existingSecret .Values.webConfig.tls }}https{{ else }}http{{ end }}
 {{- end }}
 
+{{/* What comes before every path of the exporter; empty for nothing. */}}
+{{- define "adbpg.prefix" -}}
+{{- $path := (urlParse .Values.externalUrl).path }}
+{{- with default $path .Values.routePrefix | trimAll "/" }}/{{ . }}{{ end }}
+{{- end }}
+
 {{/* The label `job` of what is scraped. The alerts know the exporter by "adbpg" in it. */}}
 {{- define "adbpg.job" -}}
 {{- $job := printf "%s/%s" .Release.Namespace (include "adbpg.fullname" .) }}

@@ -11,6 +11,12 @@
 {{- if .Values.webConfig.existingSecret }}
 - --web.config.file=/etc/adbpg/web/{{ .Values.webConfig.key }}
 {{- end }}
+{{- with .Values.externalUrl }}
+- --web.external-url={{ . }}
+{{- end }}
+{{- with .Values.routePrefix }}
+- --web.route-prefix={{ . }}
+{{- end }}
 {{- if .Values.lifecycle }}
 - --web.enable-lifecycle
 {{- end }}
@@ -27,7 +33,7 @@ tcpSocket:
   port: metrics
 {{- else -}}
 httpGet:
-  path: {{ index . 1 }}
+  path: {{ include "adbpg.prefix" $root }}{{ index . 1 }}
   port: metrics
   scheme: {{ include "adbpg.scheme" $root | upper }}
 {{- end }}
