@@ -1,9 +1,10 @@
 """What was last seen of one job, and when it may be asked about again. Time is an argument."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from exporter.errors import NotFound, QueryError
 from exporter.model import JobRef, JobState, Observation, ScrapeResult, Target
+from exporter.queues import Place
 
 _NOT_FOUND_PAUSE = 30.0  # seconds after the first not_found; doubles with each further one
 _LONGEST_PAUSE = 900.0  # seconds
@@ -21,11 +22,20 @@ class DeadlineRule:
     entries_per_second: float
     grace: float
 
-    def deadline(self, ref: JobRef, state: JobState | None) -> float | None:
-        """Return Unix seconds; None without expected entries or a CreateTime."""
+    def deadline(
+        self, ref: JobRef, state: JobState | None, free_since: float | None = None
+    ) -> float | None:
+        """Return Unix seconds; None without expected entries or a CreateTime.
+
+        Args:
+            ref: the job.
+            state: its last answer.
+            free_since: when its collection became free for it, in Unix seconds.
+        """
         if ref.expected_entries is None or state is None or state.created is None:
             return None
-        return state.created + ref.expected_entries / self.entries_per_second + self.grace
+        start = state.created if free_since is None else max(state.created, free_since)
+        return start + ref.expected_entries / self.entries_per_second + self.grace
 
 
 @dataclass(slots=True)
@@ -38,7 +48,10 @@ class Record:
         state: the last answer; None before the first, and after not_found.
         answered: monotonic seconds, when that was.
         progress: the last one known; an answer without one does not make the next a change.
-        progress_changed: monotonic seconds, when progress was last seen to change.
+        progress_changed: monotonic seconds, when progress was last seen to change, or the job to
+            wait for its turn.
+        waited: monotonic seconds, when it was last observed that it waits or may wait.
+        free_since: Unix seconds when its collection became free for it, by the API's times.
         entries_per_second: between the last two answers.
         queried: monotonic seconds, when the last query ended.
         reason: why the last query failed; empty when it worked.
@@ -57,6 +70,8 @@ class Record:
     answered: float | None = None
     progress: int | None = None
     progress_changed: float | None = None
+    waited: float | None = None
+    free_since: float | None = None
     entries_per_second: float | None = None
     queried: float | None = None
     reason: str = ""
@@ -140,11 +155,42 @@ class Record:
             answered_at=_unix(self.answered, offset),
             progress_changed_at=None if state is None else _unix(self.progress_changed, offset),
             entries_per_second=None if state is None else self.entries_per_second,
-            deadline_at=rule.deadline(ref, state),
+            deadline_at=rule.deadline(ref, state, self._free_since(offset)),
         )
         if observation.result is ScrapeResult.FINAL:
             self.shown = rule, offset, observation
         return observation
+
+    def placed(
+        self, made: Observation, place: Place, rule: DeadlineRule, now: float, offset: float
+    ) -> Observation:
+        """Return an observation with the job's place in its collection, and remember that place.
+
+        Args:
+            made: by ``observation``, just now.
+            place: of the job.
+            rule: for the deadline.
+            now: monotonic seconds.
+            offset: Unix seconds less monotonic seconds.
+        """
+        if place.waits is False:
+            self.free_since = place.free_since
+            free_since = self._free_since(offset)
+            return replace(made, deadline_at=rule.deadline(made.ref, made.state, free_since))
+        self.waited = now
+        if self.progress_changed is not None:
+            self.progress_changed = now
+        return replace(
+            made,
+            waits=place.waits,
+            behind=place.behind,
+            progress_changed_at=None,
+            deadline_at=None,
+        )
+
+    def _free_since(self, offset: float) -> float | None:
+        """Return when the collection became free, by our own clock where we observed that."""
+        return self.free_since if self.waited is None else self.waited + offset
 
     def _age(self, now: float) -> float:
         return float("inf") if self.answered is None else now - self.answered
