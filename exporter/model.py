@@ -265,7 +265,8 @@ class Observation:
         answered_at: when the API last answered for it.
         progress_changed_at: when we last saw its progress change; the first sight counts, and so
             does the last moment at which it waited. None while it waits or may wait.
-        entries_per_second: between the last two answers; None before the second.
+        entries_per_second: over the progress observed in the last five minutes, or in what there
+            is of them; None in the first half minute, and of a job that has ended.
         deadline_at: when it should have ended; None without expected_entries or CreateTime, and
             while it waits or may wait.
         waits: whether it waits for its turn in its collection; None where that cannot be known.

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 from exporter.errors import NotFound, QueryError
 from exporter.model import JobRef, JobState, Observation, ScrapeResult, Target
+from exporter.poller.pace import Pace
 from exporter.queues import Place
 
 _NOT_FOUND_PAUSE = 30.0  # seconds after the first not_found; doubles with each further one
@@ -52,7 +53,7 @@ class Record:
             wait for its turn.
         waited: monotonic seconds, when it was last observed that it waits or may wait.
         free_since: Unix seconds when its collection became free for it, by the API's times.
-        entries_per_second: between the last two answers.
+        pace: how fast progress grows; None before the first answer and after the end.
         queried: monotonic seconds, when the last query ended.
         reason: why the last query failed; empty when it worked.
         asked_at: monotonic seconds when the last query began.
@@ -72,7 +73,7 @@ class Record:
     progress_changed: float | None = None
     waited: float | None = None
     free_since: float | None = None
-    entries_per_second: float | None = None
+    pace: Pace | None = None
     queried: float | None = None
     reason: str = ""
     asked_at: float | None = None
@@ -96,12 +97,13 @@ class Record:
 
     def answer(self, state: JobState, now: float) -> None:
         """Take over a good answer (now: monotonic seconds)."""
-        before, answered = self.state, self.answered
         if state.progress is not None and state.progress != self.progress:
             self.progress, self.progress_changed = state.progress, now
-        self.entries_per_second = None
-        if before is not None and answered is not None:
-            self.entries_per_second = _rate(before.progress, state.progress, now - answered)
+        if state.status.is_final:
+            self.pace = None
+        elif state.progress is not None:
+            self.pace = self.pace or Pace()
+            self.pace.observe(state.progress, now)
         self.state = state
         self.answered = now
         self.queried = now
@@ -113,7 +115,7 @@ class Record:
         self.queried = now
         self.reason = error.reason
         if isinstance(error, NotFound):
-            self.state = self.progress = self.progress_changed = None
+            self.state = self.progress = self.progress_changed = self.pace = None
             pause = _NOT_FOUND_PAUSE * 2.0 ** min(self.not_found_in_a_row, 10)
             self.quiet_until = now + min(pause, _LONGEST_PAUSE)
             self.not_found_in_a_row += 1
@@ -154,7 +156,7 @@ class Record:
             queried_at=_unix(self.queried, offset),
             answered_at=_unix(self.answered, offset),
             progress_changed_at=None if state is None else _unix(self.progress_changed, offset),
-            entries_per_second=None if state is None else self.entries_per_second,
+            entries_per_second=self.pace.entries_per_second if state and self.pace else None,
             deadline_at=rule.deadline(ref, state, self._free_since(offset)),
         )
         if observation.result is ScrapeResult.FINAL:
@@ -209,9 +211,3 @@ class Record:
 
 def _unix(moment: float | None, offset: float) -> float | None:
     return None if moment is None else moment + offset
-
-
-def _rate(before: int | None, after: int | None, seconds: float) -> float | None:
-    if before is None or after is None or seconds <= 0 or after < before:
-        return None
-    return (after - before) / seconds
