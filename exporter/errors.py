@@ -22,7 +22,8 @@
         │   ├── TimedOut             timeout
         │   ├── ConnectionFailed     connection
         │   ├── NameNotResolved      dns
-        │   └── TlsFailed            tls
+        │   ├── TlsFailed            tls
+        │   └── ProxyRefused         proxy
         └── NotAsked             the query never left this process
             ├── NoCredentials        credentials
             └── InternalError        internal
@@ -211,6 +212,12 @@ class TlsFailed(NoAnswer):
     """No trusted TLS connection: name, date, issuer or version."""
 
     reason = "tls"
+
+
+class ProxyRefused(NoAnswer):
+    """A proxy answered in the API's place, and did not let the call through."""
+
+    reason = "proxy"
 
 
 class NotAsked(QueryError):

@@ -59,8 +59,7 @@ def api_client(
 def ask(client: ApiClient | DeferredClient, url: str) -> Answer:
     """Ask about the job once."""
     target = Target("t", "cn-hangzhou", Secret(PASSWORD), endpoint=url)
-    kind = KINDS[UPSERT_COLLECTION_DATA]
-    return client.call(target, kind.action, kind.query(REF), kind.form(REF, target))
+    return client.call(target, KINDS[UPSERT_COLLECTION_DATA], REF)
 
 
 def failure(client: ApiClient, url: str) -> QueryError:

@@ -10,7 +10,8 @@ from typing import TypeVar
 
 from exporter.clock import Clock
 from exporter.gpdb.answers import Answer
-from exporter.model import Target
+from exporter.gpdb.kinds import Kind
+from exporter.model import JobRef, Target
 
 LIMIT = 30.0  # seconds after which a test gives up waiting; never waited for when all is well
 
@@ -71,18 +72,12 @@ class FakeApi:
             raise self.key
         return self.key
 
-    def call(
-        self,
-        target: Target,
-        action: str,
-        query: Mapping[str, str],  # noqa: ARG002  part of what is mimicked
-        form: Mapping[str, str],
-    ) -> Answer:
+    def call(self, target: Target, kind: Kind, ref: JobRef) -> Answer:
         """See ``ApiClient``."""
-        job_id = form["JobId"]
+        job_id = ref.job_id
         with self._changed:
             self.threads.add(threading.current_thread())
-            self.calls.append(Call(target.name, job_id, action))
+            self.calls.append(Call(target.name, job_id, kind.action))
             self.in_flight[target.name] += 1
             self.most_in_flight = max(self.most_in_flight, self.in_flight.total())
             self._changed.notify_all()

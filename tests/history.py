@@ -22,9 +22,10 @@ from exporter.gpdb import answers
 from exporter.gpdb.answers import Answer
 from exporter.gpdb.client import sign_request
 from exporter.gpdb.credentials import AccessKey
+from exporter.gpdb.kinds import Kind
 from exporter.instruments import Instruments
 from exporter.jobs import JobFiles
-from exporter.model import Target
+from exporter.model import JobRef, Target
 from exporter.poller import Plan, Poller
 from exporter.poller.record import DeadlineRule
 from exporter.service import Exporter, Loaded
@@ -63,16 +64,17 @@ class DirectClient:
         """See ``ApiClient``."""
         return 1
 
-    def call(
-        self, target: Target, action: str, query: Mapping[str, str], form: Mapping[str, str]
-    ) -> Answer:
+    def call(self, target: Target, kind: Kind, ref: JobRef) -> Answer:
         """See ``ApiClient``."""
         self._calls += 1
         signed = sign_request(
             host=urlsplit(_URL).netloc,
-            action=action,
-            query=query,
-            form={**form, "NamespacePassword": target.namespace_password.reveal()},
+            action=kind.action,
+            query=kind.query(ref),
+            form={
+                **kind.form(ref, target),
+                "NamespacePassword": target.namespace_password.reveal(),
+            },
             key=self._key,
             date=datetime.fromtimestamp(self._time.wall, UTC),
             nonce=str(self._calls),

@@ -75,7 +75,7 @@ def query(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     client = build_client(loaded, environ=environ, clock=Clock(), redactor=options.redactor)
     kind = KINDS[ref.kind]
     try:
-        answer = client.call(target, kind.action, kind.query(ref), kind.form(ref, target))
+        answer = client.call(target, kind, ref)
         state = kind.decode(answer.document, ref, target.time_zone)
     except QueryError as error:
         text = options.redactor(f"no answer about job {ref.job_id}: {error.reason}: {error}")

@@ -2,15 +2,15 @@
 
 import email.utils
 import random
+import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
+from itertools import islice
 from urllib.parse import urlencode, urlsplit
 
 import requests.utils
-import urllib3
-from urllib3.connectionpool import HTTPConnectionPool
 from urllib3.response import BaseHTTPResponse
 
 from exporter import __version__, files
@@ -27,13 +27,18 @@ from exporter.errors import (
 from exporter.gpdb import answers, failures
 from exporter.gpdb.credentials import AccessKey, Credentials
 from exporter.gpdb.endpoints import base_url
+from exporter.gpdb.kinds import Kind
 from exporter.gpdb.signing import authorization, canonical_query, content_hash
-from exporter.gpdb.transport import BoundedAdapter, tls_context
-from exporter.model import Target
+from exporter.gpdb.transport import BoundedAdapter, Pool, tls_context
+from exporter.model import JobRef, Target
 
 API_VERSION = "2016-05-03"
 USER_AGENT = f"adbpg-job-exporter/{__version__}"
 
+_REQUEST_TIMEOUT = 408  # sent unasked where a connection is idle (RFC 9110, section 15.5.9)
+_MOST_PARTS = 4_000  # of a JSON text; an answer of the API has about 50
+_SMALL = 8_192  # bytes of a JSON text that cannot hold so many that it matters
+_PART = re.compile(rb'"[^"]*"?|[\[{,]')  # a string, or what stands before a value
 _KEY_ENDED = ("InvalidSecurityToken", "InvalidAccessKeyId")  # what codes begin with
 
 
@@ -47,9 +52,9 @@ class SignedRequest:
         body: the form.
     """
 
-    query: str
-    headers: Mapping[str, str]
-    body: bytes
+    query: str = field(repr=False)  # some operations have the namespace password in it
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
 
 
 def sign_request(
@@ -111,24 +116,30 @@ class _Call:
 
     Attributes:
         target: where to.
-        action: the operation's name.
+        kind: of the job.
+        ref: the job that it is about.
         query: parameters of the URL.
         form: parameters of the body, the namespace password among them.
         ends: monotonic seconds; all of it must be over then.
     """
 
     target: Target
-    action: str
-    query: Mapping[str, str]
-    form: Mapping[str, str]
+    kind: Kind
+    ref: JobRef
+    query: Mapping[str, str] = field(repr=False)
+    form: Mapping[str, str] = field(repr=False)
     ends: float
+
+
+class _NotOurs(Exception):
+    """What came on a connection may well be the answer to another request."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Route:
     """Where a target's calls go: resolved once, not for each call."""
 
-    pool: HTTPConnectionPool
+    pool: Pool
     host: str
 
 
@@ -156,25 +167,24 @@ class ApiClient:
         self._credentials = credentials
         self._clock = clock
         self._nonce = nonce
-        self._adapter = BoundedAdapter(connections, tls_context(api.ca_file))
+        self._adapter = BoundedAdapter(connections, tls_context(api.ca_file), clock=clock.monotonic)
         self._routes: dict[str, _Route] = {}
 
-    def call(
-        self, target: Target, action: str, query: Mapping[str, str], form: Mapping[str, str]
-    ) -> answers.Answer:
-        """Call an operation for a target, and return its good answer.
+    def call(self, target: Target, kind: Kind, ref: JobRef) -> answers.Answer:
+        """Ask about a job of a target, and return the good answer.
 
         The namespace password joins the form here. Within the same time it is tried once more
-        with a fresh connection where one was closed under us, and with a new temporary key where
-        the API says that this one has ended.
+        with a fresh connection where one was closed under us or brought another call's answer,
+        and with a new temporary key where the API says that this one has ended.
 
         Raises:
             QueryError: the leaf that says why there is none; its text holds no secret.
         """
         ends = self._clock.monotonic() + self._api.request_timeout
         with files.patience(min(files.PATIENCE, self._api.request_timeout)):
-            secret_form = {**form, "NamespacePassword": target.namespace_password.reveal()}
-            call = _Call(target, action, query, secret_form, ends)
+            password = target.namespace_password.reveal()
+            form = {**kind.form(ref, target), "NamespacePassword": password}
+            call = _Call(target, kind, ref, kind.query(ref), form, ends)
             key = self._credentials.awaited(self._left(call))
         try:
             return self._answer(call, key)
@@ -198,47 +208,63 @@ class ApiClient:
 
     def _answer(self, call: _Call, key: AccessKey) -> answers.Answer:
         try:
-            return self._attempt(call, key)
+            return self._attempt(call, key, fresh=False)
+        except _NotOurs:
+            failure: QueryError = BadAnswer("the answer is about another job", is_of_api=True)
         except failures.FOREIGN as error:
-            if not failures.was_dropped(error) or self._clock.monotonic() >= call.ends:
-                raise failures.translate(error) from None
+            failure = failures.translate(error)
+            if not failures.was_dropped(error):
+                raise failure from None
+        if self._clock.monotonic() >= call.ends:
+            raise failure
         try:
-            return self._attempt(call, key)
+            return self._attempt(call, key, fresh=True)
+        except _NotOurs:
+            raise BadAnswer("the answer is about another job", is_of_api=True) from None
         except failures.FOREIGN as error:
             raise failures.translate(error) from None
 
-    def _attempt(self, call: _Call, key: AccessKey) -> answers.Answer:
+    def _attempt(self, call: _Call, key: AccessKey, *, fresh: bool) -> answers.Answer:
+        """Send one request.
+
+        A connection is kept for the next call only where the answer names the job that was asked
+        about. One answer too many would otherwise be taken for the next call's, and so on for ever.
+        """
         route = self._route(call.target)
         signed = sign_request(
             host=route.host,
-            action=call.action,
+            action=call.kind.action,
             query=call.query,
             form=call.form,
             key=key,
             date=datetime.fromtimestamp(self._clock.wall(), UTC),
             nonce=self._nonce(),
         )
-        left = self._left(call)
-        response = route.pool.urlopen(
-            "POST",
-            f"/?{signed.query}",
-            signed.body,
-            {**signed.headers, "accept-encoding": "identity"},
-            retries=False,
-            redirect=False,
-            timeout=urllib3.Timeout(total=left, connect=min(left, self._api.connect_timeout)),
-            preload_content=False,
-        )
-        try:
-            return self._read(response)
-        except BaseException:
-            response.close()  # what is left unread makes the connection useless
-            raise
+        with route.pool.lend(fresh=fresh) as lent:
+            response = lent.post(
+                f"/?{signed.query}",
+                signed.body,
+                {**signed.headers, "accept-encoding": "identity"},
+                connect=self._api.connect_timeout,
+                total=self._left(call),
+            )
+            if response.status == _REQUEST_TIMEOUT and lent.was_used:
+                raise _NotOurs  # it was idle for too long, and our request came too late
+            answer = self._read(response)
+            is_named = call.kind.is_about(answer.document, call.ref)
+            if is_named is False or (is_named is None and lent.was_used):
+                raise _NotOurs
+            lent.is_good = is_named is True
+        return answer
 
     def _read(self, response: BaseHTTPResponse) -> answers.Answer:
         clock_skew = self._clock_skew(response.headers.get("date"))
         try:
             body = _body(response, self._api.max_response_bytes)
+            if len(body) > _SMALL and _is_dense(body):
+                if response.status < 400:
+                    raise BadAnswer("the body is JSON of far more parts than the API sends")
+                body = b""  # an error of the API is short: the status says enough
             document = answers.parse(response.status, response.headers, body)
         except QueryError as error:
             if isinstance(error, ApiError):
@@ -278,12 +304,28 @@ def _unix_time(date: str) -> float | None:
     return there.timestamp()
 
 
+def _is_dense(body: bytes) -> bool:
+    """Tell whether reading a JSON text would take far more memory than the text itself.
+
+    An empty list takes two bytes there, and thirty times as many here. What is not UTF-8 cannot
+    be told, and is no JSON (RFC 8259, section 8.1).
+    """
+    if b"\0" in body[:4]:  # json.loads would take it for UTF-16
+        return True
+    try:
+        body.decode()
+    except UnicodeDecodeError:
+        return True
+    parts = _PART.finditer(body.replace(rb"\\", b"").replace(rb"\"", b""))
+    return next(islice(parts, _MOST_PARTS, None), None) is not None
+
+
 def _body(response: BaseHTTPResponse, most: int) -> bytes:
     """Read the whole body, uncompressed as we asked for it.
 
     Raises:
         AnswerTooLarge: it has more than ``most`` bytes.
-        BadAnswer: it is compressed all the same, or its Content-Length is no number.
+        BadAnswer: it is compressed all the same.
         ConnectionFailed: it ends before its Content-Length.
     """
     if 300 <= response.status < 400:
@@ -292,11 +334,9 @@ def _body(response: BaseHTTPResponse, most: int) -> bytes:
         if response.status >= 400:  # a gateway's page: the status says enough
             return b""
         raise BadAnswer("the body is compressed, which was not asked for")
-    declared = response.headers.get("content-length", "")
-    if declared and not declared.isdecimal():  # it may be anywhere that the body ends
-        raise BadAnswer("the Content-Length is no number")
+    declared = response.headers.get("content-length", "0")  # digits: see ``responses``
     too_large = AnswerTooLarge(f"the body has more than {most} bytes")
-    if declared.isdecimal() and (len(declared) > 15 or int(declared) > most):
+    if len(declared) > 15 or int(declared) > most:
         raise too_large
     body = response.read(most + 1, decode_content=False)
     if len(body) > most:

@@ -1,7 +1,6 @@
 """The client, made when it is first needed: requests and TLS take a third of a start's time."""
 
 import threading
-from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -9,7 +8,8 @@ from exporter import files
 from exporter.errors import TlsFailed
 from exporter.gpdb.answers import Answer
 from exporter.gpdb.credentials import Credentials
-from exporter.model import Target
+from exporter.gpdb.kinds import Kind
+from exporter.model import JobRef, Target
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,15 +44,13 @@ class DeferredClient:
             self._client()
         return hash(self._credentials.current())
 
-    def call(
-        self, target: Target, action: str, query: Mapping[str, str], form: Mapping[str, str]
-    ) -> Answer:
-        """Call an operation: see ``ApiClient.call``.
+    def call(self, target: Target, kind: Kind, ref: JobRef) -> Answer:
+        """Ask about a job: see ``ApiClient.call``.
 
         Raises:
             QueryError: the leaf that says why there is no good answer.
         """
-        return self._client().call(target, action, query, form)
+        return self._client().call(target, kind, ref)
 
     def close(self) -> None:
         """Close the kept connections."""

@@ -16,10 +16,24 @@ from exporter.errors import (
     ConnectionFailed,
     InternalError,
     NameNotResolved,
+    ProxyRefused,
     QueryError,
     TimedOut,
     TlsFailed,
 )
+
+
+class ProxyRefusal(OSError):
+    """A proxy did not let a call through. Ours, but raised in the midst of the libraries.
+
+    Attributes:
+        status: of its answer to CONNECT.
+    """
+
+    def __init__(self, status: int) -> None:
+        super().__init__("a proxy refused")
+        self.status = status
+
 
 FOREIGN = (
     requests.exceptions.RequestException,
@@ -100,6 +114,9 @@ _RULES: tuple[tuple[tuple[type[BaseException], ...], type[QueryError], str], ...
 def translate(error: BaseException) -> QueryError:
     """Return our exception for a foreign one."""
     chain = tuple(_chain(error))
+    for link in chain:
+        if isinstance(link, ProxyRefusal):
+            return ProxyRefused(f"the proxy answered HTTP {link.status} to CONNECT")
     for kinds, ours, text in _RULES:
         if any(isinstance(link, kinds) for link in chain):
             return TlsFailed(_distrust(chain) or text) if ours is TlsFailed else ours(text)

@@ -29,6 +29,7 @@ class Kind:
         query: the parameters that go into the URL.
         form: the parameters that go into the body. The namespace password is not among them:
             ``gpdb.client`` adds it.
+        is_about: whether an answer's document is about the job; None where it does not say.
         decode: an answer's document, the job it must be about, and the time zone of its times,
             to the job's state. Raises BadAnswer when there is no such job in it.
     """
@@ -36,6 +37,7 @@ class Kind:
     action: str
     query: Callable[[JobRef], Mapping[str, str]]
     form: Callable[[JobRef, Target], Mapping[str, str]]
+    is_about: Callable[[Mapping[str, object], JobRef], bool | None]
     decode: Callable[[Mapping[str, object], JobRef, tzinfo], JobState]
 
 
@@ -53,6 +55,13 @@ def _upsert_form(ref: JobRef, target: Target) -> Mapping[str, str]:
     return {name: value for name, value in named.items() if value}
 
 
+def is_about_job(document: Mapping[str, object], ref: JobRef) -> bool | None:
+    """Return whether an answer names this job; None where it names none."""
+    job = document.get("Job")
+    answered_id = job.get("Id") if isinstance(job, dict) else None
+    return None if answered_id is None else answered_id == ref.job_id
+
+
 def decode_upsert_job(document: Mapping[str, object], ref: JobRef, zone: tzinfo) -> JobState:
     """Read an answer of GetUpsertCollectionDataJob.
 
@@ -67,8 +76,7 @@ def decode_upsert_job(document: Mapping[str, object], ref: JobRef, zone: tzinfo)
     job = document.get("Job")
     if not isinstance(job, dict):
         raise BadAnswer("the answer holds no job", is_of_api=True)
-    answered_id = job.get("Id")
-    if answered_id is not None and answered_id != ref.job_id:
+    if is_about_job(document, ref) is False:
         raise BadAnswer("the answer is about another job", is_of_api=True)
     return _Fields(job, zone).state()
 
@@ -185,6 +193,7 @@ KINDS: Mapping[str, Kind] = {
         action="GetUpsertCollectionDataJob",
         query=_instance_query,
         form=_upsert_form,
+        is_about=is_about_job,
         decode=decode_upsert_job,
     ),
 }

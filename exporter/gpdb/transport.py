@@ -4,17 +4,20 @@ requests bounds each read from the socket, not the whole: a server that sends a 
 held a call of ``timeout=5`` for a minute, in headers as in the body. Our sockets count a timeout
 from when it is set. The one thing that cannot be bounded from outside is the C library's
 resolver, so a lookup runs in a thread of its own, and we stop waiting for it.
+
+A connection is kept for about a minute, so that a name's new address is used.
 """
 
-import http.client
+import random
 import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
+from contextlib import contextmanager
 from ipaddress import ip_address
-from typing import Any
+from typing import Any, Final
 
 import requests.adapters
 import requests.utils
@@ -22,8 +25,14 @@ import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import NameResolutionError
+from urllib3.response import BaseHTTPResponse
 
+from exporter.gpdb.failures import ProxyRefusal
+from exporter.gpdb.responses import StrictResponse, read_head
 from exporter.sockets import DeadlineSocket, DeadlineTlsSocket
+
+LIFETIME: Final = (45.0, 75.0)  # seconds, by chance: they must not all be renewed at once
+_SHORTEST: Final = 0.001  # seconds; 0 would mean never to wait
 
 Address = tuple[socket.AddressFamily, Any]
 """An address family and a socket address of it."""
@@ -115,13 +124,17 @@ def _connect(addresses: list[Address], ends: float) -> socket.socket:
         left = ends - time.monotonic()
         if left <= 0:
             raise TimeoutError
-        sock = DeadlineSocket(family, socket.SOCK_STREAM)
+        try:
+            sock = DeadlineSocket(family, socket.SOCK_STREAM)
+        except OSError as error:  # this machine has no IPv6, say
+            failure = error
+            continue
         try:
             sock.settimeout(left / (len(addresses) - position))
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             sock.connect(address)
             # What TLS takes comes out of the same time.
-            sock.settimeout(max(ends - time.monotonic(), 0.001))
+            sock.settimeout(max(ends - time.monotonic(), _SHORTEST))
         except OSError as error:
             sock.close()
             failure = error
@@ -130,20 +143,20 @@ def _connect(addresses: list[Address], ends: float) -> socket.socket:
     raise failure
 
 
-class _Response(http.client.HTTPResponse):
-    """Takes no chunk of a negative length: the library would read, and keep, all that comes."""
-
-    def _read_next_chunk_size(self) -> int:
-        size: int = super()._read_next_chunk_size()  # type: ignore[misc]  # private there
-        if size < 0:
-            raise ValueError("a chunk of a negative length")  # as for one that is no number
-        return size
-
-
 class _Connection(HTTPConnection):
-    response_class = _Response
+    response_class = StrictResponse
     resolver: Resolver  # given by the pool's subclass, see _pool_classes
+    clock: Callable[[], float]  # likewise
+    _expires = 0.0
     _held: list[bytes] | None = None  # the parts of a request that is being put together
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether another request may be sent. What has come unasked belongs to no request."""
+        if self.sock is None or self.clock() >= self._expires:
+            return False
+        decrypted = isinstance(self.sock, ssl.SSLSocket) and self.sock.pending()
+        return not decrypted and super().is_connected
 
     def request(self, *args: Any, **kwargs: Any) -> None:
         """Send head and body as one: a system call, a TLS record and a packet less."""
@@ -165,24 +178,114 @@ class _Connection(HTTPConnection):
     def _new_conn(self) -> socket.socket:
         timeout = float(self.timeout or 0)
         ends = time.monotonic() + timeout
+        self._expires = self.clock() + random.uniform(*LIFETIME)  # noqa: S311  no secret
         try:
             addresses = self.resolver.resolve(self.host.strip("[]"), self.port, timeout)
         except socket.gaierror as error:
             raise NameResolutionError(self.host, self, error) from None
         return _connect(addresses, ends)
 
+    def _tunnel(self) -> None:
+        """Have the proxy lead to the host. The library's own way reads a head of any length."""
+        host = str(self._tunnel_host)
+        place = f"[{host}]" if ":" in host else host
+        place = f"{place}:{self._tunnel_port}"
+        headers = {"Host": place, **self._tunnel_headers}  # type: ignore[attr-defined]  # private
+        lines = [f"CONNECT {place} HTTP/1.1", *(f"{name}: {headers[name]}" for name in headers)]
+        self.send("\r\n".join([*lines, "", ""]).encode("latin-1"))
+        with self.sock.makefile("rb", 0) as unbuffered:  # what follows the head belongs to TLS
+            status = read_head(unbuffered).status
+        if not 200 <= status < 300:
+            raise ProxyRefusal(status)
+
 
 class _TlsConnection(_Connection, HTTPSConnection):
     pass
 
 
-def _pool_classes(resolver: Resolver) -> dict[str, type[HTTPConnectionPool]]:
+class Pool(HTTPConnectionPool):
+    """Lends connections. One comes back for another call only when it is said to be good."""
+
+    @contextmanager
+    def lend(self, *, fresh: bool) -> Iterator["Lent"]:
+        """Lend a connection, and close it afterwards unless its ``is_good`` was set.
+
+        Args:
+            fresh: it must not have been used before.
+        """
+        connection = self._get_conn()
+        if fresh:
+            connection.close()
+        lent = Lent(self, connection)
+        try:
+            yield lent
+        finally:
+            if not lent.is_good:
+                lent.close()
+            self._put_conn(connection)
+
+
+class _TlsPool(Pool, HTTPSConnectionPool):
+    pass
+
+
+class Lent:
+    """A connection for one call.
+
+    Attributes:
+        was_used: it has carried an earlier call.
+        is_good: it may carry another call after this one.
+    """
+
+    def __init__(self, pool: Pool, connection: Any) -> None:
+        self._pool = pool
+        self._connection = connection
+        self.was_used = not connection.is_closed
+        self.is_good = False
+        self._response: BaseHTTPResponse | None = None
+
+    def close(self) -> None:
+        """Close the connection, and what is left unread on it."""
+        if self._response is not None:
+            self._response.close()
+        self._connection.close()
+
+    def post(
+        self, path: str, body: bytes, headers: Mapping[str, str], *, connect: float, total: float
+    ) -> BaseHTTPResponse:
+        """Send a request, and return its answer as soon as the head is there.
+
+        Args:
+            path: with the query.
+            body: of the request.
+            headers: all of them, but for Content-Length.
+            connect: seconds to connect in, where that is needed.
+            total: seconds for all of it, reading the body included.
+        """
+        connection = self._connection
+        ends = time.monotonic() + total
+        connection.timeout = min(connect, total)
+        if connection.is_closed:
+            if self._pool.proxy is not None:
+                self._pool._prepare_proxy(connection)  # noqa: SLF001  the pool is ours
+            else:
+                connection.connect()
+        connection.timeout = max(ends - time.monotonic(), _SHORTEST)
+        connection.request("POST", path, body, headers, preload_content=False)
+        connection.timeout = max(ends - time.monotonic(), _SHORTEST)
+        response: BaseHTTPResponse = connection.getresponse()
+        self._response = response
+        return response
+
+
+def _pool_classes(resolver: Resolver, clock: Callable[[], float]) -> dict[str, type[Pool]]:
     """urllib3 takes classes, not objects, to make connections with."""
-    plain = type("PlainConnection", (_Connection,), {"resolver": resolver})
-    tls = type("TlsConnection", (_TlsConnection,), {"resolver": resolver})
+    given = {"resolver": resolver, "clock": staticmethod(clock)}
+    plain = type("PlainConnection", (_Connection,), given)
+    tls = type("TlsConnection", (_TlsConnection,), given)
     return {
-        "http": type("PlainPool", (HTTPConnectionPool,), {"ConnectionCls": plain}),
-        "https": type("TlsPool", (HTTPSConnectionPool,), {"ConnectionCls": tls}),
+        "http": type("PlainPool", (Pool,), {"ConnectionCls": plain}),
+        "https": type("TlsPool", (_TlsPool,), {"ConnectionCls": tls}),
     }
 
 
@@ -208,13 +311,18 @@ class BoundedAdapter(requests.adapters.HTTPAdapter):
         connections: how many to keep open for each host.
         context: for TLS; made once, since reading a CA bundle takes longer than a call.
         resolver: looks the hosts up.
+        clock: monotonic seconds, by which connections age.
     """
 
     def __init__(
-        self, connections: int, context: ssl.SSLContext, resolver: Resolver | None = None
+        self,
+        connections: int,
+        context: ssl.SSLContext,
+        resolver: Resolver | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._context = context
-        self._pool_classes = _pool_classes(resolver or Resolver())
+        self._pool_classes = _pool_classes(resolver or Resolver(), clock)
         super().__init__(pool_connections=64, pool_maxsize=connections)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
@@ -228,11 +336,11 @@ class BoundedAdapter(requests.adapters.HTTPAdapter):
         self._adopt(manager)  # each time: another thread may be between the two
         return manager
 
-    def pool(self, url: str, proxies: dict[str, str]) -> HTTPConnectionPool:
+    def pool(self, url: str, proxies: dict[str, str]) -> Pool:
         """Return the pool for a scheme and host: asked directly, a call costs a third less."""
         proxy = requests.utils.select_proxy(url, proxies)
         manager = self.proxy_manager_for(proxy) if proxy else self.poolmanager
-        pool: HTTPConnectionPool = manager.connection_from_url(url)
+        pool: Pool = manager.connection_from_url(url)
         return pool
 
     def _adopt(self, manager: urllib3.PoolManager) -> None:

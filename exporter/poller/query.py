@@ -1,14 +1,13 @@
 """One query of one job, and what it needs of the client."""
 
 import traceback
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
 from exporter.errors import InternalError, NoCredentials, QueryError
 from exporter.gpdb.answers import Answer
-from exporter.gpdb.kinds import KINDS
-from exporter.model import JobState, Target
+from exporter.gpdb.kinds import KINDS, Kind
+from exporter.model import JobRef, JobState, Target
 from exporter.poller.record import Record
 
 
@@ -18,10 +17,8 @@ class Client(Protocol):
     def key_mark(self) -> int:
         """Return a number that changes when the access key does."""
 
-    def call(
-        self, target: Target, action: str, query: Mapping[str, str], form: Mapping[str, str]
-    ) -> Answer:
-        """Call an operation, or raise a QueryError."""
+    def call(self, target: Target, kind: Kind, ref: JobRef) -> Answer:
+        """Ask about a job, or raise a QueryError."""
 
 
 def key_mark(client: Client) -> int:
@@ -41,7 +38,7 @@ def ask(client: Client, record: Record) -> tuple[Answer, JobState]:
     ref, target = record.ref, record.target
     try:
         kind = KINDS[ref.kind]
-        answer = client.call(target, kind.action, kind.query(ref), kind.form(ref, target))
+        answer = client.call(target, kind, ref)
         return answer, kind.decode(answer.document, ref, target.time_zone)
     except QueryError:
         raise

@@ -284,6 +284,14 @@ def _tls(case: Case) -> Advice:
     return Advice(Scope.TARGET, f"TLS with {_host(case)}: {case.error}", _ENDPOINT_KEYS)
 
 
+def _proxy(case: Case) -> Advice:
+    text = (
+        f"{case.error}, so {_host(case)} was not reached: check the proxy's user and password, and "
+        "that it may connect there; NO_PROXY names hosts that need no proxy"
+    )
+    return Advice(Scope.TARGET, text, _ENDPOINT_KEYS)
+
+
 def _throttled(case: Case) -> Advice:
     text = (
         "the API throttles: wait and try again; if it stays so, lower api.calls_per_second, or "
@@ -314,6 +322,7 @@ _ADVICE: Final[Mapping[str, Callable[[Case], Advice]]] = {
     "internal": _internal,
     "not_found": _not_found,
     "permission": _permission,
+    "proxy": _proxy,
     "redirect": _redirect,
     "server": _server,
     "throttled": _throttled,

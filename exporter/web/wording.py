@@ -81,6 +81,11 @@ ADVICE: Mapping[str, Advice] = MappingProxyType(
             "No trusted TLS connection came about.",
             "Check api.ca_file, this machine's date, and any proxy that opens TLS.",
         ),
+        "proxy": Advice(
+            "The proxy refused the call, which never reached the API.",
+            "The log has the proxy's HTTP status. Check the proxy's user and password, "
+            "and that it lets this machine connect to the API.",
+        ),
         "credentials": Advice(
             "There is no usable access key or namespace password on this side.",
             "The log says why. Check the environment, the files of secrets, "

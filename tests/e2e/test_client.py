@@ -159,7 +159,6 @@ SLOW: dict[str, Behaviour] = {
         send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"),
         drip(message(b" " * 100 + b"{}", chunk=1).split(b"\r\n\r\n", 1)[1]),
     ),
-    "goes on with 100 Continue": pour(b"HTTP/1.1 100 Continue\r\n\r\n"),
 }
 
 
@@ -251,6 +250,7 @@ GARBAGE: dict[str, Behaviour] = {
     "null": send(message(b"null")),
     "a million brackets": send(message(b"[" * 200_000)),
     "204": send(message(status=204)),
+    "goes on with 100 Continue": pour(b"HTTP/1.1 100 Continue\r\n\r\n"),
 }
 
 

@@ -12,9 +12,10 @@ from exporter.config import ApiSettings
 from exporter.gpdb.client import ApiClient
 from exporter.gpdb.credentials import EnvironmentCredentials, FileCredentials
 from exporter.gpdb.deferred import DeferredClient
-from exporter.model import Target
+from exporter.gpdb.kinds import KINDS
+from exporter.model import UPSERT_COLLECTION_DATA, Target
 from exporter.secret import SecretFile
-from tests.api_clients import GOOD, api_client, ask, failure
+from tests.api_clients import GOOD, REF, api_client, ask, failure
 from tests.upstream import Upstream, message, send
 
 NOW = datetime(2024, 1, 8, 8, 53, 4, tzinfo=UTC).timestamp()
@@ -124,14 +125,15 @@ def test_no_password(tmp_path: Path) -> None:
     with Upstream([good]) as upstream, api_client() as client:
         target = Target("t", "cn-hangzhou", SecretFile(str(path)), endpoint=upstream.url)
         with pytest.raises(Exception, match=f"secret file {path}: No such file") as caught:
-            client.call(target, "A", {}, {})
+            client.call(target, KINDS[UPSERT_COLLECTION_DATA], REF)
         asked_before = list(upstream.requests)
         path.write_text("from-a-file\n")
-        client.call(target, "A", {}, {})
+        client.call(target, KINDS[UPSERT_COLLECTION_DATA], REF)
 
     assert getattr(caught.value, "reason", "") == "credentials"
     assert asked_before == []
-    assert [request.body for request in upstream.requests] == [b"NamespacePassword=from-a-file"]
+    (request,) = upstream.requests
+    assert request.body.endswith(b"&NamespacePassword=from-a-file")
 
 
 def test_rotated_key(tmp_path: Path) -> None:

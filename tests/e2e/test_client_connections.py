@@ -2,11 +2,16 @@
 
 import socket
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
-from tests.api_clients import GOOD, HASTY, api_client, ask, failure
+from exporter.gpdb.transport import LIFETIME
+from tests.api_clients import GOOD, HASTY, PATIENT, api_client, ask, failure
+from tests.certificates import Authority
+from tests.fakes import HandSetClock
 from tests.upstream import (
     Behaviour,
     Upstream,
@@ -120,13 +125,129 @@ def test_connections_are_kept() -> None:
 
 
 @pytest.mark.parametrize(("answer", "reason"), ERRORS.values(), ids=ERRORS)
-def test_connections_are_kept_after_an_error(answer: bytes, reason: str) -> None:
-    """An error of the API costs the call, and not the connection."""
+def test_an_error_ends_its_connection(answer: bytes, reason: str) -> None:
+    """An error names no job, and may have been another call's: nothing follows it."""
     with Upstream([send(answer), good]) as upstream, api_client() as client:
         assert failure(client, upstream.url).reason == reason
         assert ask(client, upstream.url).document == GOOD
 
-    assert len(upstream.wires) == 1
+    assert [request.connection for request in upstream.requests] == [1, 2]
+
+
+OTHER = message({"Status": "success", "Job": {"Id": "job-2", "Status": "Running"}})
+UNNAMED: dict[str, object] = {"Status": "success", "Job": {"Status": "Running"}}
+unnamed = send(message(UNNAMED))
+
+
+def test_a_stray_answer() -> None:
+    """An answer about another job ends its connection, and a fresh one brings the right answer."""
+    stray = both(send(OTHER), rest(PATIENT))
+    with Upstream([good, stray, good]) as upstream, api_client() as client:
+        answers = [ask(client, upstream.url) for _ in range(2)]
+
+    assert [answer.document for answer in answers] == [GOOD, GOOD]
+    assert [request.connection for request in upstream.requests] == [1, 1, 2]
+    nonces = {request.headers["x-acs-signature-nonce"] for request in upstream.requests}
+    assert len(nonces) == 3
+
+
+def test_stray_answers_only() -> None:
+    """A server that answers about another job twice has given a bad answer, and is left alone."""
+    with Upstream([send(OTHER)]) as upstream, api_client() as client:
+        error = failure(client, upstream.url)
+
+    assert (error.reason, str(error)) == ("bad_answer", "the answer is about another job")
+    assert [request.connection for request in upstream.requests] == [1, 2]
+
+
+def test_a_stray_answer_is_asked_again_within_the_time() -> None:
+    """The second request has what the first one left of the time, and no more."""
+    slow_stray = both(rest(HASTY * 0.7), send(OTHER))
+    behaviours = [slow_stray, both(rest(HASTY * 0.7), good)]
+    with Upstream(behaviours) as upstream, api_client(timeout=HASTY) as client:
+        error = failure(client, upstream.url)
+
+    assert error.reason == "timeout"
+
+
+def test_an_answer_without_an_id_on_a_fresh_connection() -> None:
+    """It can only be ours; the next call has a connection of its own, for the same reason."""
+    with Upstream([unnamed]) as upstream, api_client() as client:
+        answers = [ask(client, upstream.url) for _ in range(3)]
+
+    assert [answer.document for answer in answers] == [UNNAMED] * 3
+    assert [request.connection for request in upstream.requests] == [1, 2, 3]
+
+
+def test_an_answer_without_an_id_on_a_used_connection() -> None:
+    """It may be another call's, and is asked for once more on a fresh one."""
+    with Upstream([good, unnamed]) as upstream, api_client() as client:
+        answers = [ask(client, upstream.url) for _ in range(2)]
+
+    assert [answer.document for answer in answers] == [GOOD, UNNAMED]
+    assert [request.connection for request in upstream.requests] == [1, 1, 2]
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "TLS"])
+def test_what_comes_unasked_is_no_answer(tmp_path: Path, *, tls: bool) -> None:
+    """A connection on which something waits to be read is not used for the next call."""
+    more = threading.Event()
+    answer = b"".join([message(GOOD), OTHER])
+    authority = Authority(tmp_path)
+    with (
+        Upstream(
+            [both(send(answer), lambda _: more.set()), good],
+            tls=authority.server() if tls else None,
+        ) as upstream,
+        api_client(ca_file=str(authority.ca_file)) as client,
+    ):
+        first = ask(client, upstream.url)
+        assert more.wait(PATIENT)
+        second = ask(client, upstream.url)
+
+    assert (first.document, second.document) == (GOOD, GOOD)
+
+
+def test_a_late_answer_waits_on_a_kept_connection() -> None:
+    """An answer too many that came after the first was read leaves its connection unused."""
+    asked, sent = threading.Event(), threading.Event()
+
+    def twice(wire: Wire) -> None:
+        wire.send(message(GOOD))
+        assert asked.wait(PATIENT)
+        wire.send(OTHER)
+        sent.set()
+
+    with Upstream([twice, good]) as upstream, api_client() as client:
+        ask(client, upstream.url)
+        asked.set()
+        assert sent.wait(PATIENT)
+        answer = ask(client, upstream.url)
+
+    assert answer.document == GOOD
+    assert [request.connection for request in upstream.requests] == [1, 2]
+
+
+def test_a_request_timeout_on_a_kept_connection() -> None:
+    """A 408 for a connection that was idle too long is no answer to a request that came then."""
+    with Upstream([good, send(message(status=408)), good]) as upstream, api_client() as client:
+        answers = [ask(client, upstream.url) for _ in range(2)]
+
+    assert [answer.document for answer in answers] == [GOOD, GOOD]
+    assert [request.connection for request in upstream.requests] == [1, 1, 2]
+
+
+def test_connections_grow_old() -> None:
+    """A kept connection is used for a minute or so: the host's name may have another address."""
+    clock = HandSetClock()
+    with Upstream([good]) as upstream, api_client(clock=clock.clock()) as client:
+        ask(client, upstream.url)
+        clock.advance(LIFETIME[0] - 1)
+        ask(client, upstream.url)
+        clock.advance(LIFETIME[1] - LIFETIME[0] + 2)
+        ask(client, upstream.url)
+
+    assert [request.connection for request in upstream.requests] == [1, 1, 2]
 
 
 def test_many_at_once() -> None:

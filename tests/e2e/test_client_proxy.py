@@ -167,9 +167,9 @@ def test_plain_http_never_takes_the_setting() -> None:
 
 LED = b"HTTP/1.1 200 Connection established\r\n\r\n"
 PROXIES: dict[str, tuple[Behaviour, str, float]] = {
-    "wants a login": (send(message(status=407)), "connection", PATIENT),
-    "refuses": (send(message(status=403)), "connection", PATIENT),
-    "cannot reach it": (send(message(status=502)), "connection", PATIENT),
+    "wants a login": (send(message(status=407)), "proxy", PATIENT),
+    "refuses": (send(message(status=403)), "proxy", PATIENT),
+    "cannot reach it": (send(message(status=502)), "proxy", PATIENT),
     "hangs up": (hang_up(), "connection", PATIENT),
     "hangs": (hang(), "timeout", HASTY),
     "hangs in its headers": (both(send(b"HTTP/1.1 200 OK\r\nX"), hang()), "timeout", HASTY),

@@ -95,7 +95,7 @@ def _ask(ref: JobRef, target: Target, token: str | None) -> None:
         nonce=lambda: NONCE,
     )
     kind = KINDS[UPSERT_COLLECTION_DATA]
-    answer = client.call(target, kind.action, kind.query(ref), kind.form(ref, target))
+    answer = client.call(target, kind, ref)
     with pytest.raises(BadAnswer):  # it was the empty object
         kind.decode(answer.document, ref, target.time_zone)
     client.close()

@@ -31,7 +31,7 @@ BODIES: dict[str, tuple[Behaviour, str]] = {
     ),
     "one chunk of a negative length": (
         both(send(message(length=-1, headers=CHUNKED) + b"-1\r\n"), pour(PIECE)),
-        "connection",
+        "bad_answer",
     ),
     "a length of 10,000 digits": (
         both(send(message(length=-1, headers=[("Content-Length", "9" * 10_000)])), pour(PIECE)),

@@ -9,7 +9,8 @@ from exporter.errors import NoCredentials, TlsFailed
 from exporter.gpdb.answers import Answer
 from exporter.gpdb.credentials import EnvironmentCredentials
 from exporter.gpdb.deferred import DeferredClient
-from exporter.model import Target
+from exporter.gpdb.kinds import KINDS
+from exporter.model import UPSERT_COLLECTION_DATA, JobRef, Target
 from exporter.secret import Secret
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 KEY = {"ALIBABA_CLOUD_ACCESS_KEY_ID": "id", "ALIBABA_CLOUD_ACCESS_KEY_SECRET": "secret"}
 ANSWER = Answer({}, None)
 TARGET = Target("t", "cn-hangzhou", Secret("password"))
+KIND = KINDS[UPSERT_COLLECTION_DATA]
+REF = JobRef("t", "cn-hangzhou", "job", "document")
 
 
 class Made:
@@ -56,7 +59,7 @@ def test_it_is_made_before_the_round_and_once() -> None:
 
     client.key_mark()
     assert made.events == ["made"]
-    assert client.call(TARGET, "action", {}, {}) is ANSWER
+    assert client.call(TARGET, KIND, REF) is ANSWER
     client.key_mark()
     client.close()
 
@@ -87,4 +90,4 @@ def test_a_client_that_cannot_be_made_is_told_by_the_call() -> None:
     client.key_mark()
 
     with pytest.raises(TlsFailed, match=r"api\.ca_file cannot be read: No such file"):
-        client.call(TARGET, "action", {}, {})
+        client.call(TARGET, KIND, REF)

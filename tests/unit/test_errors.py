@@ -34,6 +34,7 @@ CLOSED_SET = {
     "connection",
     "dns",
     "tls",
+    "proxy",
     "credentials",
     "internal",
 }

@@ -32,7 +32,6 @@ J = ("job_id", "collection", "collection_namespace", "db_instance_id", "workspac
 JOB_METRICS = {
     "adbpg_job_info": (*J, "kind", "target", "region_id", "team", "pipeline"),
     "adbpg_job_up": J,
-    "adbpg_job_query_failed": (*J, "reason"),
     "adbpg_job_status": (*J, "status"),
     "adbpg_job_completed": J,
     "adbpg_job_progress_entries": J,
@@ -43,7 +42,6 @@ JOB_METRICS = {
     "adbpg_job_updated_timestamp_seconds": J,
     "adbpg_job_age_seconds": J,
     "adbpg_job_progress_changed_timestamp_seconds": J,
-    "adbpg_job_waiting": J,
     "adbpg_job_deadline_timestamp_seconds": J,
     "adbpg_job_last_success_timestamp_seconds": J,
 }
@@ -70,7 +68,7 @@ COUNTED_METRICS: dict[str, tuple[str, tuple[str, ...]]] = {
 REASON_VALUES = {
     *("throttled", "auth", "clock_skew", "permission", "not_found", "bad_request", "api_fail"),
     *("server", "bad_answer", "too_large", "redirect", "timeout", "connection", "dns", "tls"),
-    *("credentials", "internal"),
+    *("proxy", "credentials", "internal"),
 }
 ROWS: list[JobFamily | ScrapeFamily | CountedFamily] = [
     *FAMILIES,
@@ -181,13 +179,9 @@ OF_RUNNING = {
     "updated_timestamp_seconds": NOW - 10.0,
     "age_seconds": 400.0,
     "progress_changed_timestamp_seconds": NOW - 60.0,
-    "waiting": 0.0,
     "deadline_timestamp_seconds": NOW + 1_900.0,
     "last_success_timestamp_seconds": NOW - 0.5,
 }
-
-
-OF_ENDED = {name: value for name, value in OF_RUNNING.items() if name != "waiting"}
 
 
 def test_running() -> None:
@@ -196,8 +190,8 @@ def test_running() -> None:
 
 
 def test_final() -> None:
-    """A final job has its status, its age is the time that it took, and it waits for nothing."""
-    assert shown(FINAL) == OF_ENDED | {
+    """A final job has its status, and its age is the time that it took."""
+    assert shown(FINAL) == OF_RUNNING | {
         **statuses("Success"),
         "completed": 1.0,
         "progress_entries": 500_000.0,
@@ -209,7 +203,7 @@ def test_final() -> None:
 
 def test_the_vendors_sample() -> None:
     """Success, not completed, with an error: each fact is shown as it came, and flagged."""
-    assert shown(VENDOR) == OF_ENDED | {
+    assert shown(VENDOR) == OF_RUNNING | {
         **statuses("Success"),
         "completed": 0.0,
         "error": 1.0,
@@ -227,19 +221,8 @@ def test_never_asked() -> None:
 
 
 def test_failed() -> None:
-    """After a failed query only up is different, and its reason is there."""
-    assert shown(FAILED) == OF_RUNNING | {"up": 0.0, "query_failed{timeout}": 1.0}
-
-
-@pytest.mark.parametrize(
-    ("waits", "value"), [(True, {"waiting": 1.0}), (False, {"waiting": 0.0}), (None, {})]
-)
-def test_waiting(*, waits: bool | None, value: dict[str, float]) -> None:
-    """Whether a job waits is shown where it is known, and only of a job that is under way."""
-    assert {
-        k: v for k, v in shown(replace(RUNNING, waits=waits)).items() if k == "waiting"
-    } == value
-    assert "waiting" not in shown(replace(FINAL, waits=waits))
+    """After a failed query only up is different."""
+    assert shown(FAILED) == OF_RUNNING | {"up": 0.0}
 
 
 def test_aged_out() -> None:
@@ -247,7 +230,6 @@ def test_aged_out() -> None:
     assert shown(AGED_OUT) == {
         INFO: 1.0,
         "up": 0.0,
-        "query_failed{timeout}": 1.0,
         "expected_entries": 500_000.0,
         "last_success_timestamp_seconds": NOW - 300.0,
     }
@@ -320,7 +302,7 @@ def test_what_the_api_says_in_its_own_words_is_no_label(observation: Observation
     state = observation.state or JobState(JobStatus.UNKNOWN)
     hostile = replace(state, status_text="EVIL", error_text="EVIL")
 
-    samples = shown(replace(observation, state=hostile))
+    samples = shown(replace(observation, state=hostile, reason="EVIL"))
 
     assert "EVIL" not in str(samples)
 
