@@ -7,16 +7,17 @@ that have ended are kept. All the rest of the page is written by prometheus_clie
 holds that the two say the same.
 """
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache, partial
 from itertools import chain
 
 from prometheus_client import CollectorRegistry, Metric
 from prometheus_client.core import GaugeMetricFamily
-from prometheus_client.exposition import choose_encoder
+from prometheus_client.exposition import generate_latest
+from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 from prometheus_client.registry import Collector
 
+from exporter import formats
 from exporter.metrics import (
     FAMILIES,
     JOB_LABELS,
@@ -29,9 +30,6 @@ from exporter.metrics import (
 from exporter.model import Observation, ScrapeResult, Snapshot
 from exporter.pieces import Kept, Piece
 
-# prometheus_client compares a version with numbers, and raises where it is none; where it begins
-# with one, it repeats all of it in the Content-Type.
-_NO_VERSION = re.compile(r"version=(?![0-9]{1,4}(?:\.[0-9]{1,4}){0,2}[ \t]*(?:[;,]|$))[^;,]*")
 _TOGETHER = 128  # jobs whose lines of a row make one piece
 
 
@@ -74,9 +72,10 @@ class Pages:
             shown = [row for row in SCRAPE_FAMILIES if _wanted(row.name, names)]
             gauges = [scrape_metric(row, snapshot) for row in shown]
         rest = self._counters.restricted_registry(names) if names else self._counters
-        encode, content_type = choose_encoder(_NO_VERSION.sub("", accept))
+        chosen = formats.choose(accept)
+        encode = generate_openmetrics if chosen.is_openmetrics else generate_latest
         last = Piece(lambda: encode(_Collected(chain(gauges, rest.collect()))))
-        return content_type, chain(jobs, (last,))
+        return chosen.content_type, chain(jobs, (last,))
 
     def _jobs(self, rows: Iterable[JobFamily], snapshot: Snapshot) -> Iterator[Piece]:
         """Yield the head of each row, and its lines: gauges look alike in both formats."""

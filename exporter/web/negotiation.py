@@ -1,12 +1,11 @@
 """What a request's headers ask for. Pure."""
 
 import math
-import re
+
+from exporter.formats import weighted
 
 LONGEST_BUDGET = 300.0  # seconds; longer than any sensible scrape_timeout
 SHORTEST_BUDGET = 0.1  # seconds; enough to show what is already known
-
-_QUALITY = re.compile(r"[ \t]*q=(0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)[ \t]*", re.IGNORECASE)
 
 
 def scrape_budget(header: str | None, *, timeout: float, offset: float) -> float:
@@ -31,18 +30,12 @@ def scrape_budget(header: str | None, *, timeout: float, offset: float) -> float
 
 
 def accepts_gzip(header: str | None) -> bool:
-    """Return whether a value of Accept-Encoding allows gzip (RFC 9110, section 12.5.3)."""
-    qualities: dict[str, bool] = {}
-    for item in (header or "").lower().split(","):
-        coding, *parameters = item.split(";")
-        qualities[coding.strip()] = all(_is_wanted(parameter) for parameter in parameters)
-    for coding in ("gzip", "x-gzip", "*"):
-        if coding in qualities:
-            return qualities[coding]
-    return False
+    """Return whether a value of Accept-Encoding prefers gzip, or takes it as gladly as no coding.
 
-
-def _is_wanted(parameter: str) -> bool:
-    """Return whether it is a quality above 0; one that cannot be read asks for nothing."""
-    matched = _QUALITY.fullmatch(parameter)
-    return matched is not None and float(matched[1]) > 0
+    Where neither is wanted there is no gzip: everybody reads what is not coded. RFC 9110, section
+    12.5.3.
+    """
+    qualities = {item.name: item.quality for item in weighted(header or "")}
+    others = qualities.get("*", 0.0)
+    gzip = qualities.get("gzip", qualities.get("x-gzip", others))
+    return gzip > 0 and gzip >= qualities.get("identity", others)

@@ -16,6 +16,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "clock": set(),
     "errors": set(),
     "files": set(),
+    "formats": set(),
     "sockets": set(),
     "pieces": set(),
     "secret": {"errors", "files"},
@@ -41,7 +42,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "preflight": {"clock", "config", "errors", "gpdb", "model", "poller", "secret"},
     "metrics": {"errors", "model"},
     "instruments": {"errors", "metrics", "model"},
-    "collector": {"metrics", "model", "pieces"},
+    "collector": {"formats", "metrics", "model", "pieces"},
     "service": {
         "clock",
         "collector",
@@ -56,7 +57,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "sharing",
     },
     "sharing": set(),
-    "web": {"config", "errors", "files", "model", "secret", "sockets"},
+    "web": {"config", "errors", "files", "formats", "model", "secret", "sockets"},
     "simulator": {"clock", "errors", "files", "gpdb", "secret"},
     "cli": {
         "",

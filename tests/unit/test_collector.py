@@ -316,16 +316,7 @@ def test_the_order_is_stable_from_scrape_to_scrape() -> None:
         ("garbage;;;,,q=", "text/plain; version=0.0.4; charset=utf-8"),
         (f"{OPENMETRICS},{TEXT};q=0.5", "application/openmetrics-text; version=1.0.0"),
         ("application/openmetrics-text", "application/openmetrics-text; version=1.0.0"),
-        ("application/openmetrics-text;version=a", "application/openmetrics-text; version=1.0.0"),
-        (
-            "application/openmetrics-text; version=1.0.x;q=1",
-            "application/openmetrics-text; version=",
-        ),
-        (
-            "application/openmetrics-text;version=2.\xe9",
-            "application/openmetrics-text; version=1.0.0",
-        ),
-        ("text/plain;version=" + "9" * 5_000, "text/plain; version=0.0.4; charset=utf-8"),
+        ("application/openmetrics-text;q=0", "text/plain; version=0.0.4; charset=utf-8"),
     ],
 )
 def test_the_content_type_is_what_was_asked_for(accept: str, content_type: str) -> None:
