@@ -46,6 +46,32 @@ rest ages out. When the API says that it does not know the job, its state ends a
 A final job is not asked about again. Take it out of the configuration, or out of its job file,
 when nobody needs to see it any more.
 
+## Jobs that wait
+
+Uploads to one collection run one after the other, so a job can wait for hours in good health. Its
+own time begins when its collection is free. `adbpg_job_waiting`, the page for people and the
+alerts go by one rule, among the jobs under way of one collection:
+
+- **A job that has uploaded something does not wait**, whatever the others do. That uploads run one
+  after the other is the vendor's word, and nothing proves it.
+- **All others wait behind it.** Where none has uploaded anything, a Running job is in front, then
+  one in Cancelling, and of equals the one with the earliest CreateTime; one without a CreateTime
+  comes last.
+- **Where it cannot be known, nothing is said**: the metric is absent. A job whose state is not
+  known may be in front: its queries fail, it was not asked yet, or its status is not a documented
+  one. A job that the API does not know (`not_found`) is not in front.
+- **Where shards share a collection**, each shard knows its own jobs only. It says 1 of a job behind
+  one of its own; of a job in front that has uploaded nothing it says nothing. The alert rules
+  have the jobs of all shards, and apply the rule to them. The same holds for jobs over
+  `scrape.max_jobs`.
+
+While a job waits, or may wait, it has no `adbpg_job_deadline_timestamp_seconds` and no
+`adbpg_job_progress_changed_timestamp_seconds`: it is neither late nor stalled. Both count from when
+it was last observed to wait, by the exporter's clock. A restarted exporter has not observed that.
+It goes by the UpdateTime of the job before it, where that job is still watched, and else by
+CreateTime; the alert rules remember the later time. Name all jobs of a collection in one exporter,
+or in the shards of one: an exporter cannot know of jobs that only another one has.
+
 """
 
 

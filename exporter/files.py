@@ -70,11 +70,16 @@ def read(path: str, most: int, *, regular: bool = False) -> tuple[os.stat_result
     return within(("read", path, most, regular), lambda: _read(path, most, regular=regular))
 
 
-def within(key: Hashable, work: Callable[[], T]) -> T:
+def hangs(path: str) -> bool:
+    """Tell whether a look at a file has been given up, and has not come back since."""
+    return _looks.is_overdue(path)
+
+
+def within(key: tuple[Hashable, ...], work: Callable[[], T]) -> T:
     """Return what ``work`` returns, in another thread. Callers with one key share one thread.
 
     Args:
-        key: stands for what the work does, and to which file.
+        key: stands for what the work does; the file's path is in it.
         work: may take for ever.
 
     Raises:
@@ -108,7 +113,7 @@ class _Look:
 
     __slots__ = ("future", "is_overdue", "key", "work")
 
-    def __init__(self, key: Hashable, work: Callable[[], Any]) -> None:
+    def __init__(self, key: tuple[Hashable, ...], work: Callable[[], Any]) -> None:
         self.key = key
         self.work = work
         self.future: Future[Any] = Future()
@@ -120,11 +125,16 @@ class Looks:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._under_way: dict[Hashable, _Look] = {}
+        self._under_way: dict[tuple[Hashable, ...], _Look] = {}
         self._handed_over: queue.SimpleQueue[_Look] = queue.SimpleQueue()
         self._idle = 0  # threads that wait, less the looks that are handed over
 
-    def result(self, key: Hashable, work: Callable[[], Any], seconds: float) -> Any:
+    def is_overdue(self, path: str) -> bool:
+        """See ``hangs``."""
+        with self._lock:
+            return any(look.is_overdue and path in look.key for look in self._under_way.values())
+
+    def result(self, key: tuple[Hashable, ...], work: Callable[[], Any], seconds: float) -> Any:
         """Return what a look gives, waiting at most so long. See ``within``."""
         with self._lock:
             look = self._under_way.get(key)

@@ -8,6 +8,7 @@ import hashlib
 import itertools
 import re
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import timedelta, timezone, tzinfo
 from typing import Literal
@@ -115,6 +116,11 @@ class JobRef:
             self.workspace_id,
         )
 
+    @property
+    def collection_identity(self) -> tuple[str, str, str, str]:
+        """What makes its collection this one and no other: the identity without the job id."""
+        return self.identity[1:]
+
 
 @dataclass(frozen=True, slots=True)
 class Shard:
@@ -172,6 +178,8 @@ class WatchList:
         file_errors: for each job file, by path: whether its last reading failed.
         sources: the names of all sources of jobs, in order.
         generation: a number that no other watch list has.
+        split: the collections of which further jobs are named, but not watched here: those of
+            other shards, and those over ``scrape.max_jobs``.
     """
 
     targets: Mapping[str, Target]
@@ -179,6 +187,7 @@ class WatchList:
     file_errors: Mapping[str, bool] = field(default_factory=dict)
     sources: tuple[str, ...] = ()
     generation: int = field(init=False, default_factory=itertools.count(1).__next__)
+    split: AbstractSet[tuple[str, str, str, str]] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +214,11 @@ class JobState:
     updated: float | None = None
     error_text: str = ""
     invalid_fields: tuple[str, ...] = ()
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether the job is under way and has uploaded something, so that it had its turn."""
+        return self.status.is_active and bool(self.progress)
 
     @property
     def inconsistent(self) -> bool:
@@ -249,9 +263,16 @@ class Observation:
         reason: why the last query failed; empty when it worked.
         queried_at: when the last query ended.
         answered_at: when the API last answered for it.
-        progress_changed_at: when we last saw its progress change; the first sight counts.
-        entries_per_second: between the last two answers; None before the second.
-        deadline_at: when it should have ended; None without expected_entries or CreateTime.
+        progress_changed_at: when we last saw its progress change; the first sight counts, and so
+            does the last moment at which it waited. None while it waits or may wait.
+        entries_per_second: over the progress observed in the last five minutes, or in what there
+            is of them; None in the first half minute, and of a job that has ended.
+        deadline_at: when it should have ended; None without expected_entries or CreateTime, and
+            while it waits or may wait.
+        waits: whether it waits for its turn in its collection; None where that cannot be known.
+            False for a job that is not under way. ``exporter.queues`` has the rule.
+        behind: the job that it waits behind, or may wait behind; None where there is none, or it
+            is not watched here.
     """
 
     ref: JobRef
@@ -264,6 +285,8 @@ class Observation:
     progress_changed_at: float | None = None
     entries_per_second: float | None = None
     deadline_at: float | None = None
+    waits: bool | None = False
+    behind: JobRef | None = None
 
 
 @dataclass(frozen=True, slots=True)

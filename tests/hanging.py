@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+import pytest
+
 _CLASS_CONTENT: Final = 0x4  # of linux/fanotify.h, as are the next two
 _MARK_ADD: Final = 0x1
 _OPEN_PERM: Final = 0x10000
@@ -18,12 +20,16 @@ _AT_FDCWD: Final = -100
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def can_hang() -> bool:
-    """Tell whether this process may make files hang."""
+def _can_hang() -> bool:
     descriptor = _libc.fanotify_init(_CLASS_CONTENT, os.O_RDONLY)
     if descriptor >= 0:
         os.close(descriptor)
     return bool(descriptor >= 0)
+
+
+needs_root = pytest.mark.skipif(
+    not _can_hang() and "CI" not in os.environ, reason="only root may make a file hang"
+)
 
 
 @contextmanager

@@ -60,7 +60,10 @@ class Registry:
                 if jobs.setdefault(job.identity, job) is not job:
                     doubles.setdefault(batch.origin, []).append(job)
         self._log_doubles(doubles)
-        ours = [job for job in jobs.values() if self._shard.holds(job.job_id)]
+        ours: list[JobRef] = []
+        others: list[JobRef] = []
+        for job in jobs.values():
+            (ours if self._shard.holds(job.job_id) else others).append(job)
         most = self._config.scrape.max_jobs
         self._log_dropped(max(0, len(ours) - most))
         return WatchList(
@@ -70,6 +73,7 @@ class Registry:
                 path: broken for each in listings for path, broken in each.file_errors.items()
             },
             sources=tuple(source.name for source in self._sources),
+            split=frozenset(job.collection_identity for job in [*others, *ours[most:]]),
         )
 
     def _log_doubles(self, doubles: Mapping[str, Sequence[JobRef]]) -> None:

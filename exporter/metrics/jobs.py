@@ -29,6 +29,15 @@ def _status(observation: Observation) -> Iterable[Sample]:
     return [(values, status is state.status) for status, values in _STATUSES]
 
 
+def _waiting(observation: Observation, _now: float) -> bool | None:
+    state = observation.state
+    return observation.waits if state is not None and state.status.is_active else None
+
+
+def _query_failed(observation: Observation) -> Iterable[Sample]:
+    return (((observation.reason,), 1),) if observation.up is False else ()
+
+
 def _error(observation: Observation, _now: float) -> bool | None:
     return None if observation.state is None else bool(observation.state.error_text)
 
@@ -47,8 +56,16 @@ FAMILIES: tuple[JobFamily, ...] = (
         "adbpg_job_up",
         "Whether the last query of this job worked.",
         lambda o, _: o.up,
-        notes="Absent until the first query of the job has ended. The reason of a 0 is counted in "
-        "`adbpg_exporter_api_errors_total`. A final job keeps its 1: it is not asked again.",
+        notes="Absent until the first query of the job has ended. `adbpg_job_query_failed` has the "
+        "reason of a 0. A final job keeps its 1: it is not asked again.",
+    ),
+    JobFamily(
+        "adbpg_job_query_failed",
+        "Always 1; why the last query of this job failed.",
+        labels=("reason",),
+        labelled=_query_failed,
+        notes="Absent where the last query worked, and until the first one has ended. The reasons "
+        "are those of `adbpg_exporter_api_errors_total`, which counts them for the whole target.",
     ),
     JobFamily(
         "adbpg_job_status",
@@ -113,14 +130,24 @@ FAMILIES: tuple[JobFamily, ...] = (
         "When this exporter last saw the progress change, by its own clock.",
         lambda o, _: o.progress_changed_at,
         notes="The first sight of a job counts as a change, so that a job which never moves "
-        "becomes visible. It starts anew with the exporter.",
+        "becomes visible; so does the last moment at which it waited. Absent while the job waits, "
+        "or may wait. It starts anew with the exporter.",
+    ),
+    JobFamily(
+        "adbpg_job_waiting",
+        "Whether the job waits behind another job of its collection.",
+        _waiting,
+        notes="See [Jobs that wait](#jobs-that-wait). Only of jobs under way; absent where it "
+        "cannot be known.",
     ),
     JobFamily(
         "adbpg_job_deadline_timestamp_seconds",
         "When the job should have ended.",
         lambda o, _: o.deadline_at,
-        notes="CreateTime + expected_entries / `deadline.entries_per_second` + `deadline.grace`, "
-        "after the vendor's advice. Only for jobs with expected_entries.",
+        notes="The time when its collection became free for it + expected_entries / "
+        "`deadline.entries_per_second` + `deadline.grace`, after the vendor's advice. The "
+        "collection is free from CreateTime on where the job did not wait. Only for jobs with "
+        "expected_entries and a CreateTime; absent while the job waits, or may wait.",
     ),
     JobFamily(
         "adbpg_job_last_success_timestamp_seconds",

@@ -26,6 +26,7 @@ from exporter.poller.plan import Asked, Plan, Tally, View, Witness
 from exporter.poller.query import Client
 from exporter.poller.record import Record
 from exporter.poller.rounds import Round, Task
+from exporter.queues import line_up
 
 logger = logging.getLogger(__name__)
 
@@ -273,8 +274,20 @@ class Poller:
 
     def _snapshot(self, asked: Asked) -> Snapshot:
         now, offset = self._clock.monotonic(), self._clock.offset()
+        observations = self._observations(asked, now, offset)
+        view = asked.view
+        return Snapshot(
+            taken_at=now + offset,
+            duration=now - asked.since,
+            observations=observations,
+            targets=self._health(view.watched, observations, offset),
+            file_errors=view.watched.file_errors,
+            sources=view.watched.sources,
+        )
+
+    def _observations(self, asked: Asked, now: float, offset: float) -> tuple[Observation, ...]:
         view, plan = asked.view, asked.view.plan
-        observations = tuple(
+        made = [
             record.observation(
                 ref,
                 now,
@@ -284,15 +297,11 @@ class Poller:
                 offset=offset,
             )
             for ref, record in zip(view.watched.jobs, view.records, strict=True)
-        )
-        return Snapshot(
-            taken_at=now + offset,
-            duration=now - asked.since,
-            observations=observations,
-            targets=self._health(view.watched, observations, offset),
-            file_errors=view.watched.file_errors,
-            sources=view.watched.sources,
-        )
+        ]
+        for index, place in line_up(made, view.watched.split).items():
+            record = view.records[index]
+            made[index] = record.placed(made[index], place, plan.deadline, now, offset)
+        return tuple(made)
 
     def _health(
         self, watched: WatchList, observations: tuple[Observation, ...], offset: float

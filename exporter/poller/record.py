@@ -1,9 +1,11 @@
 """What was last seen of one job, and when it may be asked about again. Time is an argument."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from exporter.errors import NotFound, QueryError
 from exporter.model import JobRef, JobState, Observation, ScrapeResult, Target
+from exporter.poller.pace import Pace
+from exporter.queues import Place
 
 _NOT_FOUND_PAUSE = 30.0  # seconds after the first not_found; doubles with each further one
 _LONGEST_PAUSE = 900.0  # seconds
@@ -21,11 +23,20 @@ class DeadlineRule:
     entries_per_second: float
     grace: float
 
-    def deadline(self, ref: JobRef, state: JobState | None) -> float | None:
-        """Return Unix seconds; None without expected entries or a CreateTime."""
+    def deadline(
+        self, ref: JobRef, state: JobState | None, free_since: float | None = None
+    ) -> float | None:
+        """Return Unix seconds; None without expected entries or a CreateTime.
+
+        Args:
+            ref: the job.
+            state: its last answer.
+            free_since: when its collection became free for it, in Unix seconds.
+        """
         if ref.expected_entries is None or state is None or state.created is None:
             return None
-        return state.created + ref.expected_entries / self.entries_per_second + self.grace
+        start = state.created if free_since is None else max(state.created, free_since)
+        return start + ref.expected_entries / self.entries_per_second + self.grace
 
 
 @dataclass(slots=True)
@@ -38,8 +49,11 @@ class Record:
         state: the last answer; None before the first, and after not_found.
         answered: monotonic seconds, when that was.
         progress: the last one known; an answer without one does not make the next a change.
-        progress_changed: monotonic seconds, when progress was last seen to change.
-        entries_per_second: between the last two answers.
+        progress_changed: monotonic seconds, when progress was last seen to change, or the job to
+            wait for its turn.
+        waited: monotonic seconds, when it was last observed that it waits or may wait.
+        free_since: Unix seconds when its collection became free for it, by the API's times.
+        pace: how fast progress grows; None before the first answer and after the end.
         queried: monotonic seconds, when the last query ended.
         reason: why the last query failed; empty when it worked.
         asked_at: monotonic seconds when the last query began.
@@ -57,7 +71,9 @@ class Record:
     answered: float | None = None
     progress: int | None = None
     progress_changed: float | None = None
-    entries_per_second: float | None = None
+    waited: float | None = None
+    free_since: float | None = None
+    pace: Pace | None = None
     queried: float | None = None
     reason: str = ""
     asked_at: float | None = None
@@ -81,12 +97,13 @@ class Record:
 
     def answer(self, state: JobState, now: float) -> None:
         """Take over a good answer (now: monotonic seconds)."""
-        before, answered = self.state, self.answered
         if state.progress is not None and state.progress != self.progress:
             self.progress, self.progress_changed = state.progress, now
-        self.entries_per_second = None
-        if before is not None and answered is not None:
-            self.entries_per_second = _rate(before.progress, state.progress, now - answered)
+        if state.status.is_final:
+            self.pace = None
+        elif state.progress is not None:
+            self.pace = self.pace or Pace()
+            self.pace.observe(state.progress, now)
         self.state = state
         self.answered = now
         self.queried = now
@@ -98,7 +115,7 @@ class Record:
         self.queried = now
         self.reason = error.reason
         if isinstance(error, NotFound):
-            self.state = self.progress = self.progress_changed = None
+            self.state = self.progress = self.progress_changed = self.pace = None
             pause = _NOT_FOUND_PAUSE * 2.0 ** min(self.not_found_in_a_row, 10)
             self.quiet_until = now + min(pause, _LONGEST_PAUSE)
             self.not_found_in_a_row += 1
@@ -139,12 +156,43 @@ class Record:
             queried_at=_unix(self.queried, offset),
             answered_at=_unix(self.answered, offset),
             progress_changed_at=None if state is None else _unix(self.progress_changed, offset),
-            entries_per_second=None if state is None else self.entries_per_second,
-            deadline_at=rule.deadline(ref, state),
+            entries_per_second=self.pace.entries_per_second if state and self.pace else None,
+            deadline_at=rule.deadline(ref, state, self._free_since(offset)),
         )
         if observation.result is ScrapeResult.FINAL:
             self.shown = rule, offset, observation
         return observation
+
+    def placed(
+        self, made: Observation, place: Place, rule: DeadlineRule, now: float, offset: float
+    ) -> Observation:
+        """Return an observation with the job's place in its collection, and remember that place.
+
+        Args:
+            made: by ``observation``, just now.
+            place: of the job.
+            rule: for the deadline.
+            now: monotonic seconds.
+            offset: Unix seconds less monotonic seconds.
+        """
+        if place.waits is False:
+            self.free_since = place.free_since
+            free_since = self._free_since(offset)
+            return replace(made, deadline_at=rule.deadline(made.ref, made.state, free_since))
+        self.waited = now
+        if self.progress_changed is not None:
+            self.progress_changed = now
+        return replace(
+            made,
+            waits=place.waits,
+            behind=place.behind,
+            progress_changed_at=None,
+            deadline_at=None,
+        )
+
+    def _free_since(self, offset: float) -> float | None:
+        """Return when the collection became free, by our own clock where we observed that."""
+        return self.free_since if self.waited is None else self.waited + offset
 
     def _age(self, now: float) -> float:
         return float("inf") if self.answered is None else now - self.answered
@@ -163,9 +211,3 @@ class Record:
 
 def _unix(moment: float | None, offset: float) -> float | None:
     return None if moment is None else moment + offset
-
-
-def _rate(before: int | None, after: int | None, seconds: float) -> float | None:
-    if before is None or after is None or seconds <= 0 or after < before:
-        return None
-    return (after - before) / seconds

@@ -5,7 +5,7 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from exporter.model import JobState, JobStatus, Observation
+from exporter.model import JobRef, JobState, JobStatus, Observation
 from exporter.web.wording import ADVICE, UNEXPLAINED, duration
 
 STALLED_AFTER = 900.0  # seconds without progress; as the alert AdbpgJobStalled has it
@@ -137,6 +137,8 @@ def _remarks_on_state(seen: Observation, state: JobState) -> Iterator[Remark]:
 def _remarks_on_pace(seen: Observation, state: JobState, now: float) -> Iterator[Remark]:
     if not state.status.is_active:
         return
+    if seen.behind is not None:
+        yield Remark(Level.NOTE, *_queued(seen.behind, certain=bool(seen.waits)))
     if seen.deadline_at is not None and is_overdue(seen, now):
         late = duration(now - seen.deadline_at)
         yield Remark(
@@ -152,6 +154,14 @@ def _remarks_on_pace(seen: Observation, state: JobState, now: float) -> Iterator
             f"Progress has not changed for {duration(now - changed)}. Uploads to one collection "
             "run one after the other, so others may wait for this one.",
         )
+
+
+def _queued(behind: JobRef, *, certain: bool) -> tuple[str, str]:
+    """Return the title and the text about a job that waits for its turn."""
+    rule = "Uploads to one collection run one after the other; its own time has not begun."
+    if certain:
+        return "Waiting", f"It waits behind job {behind.job_id}. {rule}"
+    return "Perhaps waiting", f"The state of job {behind.job_id} is not known. {rule}"
 
 
 def _contradiction(state: JobState) -> str:

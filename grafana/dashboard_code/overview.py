@@ -107,6 +107,8 @@ def _jobs() -> panels.Panel:
             width=112,
             settings=columns.coloured(panels.states(theme.FINDINGS)),
         ),
+        Column("Why queries fail", "reason", width=115),
+        Column("Why", expression=queries.WHY_QUERY_FAILS, shown=False),
         Column("Collection", "collection", width=150),
         Column("Namespace", "collection_namespace", width=90),
         Column("Instance or workspace", "owner", width=175),

@@ -94,16 +94,17 @@ ANSWERED = fact("adbpg_job_last_success_timestamp_seconds")
 AGE = fact("adbpg_job_age_seconds")
 
 _IS_RECENT = f"(({UPDATED} or {ANSWERED}) > bool time() - {RECENT})"
+# A job that waits for its turn has neither such a time nor a deadline: see docs/metrics.md.
 _UNCHANGED = f"(time() - {CHANGED} > bool {STALLED_AFTER})"
-_MOVES = f"{status('Running')} * (time() - {CHANGED} <= bool {STALLED_AFTER}) == 1"
 
 # 1 where it is so, 0 where it is not: sums of these are 0 where all is well.
 FAILED = f"{status('Failed')} * {_IS_RECENT}"
 STALLED = f"{status('Running')} * {_UNCHANGED} * {WORKS}"
-# Uploads to a collection run one after the other: who waits behind one that moves is not stuck.
-_WAITS = f"{status('Start|Cancelling')} * {_UNCHANGED} * {WORKS}"
-STUCK = f"({_WAITS} unless on ({BY_COLLECTION}) {_MOVES})"
+STUCK = f"{status('Start|Cancelling')} * {_UNCHANGED} * {WORKS}"
 PAST_DEADLINE = f"{ACTIVE} * (time() > bool {DEADLINE})"
+WAITS = fact("adbpg_job_waiting")
+_WHY = f"max by ({BY_JOB}, reason) ({of_jobs('adbpg_job_query_failed')})"
+WHY_QUERY_FAILS = f"({_WHY} or on ({BY_JOB}) {WORKS})"  # the label ``reason``, where it fails
 QUERY_FAILS = f"({WORKS} == bool 0)"
 CONTRADICTS = f"{fact('adbpg_job_inconsistent')} * {_IS_RECENT}"
 

@@ -32,13 +32,14 @@ class State:
 
 
 FINDINGS = (
-    State(14, "Failed", ACT, queries.FAILED),
-    State(13, "Stalled", ACT, queries.STALLED),
-    State(12, "Past deadline", ACT, queries.PAST_DEADLINE),
-    State(11, "Stuck", WARN, queries.STUCK),
-    State(10, "Query fails", WARN, queries.QUERY_FAILS),
-    State(9, "Contradictory", WARN, queries.CONTRADICTS),
-    State(8, "Unknown", WARN, queries.status("Unknown")),
+    State(15, "Failed", ACT, queries.FAILED),
+    State(14, "Stalled", ACT, queries.STALLED),
+    State(13, "Past deadline", ACT, queries.PAST_DEADLINE),
+    State(12, "Stuck", WARN, queries.STUCK),
+    State(11, "Query fails", WARN, queries.QUERY_FAILS),
+    State(10, "Contradictory", WARN, queries.CONTRADICTS),
+    State(9, "Unknown", WARN, queries.status("Unknown")),
+    State(8, "Waiting", QUIET, queries.WAITS),
     State(7, "Cancelling", QUIET, queries.status("Cancelling")),
     State(6, "Starting", QUIET, queries.status("Start")),
     State(5, "Running", BUSY, queries.status("Running")),
@@ -50,8 +51,9 @@ FINDINGS = (
 """The worst that can be said of a job comes first."""
 
 TIMELINE = (
-    State(8, "Stalled", ACT, queries.STALLED),
-    State(7, "Running", BUSY, queries.status("Running")),
+    State(9, "Stalled", ACT, queries.STALLED),
+    State(8, "Running", BUSY, f"({queries.status('Running')} unless {queries.WAITS} == 1)"),
+    State(7, "Waiting", QUIET, queries.WAITS),
     State(6, "Cancelling", QUIET, queries.status("Cancelling")),
     State(5, "Starting", QUIET, queries.status("Start")),
     State(4, "Unknown", WARN, queries.status("Unknown")),

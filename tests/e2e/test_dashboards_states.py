@@ -51,8 +51,9 @@ CASES = {
     "failed-long-ago": Case("Failed earlier", "Failed", {UPDATED: LONG_AGO}),
     "starts": Case("Starting", "Start", {CHANGED: LATELY}),
     "never-starts": Case("Stuck", "Start", {CHANGED: QUARTER}),
-    "first": Case("Running", "Running", {CHANGED: LATELY}, "queue"),
-    "second": Case("Starting", "Start", {CHANGED: QUARTER}, "queue"),
+    "first": Case("Running", "Running", {CHANGED: LATELY, "waiting": 0}, "queue"),
+    "second": Case("Waiting", "Start", {"waiting": 1}, "queue"),
+    "third": Case("Waiting", "Running", {"waiting": 1}, "queue"),
     "cancels": Case("Cancelling", "Cancelling", {CHANGED: LATELY}),
     "never-cancelled": Case("Stuck", "Cancelling", {CHANGED: QUARTER}),
     "cancelled": Case("Cancelled", "Cancelled", {UPDATED: LATELY}),
@@ -152,7 +153,7 @@ def test_tiles_count_each_job_once(tmp_path: Path) -> None:
         queries.STALLED: 1,
         queries.PAST_DEADLINE: 1,
         queries.QUERY_FAILS: 2,
-        queries.status("Running"): 5,
+        queries.status("Running"): 6,
     }
 
     found = complaints({f"sum({each})": {"": n} for each, n in numbers.items()}, tmp_path)

@@ -11,10 +11,12 @@ from pathlib import Path
 import bcrypt
 import pytest
 
+from exporter.files import NO_ANSWER
 from tests.certificates import Authority
 from tests.driver import Commands, one_process
 from tests.faults.raw import configuration
-from tests.processes import KEY, PATIENCE, Page, Process, exporter, run
+from tests.hanging import hanging, needs_root
+from tests.processes import KEY, PATIENCE, Page, Process, eventually, exporter, run
 from tests.web_files import BAD_FILES, expected_lines, lay_out
 
 TLS = "tls_server_config:\n  cert_file: server.pem\n  key_file: server.key\n"
@@ -329,6 +331,25 @@ def test_a_new_certificate_is_shown_at_once(site: Site) -> None:
 
         assert before != after
         assert kept.recv(100).startswith(b"HTTP/1.1 200 ")
+
+
+@needs_root
+def test_a_certificate_that_hangs(site: Site) -> None:
+    """The server goes on with the certificate that it has; the new one is shown once it answers."""
+    with site.serving(TLS) as it:
+        before = site.serial(it)
+        site.authority.issue("server", "DNS:localhost,IP:127.0.0.1")
+        with hanging(site.folder / "server.pem"):
+            during = [site.serial(it) for _ in range(3)]
+            _, page = site.curl(it)
+            line = it.wait_for_log("web configuration not reloaded")
+        eventually(lambda: site.serial(it) != before, "the new certificate")
+        _, after = site.curl(it)
+
+    assert during == [before] * 3
+    assert f"tls_server_config.cert_file: cannot be read: {NO_ANSWER}" in line
+    assert Page(page).value(GAUGE) == 0
+    assert Page(after).value(GAUGE) == 1
 
 
 def test_new_users_count_at_once(site: Site) -> None:

@@ -21,7 +21,7 @@ def gate() -> Iterator[threading.Event]:
     event.set()
 
 
-def patiently(key: object, work: Callable[[], str]) -> str:
+def patiently(key: tuple[object, ...], work: Callable[[], str]) -> str:
     """Look with patience: what is to be waited for comes, however busy the machine is."""
     with files.patience(60):
         return files.within(key, work)
@@ -32,7 +32,7 @@ def threads() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name == "file"]
 
 
-def wait_until_free(key: str) -> None:
+def wait_until_free(key: tuple[str, ...]) -> None:
     """Wait until a look that hung has come back."""
     while True:
         try:
@@ -67,7 +67,7 @@ def test_what_goes_wrong_is_raised_as_it_is(tmp_path: Path, look: Callable[[str]
 def test_a_look_that_hangs_is_given_up(gate: threading.Event) -> None:
     """The caller goes on after its patience, with an error that says what may be wrong."""
     with files.patience(0.01), pytest.raises(TimeoutError) as caught:
-        files.within("hangs", gate.wait)
+        files.within(("hangs",), gate.wait)
 
     assert caught.value.strerror == files.NO_ANSWER
 
@@ -75,12 +75,12 @@ def test_a_look_that_hangs_is_given_up(gate: threading.Event) -> None:
 def test_whoever_comes_later_does_not_wait(gate: threading.Event) -> None:
     """While a look is known to hang, nobody waits for it again, and no other thread hangs."""
     with files.patience(0.01), pytest.raises(TimeoutError):
-        files.within("known", gate.wait)
+        files.within(("known",), gate.wait)
     before = len(threads())
 
     for _ in range(100):  # at a second each, nobody would wait for this test
         with files.patience(60), pytest.raises(TimeoutError):
-            files.within("known", gate.wait)
+            files.within(("known",), gate.wait)
 
     assert len(threads()) == before
 
@@ -90,7 +90,7 @@ def test_other_files_are_not_concerned(gate: threading.Event, tmp_path: Path) ->
     path = tmp_path / "file"
     path.write_text("good")
     with files.patience(0.01), pytest.raises(TimeoutError):
-        files.within("another", gate.wait)
+        files.within(("another",), gate.wait)
 
     with files.patience(60):
         _, data = files.read(str(path), 10)
@@ -101,12 +101,16 @@ def test_other_files_are_not_concerned(gate: threading.Event, tmp_path: Path) ->
 def test_it_works_again_when_the_fault_ends(gate: threading.Event) -> None:
     """The look after one that came back late is a fresh one."""
     with files.patience(0.01), pytest.raises(TimeoutError):
-        files.within("heals", gate.wait)
+        files.within(("heals",), gate.wait)
+    hung = files.hangs("heals")
 
     gate.set()
-    wait_until_free("heals")
+    wait_until_free(("heals",))
 
-    assert patiently("heals", lambda: "fresh") == "fresh"
+    assert hung
+    assert not files.hangs("heals")
+
+    assert patiently(("heals",), lambda: "fresh") == "fresh"
 
 
 def test_a_thread_is_used_again(tmp_path: Path) -> None:
@@ -148,7 +152,8 @@ def test_callers_share_a_look(gate: threading.Event) -> None:
 
     results: list[str] = []
     callers = [
-        threading.Thread(target=lambda: results.append(patiently("shared", look))) for _ in range(2)
+        threading.Thread(target=lambda: results.append(patiently(("shared",), look)))
+        for _ in range(2)
     ]
     callers[0].start()
     begun.wait(60)
@@ -223,6 +228,6 @@ def test_no_thread_is_an_error_like_others(monkeypatch: pytest.MonkeyPatch) -> N
     with monkeypatch.context() as patched:
         patched.setattr(threading.Thread, "start", refuse)
         with pytest.raises(OSError, match="no thread"):
-            looks.result("key", lambda: 1, 60)
+            looks.result(("key",), lambda: 1, 60)
 
-    assert looks.result("key", lambda: 1, 60) == 1
+    assert looks.result(("key",), lambda: 1, 60) == 1

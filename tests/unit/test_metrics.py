@@ -32,6 +32,7 @@ J = ("job_id", "collection", "collection_namespace", "db_instance_id", "workspac
 JOB_METRICS = {
     "adbpg_job_info": (*J, "kind", "target", "region_id", "team", "pipeline"),
     "adbpg_job_up": J,
+    "adbpg_job_query_failed": (*J, "reason"),
     "adbpg_job_status": (*J, "status"),
     "adbpg_job_completed": J,
     "adbpg_job_progress_entries": J,
@@ -42,6 +43,7 @@ JOB_METRICS = {
     "adbpg_job_updated_timestamp_seconds": J,
     "adbpg_job_age_seconds": J,
     "adbpg_job_progress_changed_timestamp_seconds": J,
+    "adbpg_job_waiting": J,
     "adbpg_job_deadline_timestamp_seconds": J,
     "adbpg_job_last_success_timestamp_seconds": J,
 }
@@ -179,9 +181,13 @@ OF_RUNNING = {
     "updated_timestamp_seconds": NOW - 10.0,
     "age_seconds": 400.0,
     "progress_changed_timestamp_seconds": NOW - 60.0,
+    "waiting": 0.0,
     "deadline_timestamp_seconds": NOW + 1_900.0,
     "last_success_timestamp_seconds": NOW - 0.5,
 }
+
+
+OF_ENDED = {name: value for name, value in OF_RUNNING.items() if name != "waiting"}
 
 
 def test_running() -> None:
@@ -190,8 +196,8 @@ def test_running() -> None:
 
 
 def test_final() -> None:
-    """A final job has its status, and its age is the time that it took."""
-    assert shown(FINAL) == OF_RUNNING | {
+    """A final job has its status, its age is the time that it took, and it waits for nothing."""
+    assert shown(FINAL) == OF_ENDED | {
         **statuses("Success"),
         "completed": 1.0,
         "progress_entries": 500_000.0,
@@ -203,7 +209,7 @@ def test_final() -> None:
 
 def test_the_vendors_sample() -> None:
     """Success, not completed, with an error: each fact is shown as it came, and flagged."""
-    assert shown(VENDOR) == OF_RUNNING | {
+    assert shown(VENDOR) == OF_ENDED | {
         **statuses("Success"),
         "completed": 0.0,
         "error": 1.0,
@@ -221,8 +227,19 @@ def test_never_asked() -> None:
 
 
 def test_failed() -> None:
-    """After a failed query only up is different."""
-    assert shown(FAILED) == OF_RUNNING | {"up": 0.0}
+    """After a failed query only up is different, and its reason is there."""
+    assert shown(FAILED) == OF_RUNNING | {"up": 0.0, "query_failed{timeout}": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("waits", "value"), [(True, {"waiting": 1.0}), (False, {"waiting": 0.0}), (None, {})]
+)
+def test_waiting(*, waits: bool | None, value: dict[str, float]) -> None:
+    """Whether a job waits is shown where it is known, and only of a job that is under way."""
+    assert {
+        k: v for k, v in shown(replace(RUNNING, waits=waits)).items() if k == "waiting"
+    } == value
+    assert "waiting" not in shown(replace(FINAL, waits=waits))
 
 
 def test_aged_out() -> None:
@@ -230,6 +247,7 @@ def test_aged_out() -> None:
     assert shown(AGED_OUT) == {
         INFO: 1.0,
         "up": 0.0,
+        "query_failed{timeout}": 1.0,
         "expected_entries": 500_000.0,
         "last_success_timestamp_seconds": NOW - 300.0,
     }
@@ -302,7 +320,7 @@ def test_what_the_api_says_in_its_own_words_is_no_label(observation: Observation
     state = observation.state or JobState(JobStatus.UNKNOWN)
     hostile = replace(state, status_text="EVIL", error_text="EVIL")
 
-    samples = shown(replace(observation, state=hostile, reason="EVIL"))
+    samples = shown(replace(observation, state=hostile))
 
     assert "EVIL" not in str(samples)
 

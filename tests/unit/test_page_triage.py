@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -157,3 +158,22 @@ def test_moments_beyond_the_calendar_are_none() -> None:
     """A time that no calendar has is not made up."""
     assert utc(0) == ("1970-01-01T00:00:00Z", "1970-01-01 00:00:00 UTC")
     assert utc(1e18) is None
+
+
+@pytest.mark.parametrize(
+    ("waits", "title", "words"),
+    [
+        (True, "Waiting", "It waits behind job job-0."),
+        (None, "Perhaps waiting", "The state of job job-0 is not known."),
+    ],
+)
+def test_a_job_that_waits_is_no_trouble(*, waits: bool | None, title: str, words: str) -> None:
+    """A job behind another is under way, and the page says behind which one."""
+    start = JobState(JobStatus.START, progress=0, created=NOW - 9e4)
+    front = replace(JOB, job_id="job-0")
+
+    case = examine(seen(start, waits=waits, behind=front), NOW)
+
+    assert case.group is Group.ACTIVE
+    assert [(remark.level, remark.title) for remark in case.remarks] == [(Level.NOTE, title)]
+    assert case.remarks[0].text.startswith(words)

@@ -1,14 +1,17 @@
 """What a snapshot says of jobs, targets and files."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
 from exporter.errors import ConnectionFailed
 from exporter.gpdb.answers import Answer
 from exporter.model import ScrapeResult, WatchList
-from tests.fakes import LIMIT, running
+from tests.fakes import LIMIT, ended, running
 from tests.pollers import ACTION, World, by_id, progress
+
+CREATED = 1_704_699_600.0  # the CreateTime of ``running``
 
 
 @pytest.fixture
@@ -166,3 +169,87 @@ def test_a_suspect_time_zone(
 
     assert targets["a"].time_zone_suspect is suspect
     assert targets["b"].time_zone_suspect is False
+
+
+def start(created: str, **fields: object) -> dict[str, object]:
+    """Return an answer about a job that has not begun."""
+    return running(0, Status="Start", CreateTime=created, **fields)
+
+
+def queue_of_two(world: World) -> None:
+    """Watch a-0, which runs, and a-1, which was created just after it and has not begun."""
+    world.watch({"a": 2})
+    jobs = tuple(replace(ref, expected_entries=1000) for ref in world.watched.jobs)
+    world.watched = replace(world.watched, jobs=jobs)
+    world.api.script("a-0", running(7))
+    world.api.script("a-1", start("2024-01-08 15:40:01"))
+
+
+def test_a_job_that_waits_has_no_clock_of_its_own(world: World) -> None:
+    """While it waits it cannot be late or stalled; what runs is measured as ever."""
+    queue_of_two(world)
+    for _ in range(99):
+        world.time.advance(60.0)
+        world.scrape()
+    world.time.advance(60.0)
+
+    found = by_id(world.scrape())
+
+    assert (found["a-1"].waits, found["a-1"].behind) == (True, found["a-0"].ref)
+    assert found["a-1"].deadline_at is None
+    assert found["a-1"].progress_changed_at is None
+    assert found["a-0"].waits is False
+    assert found["a-0"].deadline_at == CREATED + 1801.0
+    assert found["a-0"].progress_changed_at == world.time.wall - 99 * 60.0
+
+
+@pytest.mark.parametrize("is_removed", [False, True])
+def test_its_time_begins_when_the_one_before_has_ended(world: World, *, is_removed: bool) -> None:
+    """By our own clock, also where that job was taken out of the configuration meanwhile."""
+    queue_of_two(world)
+    world.time.advance(3600.0)
+    world.scrape()
+    free = world.time.wall
+    if is_removed:
+        world.watched = replace(world.watched, jobs=world.watched.jobs[1:])
+    world.api.script("a-0", ended(1000, UpdateTime="2024-01-08 16:46:41"))
+    world.time.advance(60.0)
+
+    found = by_id(world.scrape())["a-1"]
+
+    assert found.waits is False
+    assert found.deadline_at == free + 1801.0
+    assert found.progress_changed_at == free
+    world.api.script("a-1", running(7))
+    world.time.advance(60.0)
+    assert by_id(world.scrape())["a-1"].progress_changed_at == world.time.wall
+
+
+def test_after_a_restart_the_update_time_of_the_one_before_counts(world: World) -> None:
+    """A poller that never observed the wait takes the API's word for when it was over."""
+    queue_of_two(world)
+    world.api.script("a-0", ended(1000, UpdateTime="2024-01-08 15:46:41"))
+
+    for _ in range(2):
+        assert by_id(world.scrape())["a-1"].deadline_at == CREATED + 401.0 + 1801.0
+        world.time.advance(60.0)
+
+
+def test_what_may_wait_for_another_shard_has_no_clock_until_it_begins(world: World) -> None:
+    """Its time begins when it was last observed not to have begun."""
+    queue_of_two(world)
+    split = frozenset({world.watched.jobs[0].collection_identity})
+    world.watched = replace(world.watched, jobs=world.watched.jobs[1:], split=split)
+    world.time.advance(3600.0)
+    before = by_id(world.scrape())["a-1"]
+    free = world.time.wall
+    world.api.script("a-1", running(7))
+    world.time.advance(60.0)
+
+    after = by_id(world.scrape())["a-1"]
+
+    assert (before.waits, before.deadline_at, before.progress_changed_at) == (None, None, None)
+    assert (after.waits, after.deadline_at) == (False, free + 1801.0)
+    world.api.script("a-1", ended(1000))
+    world.time.advance(60.0)
+    assert by_id(world.scrape())["a-1"].deadline_at == free + 1801.0

@@ -283,40 +283,25 @@ def test_after_not_found_the_first_sight_counts_again() -> None:
     assert observation.progress_changed_at == OFFSET + 200.0
 
 
-def test_entries_per_second() -> None:
-    """The rate is that between the last two answers, in monotonic seconds."""
+def test_the_rate_is_that_of_the_progress_observed() -> None:
+    """What a page shows is the record's pace, while the job is under way."""
     record = asked(fresh_record(), RUNNING, 100.0)
     assert seen(record, 100.0).entries_per_second is None
-    asked(record, replace(RUNNING, progress=1100), 110.0)
+    asked(record, replace(RUNNING, progress=1100), 200.0)
+    assert seen(record, 210.0).entries_per_second == 10.0
 
-    observation = seen(record, 110.0)
+    asked(record, replace(RUNNING, status=JobStatus.SUCCESS), 220.0)
 
-    assert observation.entries_per_second == 100.0
-
-
-@pytest.mark.parametrize(
-    ("before", "after", "seconds"),
-    [(100, None, 10.0), (None, 100, 10.0), (100, 99, 10.0), (100, 200, 0.0)],
-    ids=["unreadable now", "unreadable before", "fallen", "no time between"],
-)
-def test_no_entries_per_second(before: int | None, after: int | None, seconds: float) -> None:
-    """A rate that is not known is not invented."""
-    record = asked(fresh_record(), replace(RUNNING, progress=before), 100.0)
-    asked(record, replace(RUNNING, progress=after), 100.0 + seconds)
-
-    observation = seen(record, 100.0 + seconds)
-
-    assert observation.entries_per_second is None
+    assert seen(record, 220.0).entries_per_second is None
 
 
-def test_a_job_that_stands_still_has_the_rate_zero() -> None:
-    """That nothing was uploaded is known, and so it is a 0."""
-    record = asked(fresh_record(), RUNNING, 100.0)
-    asked(record, RUNNING, 110.0)
+def test_after_not_found_the_rate_is_unknown() -> None:
+    """What comes back may be another upload."""
+    record = asked(asked(fresh_record(), RUNNING, 100.0), RUNNING, 200.0)
+    asked(record, NotFound("x"), 210.0)
+    asked(record, RUNNING, 300.0)
 
-    observation = seen(record, 110.0)
-
-    assert observation.entries_per_second == 0.0
+    assert seen(record, 300.0).entries_per_second is None
 
 
 def test_deadline() -> None:

@@ -2,15 +2,18 @@
 
 import logging
 import threading
+from pathlib import Path
 
 import pytest
 
+from exporter import files
 from exporter.errors import NoCredentials
 from exporter.gpdb.credentials import AccessKey
-from exporter.gpdb.roles import RoleCredentials, RoleKey
+from exporter.gpdb.roles import RoleCredentials, RoleKey, ask_for_key
 from exporter.redaction import Redactor
 from exporter.secret import Secret
 from tests.fakes import HandSetClock, in_background, poll
+from tests.hanging import hanging, needs_root
 
 PATIENT = 10.0
 
@@ -328,3 +331,18 @@ def test_a_step_of_the_clock_takes_no_key_away(
 
     assert role.awaited(PATIENT) == key(1)
     assert service.asked == 2
+
+
+@needs_root
+@pytest.mark.parametrize("named_by", ["settings", "environment"])
+def test_a_token_file_that_hangs_is_named(tmp_path: Path, named_by: str) -> None:
+    """No process is started that could only hang: the log says which file does not answer."""
+    path = tmp_path / "token"
+    path.write_text("token")
+    settings = {"oidc_token_file": str(path)} if named_by == "settings" else {}
+    environ = {} if settings else {"ALIBABA_CLOUD_OIDC_TOKEN_FILE": str(path)}
+
+    with hanging(path), files.patience(0.01), pytest.raises(NoCredentials) as caught:
+        ask_for_key(settings, environ, 60)
+
+    assert str(caught.value) == f"file {path}: {files.NO_ANSWER}"

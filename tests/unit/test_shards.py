@@ -1,5 +1,6 @@
 import logging
 from collections import Counter
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 
 import pytest
@@ -108,3 +109,17 @@ def test_max_jobs_is_of_a_shard(tmp_path: Path, caplog: pytest.LogCaptureFixture
 
     assert (len(whole.jobs), len(half.jobs) < 25) == (25, True)
     assert len(messages(caplog, logging.WARNING)) == 1
+
+
+def test_a_shard_knows_which_collections_it_shares(tmp_path: Path) -> None:
+    """A job of another shard, or over the limit, may be in front of one that is watched here."""
+    ours = next(f"job-{n}" for n in range(99) if Shard(1, 2).holds(f"job-{n}"))
+    others = next(f"job-{n}" for n in range(99) if Shard(2, 2).holds(f"job-{n}"))
+    collection = {("c", "public", "gp-1", "")}
+
+    def split(*named: str, of: int, most: int = 9) -> AbstractSet[object]:
+        config = configured(tmp_path, *named, scrape=ScrapeSettings(max_jobs=most))
+        return Watched(config, shard=Shard(1, of)).current().split
+
+    assert split(ours, others, of=1) == split(ours, of=2) == set()
+    assert split(ours, others, of=2) == split(ours, others, of=1, most=1) == collection

@@ -101,6 +101,8 @@ def _marks(paths: Iterable[str]) -> dict[str, _Mark]:
 def _mark(path: str) -> _Mark:
     try:
         found = files.stat(path)
+        if files.hangs(path):  # when it was read
+            return _NO_ANSWER
     except TimeoutError:
         return _NO_ANSWER
     except (OSError, ValueError):

@@ -124,7 +124,7 @@ def _load_pair(context: ssl.SSLContext, settings: TlsSettings) -> None:
         context.load_cert_chain(settings.cert_file, settings.key_file, password="")
 
     try:
-        files.within((context, "pair"), load)
+        files.within((context, settings.cert_file, settings.key_file), load)
     except ssl.SSLError as error:
         if error.reason in _MISMATCHES:
             raise _Unusable("key_file", "is not the key of the certificate in cert_file") from None
@@ -139,7 +139,7 @@ def _load_pair(context: ssl.SSLContext, settings: TlsSettings) -> None:
 def _load_certificates(context: ssl.SSLContext, key: str, path: str) -> None:
     _read(key, path)
     try:
-        files.within((context, key), lambda: context.load_verify_locations(path))
+        files.within((context, path), lambda: context.load_verify_locations(path))
     except ssl.SSLError:
         expected = "expected the path of a file of PEM certificates"
         raise _Unusable(key, f"{expected}: it holds none") from None

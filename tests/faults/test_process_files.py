@@ -1,0 +1,164 @@
+"""Files that hang when they are opened, as on a mount whose server has gone."""
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from exporter.files import NO_ANSWER
+from tests.faults.bench import SLACK, well
+from tests.faults.raw import configuration, vitals
+from tests.hanging import hanging, needs_root
+from tests.processes import Page, Process, eventually, exporter, run, scrape
+from tests.upstream import Upstream
+
+NO_INTERVAL = "scrape: {min_interval: 0s}\n"
+BUDGET = 4.0  # seconds
+
+
+def two_targets(api: str, password_file: Path) -> str:
+    """Return a configuration in which one of two targets has its password in a file."""
+    main = configuration("job", api=api, extra=NO_INTERVAL)
+    other = (
+        "  - name: other\n    region_id: cn-hangzhou\n    db_instance_id: gp-2\n"
+        f"    namespace_password_file: {password_file}\n    endpoint: {api}\n"
+        "    jobs:\n      - {id: other, collection: c}\n"
+    )
+    return main + other
+
+
+def replace(file: Path, text: str) -> None:
+    """Change a file as tools do that never leave it half-written."""
+    fresh = file.with_name(f"{file.name}.new")
+    fresh.write_text(text)
+    fresh.rename(file)
+
+
+def timed(it: Process) -> Page:
+    """Return a page that came within its budget."""
+    began = time.monotonic()
+    page = scrape(it, x_prometheus_scrape_timeout_seconds=str(BUDGET))
+    assert time.monotonic() - began < BUDGET + SLACK
+    return page
+
+
+@needs_root
+def test_a_password_file_that_hangs(tmp_path: Path) -> None:
+    """Fault 57: it costs its target, in time and as `credentials`, and only while it hangs."""
+    file = tmp_path / "password"
+    file.write_text("password-1\n")
+    with Upstream(well) as api, exporter(two_targets(api.url, file), tmp_path) as it:
+        scrape(it)
+        replace(file, "password-2\n")  # one that is as it was is not opened again
+        with hanging(file):
+            first = timed(it)
+            early = vitals(it).threads
+            pages = [first, *(timed(it) for _ in range(20))]
+            late = vitals(it).threads
+            line = it.wait_for_log("reason=credentials")
+        eventually(lambda: timed(it).value("adbpg_job_up", job_id="other") == 1, "up again")
+
+    assert [page.value("adbpg_job_up", job_id="job") for page in pages] == [1] * 21
+    assert [page.value("adbpg_job_up", job_id="other") for page in pages] == [0] * 21
+    errors = "adbpg_exporter_api_errors_total"
+    assert pages[-1].value(errors, target="other", reason="credentials") == 21
+    assert f"secret file {file}: {NO_ANSWER}" in line
+    assert late <= early + 2  # threads of the web server come and go
+
+
+@needs_root
+def test_an_access_key_that_hangs(tmp_path: Path) -> None:
+    """Fault 57: pages still come in time, and say `credentials`; then all is as before."""
+    files = [tmp_path / name for name in ("access_key_id", "access_key_secret")]
+    for file in files:
+        file.write_text("value-1\n")
+    keys = "".join(f"  {file.name}_file: {file}\n" for file in files)
+    extra = f"{NO_INTERVAL}credentials:\n  provider: files\n{keys}"
+    with (
+        Upstream(well) as api,
+        exporter(configuration("job", api=api.url, extra=extra), tmp_path) as it,
+    ):
+        scrape(it)
+        for file in files:
+            replace(file, "value-2\n")
+        with hanging(*files):
+            pages = [timed(it) for _ in range(5)]
+        eventually(lambda: timed(it).value("adbpg_job_up", job_id="job") == 1, "up again")
+
+    errors = "adbpg_exporter_api_errors_total"
+    assert [page.value("adbpg_job_up", job_id="job") for page in pages] == [0] * 5
+    assert pages[-1].value(errors, target="main", reason="credentials") == 5
+
+
+COMMANDS: dict[str, tuple[tuple[str, ...], str]] = {
+    "configuration": (("check-config", "--config.file=file"), "file: cannot be read: "),
+    "configuration at the start": (("serve", "--config.file=file"), "file: cannot be read: "),
+    "web configuration": (("check-config", "--web.config.file=file"), "file: cannot be read: "),
+    "scenario": (("simulate", "--scenario.file=file"), "file: cannot be read: "),
+}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_says_which_file_hangs(tmp_path: Path, name: str) -> None:
+    """Fault 57: a start or a check ends within seconds, and names the file."""
+    arguments, expected = COMMANDS[name]
+    (tmp_path / "config.yaml").write_text(configuration("job"))
+    os.mkfifo(tmp_path / "file")
+
+    done = run(*arguments, cwd=tmp_path)
+
+    assert done.returncode == 1
+    assert done.stderr == f"{expected}{NO_ANSWER}\n"
+
+
+SECRETS = {
+    "namespace_password_file": "",
+    "access_key_secret_file": "credentials: {provider: files, access_key_id_file: id, "
+    "access_key_secret_file: file}\n",
+    "security_token_file": "credentials: {provider: files, access_key_id_file: id, "
+    "access_key_secret_file: id, security_token_file: file}\n",
+    "oidc_token_file": "credentials: {provider: ram, ram: {kind: oidc_role_arn, "
+    "oidc_token_file: file}}\n",
+    "ca_file": "api: {ca_file: file}\n",
+}
+
+
+@needs_root
+@pytest.mark.parametrize("key", SECRETS)
+def test_a_check_says_which_key_hangs(tmp_path: Path, key: str) -> None:
+    """Fault 57: `check-config` names the key whose file does not answer, and its place."""
+    text = configuration("job", extra=SECRETS[key])
+    if key == "namespace_password_file":
+        text = text.replace("password: planted-in-line", "password_file: file")
+    (tmp_path / "config.yaml").write_text(text)
+    (tmp_path / "id").write_text("id")
+    (tmp_path / "file").write_text("content")
+
+    with hanging(tmp_path / "file"):
+        done = run("check-config", cwd=tmp_path)
+
+    assert done.returncode == 1
+    assert f"{key}: expected" in done.stderr
+    assert NO_ANSWER in done.stderr
+
+
+@needs_root
+def test_a_mount_of_files(tmp_path: Path) -> None:
+    """Fault 57: all files of a configuration share the seconds, so a whole mount costs no more."""
+    targets, paths = "", []
+    for number in range(40):
+        path = tmp_path / f"password-{number}"
+        path.write_text("password")
+        paths.append(path)
+        targets += (
+            f"  - {{name: t{number}, region_id: cn-hangzhou, db_instance_id: gp-{number}, "
+            f"namespace_password_file: {path.name}}}\n"
+        )
+    (tmp_path / "config.yaml").write_text(f"targets:\n{targets}")
+
+    with hanging(*paths):
+        done = run("check-config", cwd=tmp_path)
+
+    assert done.returncode == 1
+    assert done.stderr.count(NO_ANSWER) == 40
