@@ -2,6 +2,8 @@
 
 import json
 import re
+import shutil
+import subprocess
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -210,6 +212,23 @@ def test_readme_tells_how_to_load_them() -> None:
     assert looked_for
     for pattern in looked_for:
         assert re.fullmatch(pattern, settings["scrape_configs"][0]["job_name"])
+
+
+@pytest.mark.parametrize("page", ["README.md", "grafana/README.md"])
+def test_the_links_are_changed_by_one_command(tmp_path: Path, page: str) -> None:
+    """What both pages show for it, as it stands there, leaves no link to an example's host."""
+    text = (ROOT / page).read_text("utf-8")
+    commands = re.findall(r"^    (sed -i '.*?\n.*?' adbpg\S+)$", text, re.MULTILINE)
+    shutil.copy(RULES, tmp_path)
+
+    subprocess.run(["sh", "-euc", *commands], cwd=tmp_path, check=True)
+
+    changed = yaml.safe_load((tmp_path / RULES.name).read_text("utf-8"))["groups"]
+    notes = [rule["annotations"] for group in changed for rule in group["rules"] if "alert" in rule]
+    assert len(notes) == len(ALERTS)
+    for note in notes:
+        assert note["runbook_url"].startswith("https://wiki.corp.example/adbpg/runbook.md#")
+        assert note["dashboard_url"].startswith("https://grafana.corp.example/d/adbpg-")
 
 
 @pytest.mark.parametrize("page", PROSE, ids=lambda page: page.name)
