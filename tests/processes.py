@@ -287,7 +287,9 @@ def tool(name: str) -> str:
 
 def plain_environ() -> dict[str, str]:
     """Return the environment, less what would change how the exporter or Python behave."""
-    dropped = re.compile(r"(?i)(.*_proxy|ALIBABA_CLOUD_.*|PYTHON(?!PATH).*)")
+    dropped = re.compile(
+        r"(?i)(.*_proxy|.*_CA_BUNDLE|SSL_CERT_.*|ALIBABA_CLOUD_.*|PYTHON(?!PATH).*)"
+    )
     kept = {name: value for name, value in os.environ.items() if not dropped.fullmatch(name)}
     root = str(Path(__file__).parent.parent)
     return {**kept, "PYTHONPATH": root}

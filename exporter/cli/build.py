@@ -2,14 +2,16 @@
 
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import exporter
 from exporter import __version__
 from exporter.clock import Clock
 from exporter.config import Config, CredentialsSettings, RamSettings
+from exporter.gpdb import proxies
+from exporter.gpdb.authorities import authorities
 from exporter.gpdb.credentials import Credentials, EnvironmentCredentials, FileCredentials
 from exporter.gpdb.deferred import DeferredClient
 from exporter.gpdb.roles import RoleCredentials, ask_for_key
@@ -51,8 +53,8 @@ def build(
     def assemble(config: Config, previous: Loaded | None) -> Loaded:
         files = JobFiles(config, previous.files if previous else None)
         registry = registry_of(config, files, shard)
-        make_known(config, redactor)
-        if previous and _calls_alike(previous.config, config):
+        make_known(config, environ, redactor)
+        if previous and _calls_alike(previous.config, config, environ):
             client = previous.plan.client  # and its connections
         else:
             client = _client(config, keys, clock)
@@ -82,24 +84,23 @@ def build_client(
     """Return the client of a command that ends; every secret that it may use is made known."""
     # Such a command prints why there is no key: the log need not say so too.
     logging.getLogger("exporter.gpdb.roles").setLevel(logging.ERROR)
-    make_known(config, redactor)
+    make_known(config, environ, redactor)
     return _client(config, Keys(environ, clock, redactor), clock)
 
 
-def make_known(config: Config, redactor: Redactor) -> None:
-    """Tell the redactor of every secret in a configuration."""
+def make_known(config: Config, environ: Mapping[str, str], redactor: Redactor) -> None:
+    """Make every secret of a configuration, and of the environment's proxy, known to the log."""
     redactor.watch(target.namespace_password for target in config.targets)
     if config.credentials.ram.uri is not None:
         redactor.watch([config.credentials.ram.uri])
-    if config.api.proxy is not None:
-        password = urlsplit(config.api.proxy.reveal()).password
-        redactor.watch([config.api.proxy, Secret(password or "")])
+    with suppress(ValueError):  # of a variable that nobody uses, see ``loading``
+        redactor.watch(proxies.secrets(proxies.configured(config.api.proxy, environ)))
 
 
-def _calls_alike(before: Config, after: Config) -> bool:
+def _calls_alike(before: Config, after: Config, environ: Mapping[str, str]) -> bool:
     """Whether a reload can go on with the client. A file of authorities may have changed."""
     return (
-        not after.api.ca_file
+        authorities(after.api.ca_file, environ).are_usual
         and before.api == after.api
         and before.credentials == after.credentials
         and before.scrape.concurrency == after.scrape.concurrency
@@ -132,7 +133,9 @@ def _client(config: Config, keys: "Keys", clock: Clock) -> DeferredClient:
     def make() -> "ApiClient":
         from exporter.gpdb.client import ApiClient  # noqa: PLC0415  no start waits for requests
 
-        return ApiClient(config.api, credentials, connections=connections, clock=clock)
+        return ApiClient(
+            config.api, credentials, connections=connections, clock=clock, environ=keys.environ
+        )
 
     return DeferredClient(credentials, make)
 
@@ -147,25 +150,27 @@ class Keys:
     """
 
     def __init__(self, environ: Mapping[str, str], clock: Clock, redactor: Redactor) -> None:
-        self._environ = environ
+        self.environ = environ
         self._clock = clock
         self._redactor = redactor
-        self._made: tuple[tuple[CredentialsSettings, Secret | None], Credentials] | None = None
+        self._made: tuple[tuple[CredentialsSettings, Secret | None, str], Credentials] | None = None
 
     def for_calls(self, config: Config) -> Credentials:
         """Return what gives the key that a configuration asks for."""
-        asked = (config.credentials, config.api.proxy)
+        asked = (config.credentials, config.api.proxy, config.api.ca_file)
         if self._made is None or self._made[0] != asked:
             made = self._credentials(*asked)
             self._redactor.watch(made.secrets())
             self._made = (asked, made)
         return self._made[1]
 
-    def _credentials(self, settings: CredentialsSettings, proxy: Secret | None) -> Credentials:
+    def _credentials(
+        self, settings: CredentialsSettings, proxy: Secret | None, ca_file: str
+    ) -> Credentials:
         if settings.provider == "environment":
-            return EnvironmentCredentials(self._environ)
+            return EnvironmentCredentials(self.environ)
         if settings.provider == "ram":
-            return self._role(settings.ram, proxy)
+            return self._role(settings.ram, proxy, ca_file)
         token = settings.security_token_file
         return FileCredentials(
             SecretFile(settings.access_key_id_file),
@@ -173,7 +178,7 @@ class Keys:
             SecretFile(token) if token else None,
         )
 
-    def _role(self, settings: RamSettings, proxy: Secret | None) -> Credentials:
+    def _role(self, settings: RamSettings, proxy: Secret | None, ca_file: str) -> Credentials:
         values = {
             "kind": settings.kind,
             "role_arn": settings.role_arn,
@@ -185,9 +190,10 @@ class Keys:
             "profile_file": settings.profile_file,
             "uri": settings.uri.reveal() if settings.uri else "",
             "proxy": proxy.reveal() if proxy else "",
+            "ca_file": ca_file,
         }
         credentials = RoleCredentials(
-            lambda: ask_for_key(values, self._environ, settings.key_timeout), self._clock
+            lambda: ask_for_key(values, self.environ, settings.key_timeout), self._clock
         )
         credentials.prefetch()
         return credentials

@@ -7,10 +7,9 @@ import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from exporter import config
 from exporter.cli.build import build_client, registry_of
 from exporter.cli.live import check_live
-from exporter.cli.loading import load_both
+from exporter.cli.loading import load_both, load_config
 from exporter.cli.words import count, plain
 from exporter.clock import Clock
 from exporter.config import Config
@@ -33,7 +32,7 @@ def check_config(options: argparse.Namespace, environ: Mapping[str, str]) -> int
         print("check-config: --output=json goes with --live", file=sys.stderr)
         return 2
     loaded, web = load_both(
-        lambda: config.load(options.config_file, environ), options.web_config_file
+        lambda: load_config(options.config_file, environ), options.web_config_file
     )
     web_config = web.current() if web else WebConfig()
     for warning in (*loaded.warnings, *web_config.warnings):
@@ -61,7 +60,7 @@ def query(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     Raises:
         ConfigurationError: the configuration cannot be used, or has no such target.
     """
-    loaded = config.load(options.config_file, environ)
+    loaded = load_config(options.config_file, environ)
     target = _target(loaded, options.target, options.config_file)
     ref = JobRef(
         target=target.name,

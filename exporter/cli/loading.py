@@ -1,13 +1,47 @@
 """Loads all that a start needs, and tells every problem in it at once."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from typing import TypeVar
 
+from exporter import config, files
 from exporter.config import Config
 from exporter.errors import ConfigurationError, Problem
+from exporter.gpdb import proxies
+from exporter.gpdb.authorities import authorities
+from exporter.gpdb.endpoints import base_url
 from exporter.web.security import LiveWebConfig
 
 T = TypeVar("T")
+
+
+def load_config(path: str, environ: Mapping[str, str]) -> Config:
+    """Return the configuration in a file, if what the environment adds to it can be used too.
+
+    Args:
+        path: of the file.
+        environ: for ``${NAME}``, and for proxy and authorities where the file names none.
+
+    Raises:
+        ConfigurationError: with every problem.
+    """
+    loaded = config.load(path, environ)
+    if problems := list(_environment_problems(loaded, environ)):
+        raise ConfigurationError(problems)
+    return loaded
+
+
+def _environment_problems(loaded: Config, environ: Mapping[str, str]) -> Iterator[Problem]:
+    is_plain = all(base_url(target).startswith("http://") for target in loaded.targets)
+    if is_plain and loaded.credentials.provider != "ram":
+        return  # neither is used
+    try:
+        proxies.configured(loaded.api.proxy, environ)
+    except ValueError as error:
+        yield Problem(proxies.variable(environ), 0, 0, "", str(error))
+    if not loaded.api.ca_file:  # that one was looked at with the file
+        with files.patience(files.START_PATIENCE):
+            for name, message in authorities("", environ).problems():
+                yield Problem(name, 0, 0, "", message)
 
 
 def load_both(

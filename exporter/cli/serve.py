@@ -10,9 +10,9 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
-from exporter import __version__, config
+from exporter import __version__
 from exporter.cli.build import build
-from exporter.cli.loading import load_both
+from exporter.cli.loading import load_both, load_config
 from exporter.cli.stopping import RELOAD, Signals
 from exporter.clock import Clock
 from exporter.config import Config
@@ -38,7 +38,7 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """
 
     def load() -> Config:
-        return config.load(options.config_file, environ)
+        return load_config(options.config_file, environ)
 
     loaded, web = load_both(load, options.web_config_file)
     for warning in loaded.warnings:

@@ -76,12 +76,15 @@ class ApiSettings:
     ca_file: Annotated[
         str,
         addresses.certificates_path(),
-        "Certificates to trust in place of the usual ones.",
+        "Certificates to trust in place of the usual ones, for the API and for role keys. Without "
+        "it `REQUESTS_CA_BUNDLE` counts, then `SSL_CERT_FILE` and `SSL_CERT_DIR`.",
     ] = ""
     proxy: Annotated[
         Secret | None,
         addresses.proxy(),
-        "Proxy for all calls. Without it the usual environment variables count.",
+        "Proxy for all calls over HTTPS. Without it the first of `https_proxy`, `HTTPS_PROXY`, "
+        "`all_proxy` and `ALL_PROXY` counts, there also as `host:port`. `NO_PROXY` names hosts "
+        "that need no proxy, whoever names it.",
     ] = None
 
     def contradictions(self) -> Iterator[tuple[str, str]]:

@@ -1,6 +1,7 @@
 """One signed call of the API, bounded in time and size. The only user of requests."""
 
 import email.utils
+import os
 import random
 import re
 from collections.abc import Callable, Mapping
@@ -24,7 +25,8 @@ from exporter.errors import (
     ConnectionFailed,
     QueryError,
 )
-from exporter.gpdb import answers, failures
+from exporter.gpdb import answers, failures, proxies
+from exporter.gpdb.authorities import authorities
 from exporter.gpdb.credentials import AccessKey, Credentials
 from exporter.gpdb.endpoints import base_url
 from exporter.gpdb.kinds import Kind
@@ -152,6 +154,7 @@ class ApiClient:
         connections: how many to keep open for each host.
         clock: dates the calls and bounds them.
         nonce: gives a text never given before.
+        environ: names the proxy and the authorities that the settings do not name.
     """
 
     def __init__(
@@ -162,12 +165,16 @@ class ApiClient:
         connections: int,
         clock: Clock,
         nonce: Callable[[], str] = random_nonce,
+        environ: Mapping[str, str] = os.environ,
     ) -> None:
         self._api = api
         self._credentials = credentials
         self._clock = clock
         self._nonce = nonce
-        self._adapter = BoundedAdapter(connections, tls_context(api.ca_file), clock=clock.monotonic)
+        self._adapter = BoundedAdapter(
+            connections, tls_context(authorities(api.ca_file, environ)), clock=clock.monotonic
+        )
+        self._proxy = proxies.configured(api.proxy, environ)
         self._routes: dict[str, _Route] = {}
 
     def call(self, target: Target, kind: Kind, ref: JobRef) -> answers.Answer:
@@ -281,16 +288,14 @@ class ApiClient:
         url = base_url(target)
         route = self._routes.get(url)
         if route is None:
-            pool = self._adapter.pool(url, self._proxies(url))
+            pool = self._adapter.pool(url, self._proxy_to(url))
             route = self._routes[url] = _Route(pool, urlsplit(url).netloc)
         return route
 
-    def _proxies(self, url: str) -> dict[str, str]:
+    def _proxy_to(self, url: str) -> str:
         if url.startswith("http://"):  # loopback only; a proxy would see the password
-            return {}
-        if self._api.proxy is not None:
-            return {"https": self._api.proxy.reveal()}
-        return dict(requests.utils.get_environ_proxies(url, no_proxy=None))
+            return ""
+        return "" if requests.utils.should_bypass_proxies(url, no_proxy=None) else self._proxy
 
 
 @lru_cache(maxsize=16)  # the answers of a second have one Date

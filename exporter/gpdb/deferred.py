@@ -65,5 +65,7 @@ class DeferredClient:
                     self._made = files.within((self, "client"), self._make)
                 except OSError as error:
                     why = error.strerror
-                    raise TlsFailed(f"the file of api.ca_file cannot be read: {why}") from None
+                    where = "api.ca_file, REQUESTS_CA_BUNDLE, or SSL_CERT_FILE"
+                    text = f"the trusted certificates ({where}) cannot be read: {why}"
+                    raise TlsFailed(text) from None
             return self._made

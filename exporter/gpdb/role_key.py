@@ -14,11 +14,16 @@ import re
 import resource
 import signal
 import sys
-import urllib.request
 from collections.abc import Iterator, Mapping, MutableMapping
 from typing import Any, Final
 
-from exporter.gpdb import failures
+import certifi
+import requests.adapters
+import requests.utils
+
+from exporter.gpdb import failures, proxies
+from exporter.gpdb.authorities import Authorities, authorities
+from exporter.secret import Secret
 
 Settings = Mapping[str, str]
 
@@ -36,10 +41,11 @@ _SOURCES: Final = {
 _NETWORK: Final = {
     "dns": "the host's name could not be resolved",
     "timeout": "no whole answer in time",
-    "tls": "its TLS certificate is not trusted (SSL_CERT_FILE names further authorities)",
+    "tls": "its TLS certificate is not trusted (api.ca_file or SSL_CERT_FILE names authorities)",
 }
 _VARIABLE = re.compile(r"environment variable (ALIBABA_CLOUD_[A-Z_]+) cannot be empty")
 _STATUS = re.compile(r"(?:http_?code)[:=] ?([0-9]{3})\b", re.IGNORECASE)
+_TUNNEL = re.compile("Tunnel connection failed: ([0-9]{3})")
 _CODE = re.compile(r'"Code" ?: ?"((?:[A-Z][A-Za-z]{1,40}\.?){1,4})"')
 _IN_WORDS: Final = {
     "No cached value was found": "the key that came has already ended: check this machine's clock",
@@ -60,8 +66,9 @@ def main() -> None:
     _, most = resource.getrlimit(resource.RLIMIT_DATA)
     if most == resource.RLIM_INFINITY or most > _MOST_MEMORY:
         resource.setrlimit(resource.RLIMIT_DATA, (_MOST_MEMORY, most))
-    prepare(os.environ, settings)
     try:
+        prepare(os.environ, settings)
+        trust(os.environ, settings)
         answer = _key(settings)
     except Exception as error:  # noqa: BLE001  the package lets through what there is
         answer = {"error": f"{_SOURCES[settings['kind']]}: {explain(error)}"}
@@ -75,13 +82,36 @@ def prepare(environ: MutableMapping[str, str], settings: Settings) -> None:
     environ.pop("DEBUG", None)  # "sdk" there makes it print headers, tokens among them
     for name in ("HTTP_PROXY", "http_proxy"):
         environ.pop(name, None)  # plain HTTP stays on this machine; a proxy would see the key
-    if settings.get("proxy"):
-        environ["HTTPS_PROXY"] = settings["proxy"]
-    elif urllib.request.proxy_bypass(_sts_host(environ, settings)):
-        for name in ("HTTPS_PROXY", "https_proxy"):
-            environ.pop(name, None)  # the package does not look at NO_PROXY
+    setting = Secret(settings["proxy"]) if settings.get("proxy") else None
+    proxy = proxies.configured(setting, environ)
+    for name in ("HTTPS_PROXY", "https_proxy"):
+        environ.pop(name, None)  # the package looks at no other, and not at NO_PROXY
+    if proxy and not requests.utils.should_bypass_proxies(_asked(environ, settings), None):
+        environ["HTTPS_PROXY"] = proxy
     environ.setdefault("ALIBABA_CLOUD_IMDSV1_DISABLED", "true")
     environ.setdefault("ALIBABA_CLOUD_ROLE_SESSION_NAME", SESSION_NAME)
+
+
+def trust(environ: MutableMapping[str, str], settings: Settings) -> None:
+    """Have the vendor's package trust whom the API's client trusts, and nobody else.
+
+    By itself it trusts the system's authorities, those of certifi, and those of requests.
+    """
+    trusted = authorities(settings.get("ca_file", ""), environ)
+    if trusted.are_usual:
+        trusted = Authorities(file=certifi.where())
+    environ["SSL_CERT_FILE"] = trusted.file or os.devnull
+    environ["SSL_CERT_DIR"] = trusted.directory or os.devnull
+    certifi.where = lambda: trusted.file
+    first, *_ = trusted.directory.split(os.pathsep)
+    requests.adapters.DEFAULT_CA_BUNDLE_PATH = trusted.file or first
+
+
+def _asked(environ: Mapping[str, str], settings: Settings) -> str:
+    """Return the URL of what is asked for a key over HTTPS."""
+    if settings.get("kind") == "credentials_uri":
+        return settings.get("uri") or environ.get("ALIBABA_CLOUD_CREDENTIALS_URI", "")
+    return f"https://{_sts_host(environ, settings)}"
 
 
 def _sts_host(environ: Mapping[str, str], settings: Settings) -> str:
@@ -144,6 +174,8 @@ def explain(error: BaseException) -> str:
         return "the answer is far too long"
     if isinstance(error, FileNotFoundError | PermissionError | IsADirectoryError):
         return f"file {error.filename}: {error.strerror}"
+    if found := _TUNNEL.search(str(error)):
+        return f"the proxy answered HTTP {found[1]} to CONNECT"
     if isinstance(error.__context__, OSError):
         return _NETWORK.get(failures.translate(error.__context__).reason, "no connection")
     text = str(error)

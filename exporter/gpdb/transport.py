@@ -27,6 +27,7 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import NameResolutionError
 from urllib3.response import BaseHTTPResponse
 
+from exporter.gpdb.authorities import Authorities
 from exporter.gpdb.failures import ProxyRefusal
 from exporter.gpdb.responses import StrictResponse, read_head
 from exporter.sockets import DeadlineSocket, DeadlineTlsSocket
@@ -289,16 +290,17 @@ def _pool_classes(resolver: Resolver, clock: Callable[[], float]) -> dict[str, t
     }
 
 
-def tls_context(ca_file: str) -> ssl.SSLContext:
+def tls_context(trusted: Authorities) -> ssl.SSLContext:
     """Return a context that verifies, from TLS 1.2 on.
 
     Args:
-        ca_file: a PEM bundle to trust instead of the one that requests brings; empty for that.
+        trusted: in place of those that requests brings; empty for them.
 
     Raises:
-        OSError: it cannot be read, or there is no certificate in it (ssl.SSLError).
+        OSError: they cannot be read, or there are none (ssl.SSLError).
     """
-    context = ssl.create_default_context(cafile=ca_file or requests.utils.DEFAULT_CA_BUNDLE_PATH)
+    file = trusted.file or ("" if trusted.directory else requests.utils.DEFAULT_CA_BUNDLE_PATH)
+    context = ssl.create_default_context(cafile=file or None, capath=trusted.directory or None)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.sslsocket_class = DeadlineTlsSocket
     return context
@@ -332,13 +334,19 @@ class BoundedAdapter(requests.adapters.HTTPAdapter):
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
         """Likewise for the pools behind a proxy."""
-        manager = super().proxy_manager_for(proxy, ssl_context=self._context, **kwargs)
+        manager = super().proxy_manager_for(
+            proxy, ssl_context=self._context, proxy_ssl_context=self._context, **kwargs
+        )
         self._adopt(manager)  # each time: another thread may be between the two
         return manager
 
-    def pool(self, url: str, proxies: dict[str, str]) -> Pool:
-        """Return the pool for a scheme and host: asked directly, a call costs a third less."""
-        proxy = requests.utils.select_proxy(url, proxies)
+    def pool(self, url: str, proxy: str) -> Pool:
+        """Return the pool for a scheme and host: asked directly, a call costs a third less.
+
+        Args:
+            url: of the host.
+            proxy: the URL of the proxy that leads there; empty for none.
+        """
         manager = self.proxy_manager_for(proxy) if proxy else self.poolmanager
         pool: Pool = manager.connection_from_url(url)
         return pool

@@ -165,6 +165,92 @@ def test_plain_http_never_takes_the_setting() -> None:
     assert proxy.wires == []
 
 
+@pytest.mark.parametrize("no_proxy", ["localhost", "*", "localhost:{port}", ".localhost"])
+def test_no_proxy_goes_before_the_setting(
+    no_proxy: str,
+    authority: Authority,
+    upstream: Upstream,
+    proxy: Upstream,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """NO_PROXY names hosts that need no proxy, whoever names the proxy."""
+    monkeypatch.setenv("NO_PROXY", no_proxy.replace("{port}", str(upstream.port)))
+
+    with api_client(ca_file=str(authority.ca_file), proxy=Secret(proxy.url)) as client:
+        ask(client, upstream.url)
+
+    assert proxy.wires == []
+    assert len(upstream.requests) == 1
+
+
+@pytest.mark.parametrize(("no_proxy", "is_led"), [("127.0.0.0/8", False), ("10.0.0.0/8", True)])
+def test_networks_in_no_proxy(
+    no_proxy: str,
+    authority: Authority,
+    upstream: Upstream,
+    proxy: Upstream,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    is_led: bool,
+) -> None:
+    """NO_PROXY may name a network, for endpoints that are addresses."""
+    monkeypatch.setenv("NO_PROXY", no_proxy)
+
+    with api_client(ca_file=str(authority.ca_file), proxy=Secret(proxy.url)) as client:
+        ask(client, f"https://127.0.0.1:{upstream.port}")
+
+    assert bool(proxy.wires) is is_led
+
+
+def test_a_variable_without_a_scheme(
+    authority: Authority, upstream: Upstream, proxy: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """host:port in a variable is an HTTP proxy, as for curl and requests."""
+    monkeypatch.setenv("https_proxy", f"user:proxy-pw@127.0.0.1:{proxy.port}")
+
+    with api_client(ca_file=str(authority.ca_file)) as client:
+        ask(client, upstream.url)
+
+    login = base64.b64encode(b"user:proxy-pw").decode()
+    assert proxy.requests[0].headers["proxy-authorization"] == f"Basic {login}"
+    assert len(upstream.requests) == 1
+
+
+def test_a_proxy_behind_tls(
+    authority: Authority, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A variable may name a proxy that speaks TLS itself; its certificate is checked likewise."""
+    with Upstream([tunnel(upstream.port)], tls=authority.server()) as proxy:
+        monkeypatch.setenv("https_proxy", proxy.url)
+        with api_client(ca_file=str(authority.ca_file)) as client:
+            answers = [ask(client, upstream.url) for _ in range(2)]
+
+    assert [answer.document for answer in answers] == [GOOD, GOOD]
+    assert [request.method for request in proxy.requests] == ["CONNECT"]
+
+
+def test_a_proxy_behind_tls_drips(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor does such a proxy hold a call for longer than it may take."""
+    drips = drip(b"HTTP/1.1 403 " + b"x" * 3000 + b"\r\n\r\n")
+    with Upstream([drips], tls=authority.server()) as proxy:
+        monkeypatch.setenv("https_proxy", proxy.url)
+        with api_client(ca_file=str(authority.ca_file), timeout=HASTY) as client:
+            error = failure(client, "https://gpdb.nowhere.invalid")
+
+    assert error.reason == "timeout"
+
+
+@pytest.mark.parametrize("status", [403, 407, 503])
+def test_the_status_of_a_proxy(status: int) -> None:
+    """A refusal is the proxy's, not the API's: reason and status say so."""
+    refusal = message({"Code": "Throttling.User"}, status=status)
+    with Upstream([send(refusal)]) as proxy, api_client(proxy=Secret(proxy.url)) as client:
+        error = failure(client, "https://gpdb.nowhere.invalid")
+
+    assert (error.reason, str(error)) == ("proxy", f"the proxy answered HTTP {status} to CONNECT")
+    assert len(proxy.requests) == 1
+
+
 LED = b"HTTP/1.1 200 Connection established\r\n\r\n"
 PROXIES: dict[str, tuple[Behaviour, str, float]] = {
     "wants a login": (send(message(status=407)), "proxy", PATIENT),

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from exporter.gpdb.authorities import Authorities
 from exporter.gpdb.client import ApiClient
 from exporter.gpdb.transport import tls_context
 from tests.api_clients import GOOD, HASTY, PASSWORD, api_client, ask, failure
@@ -189,8 +190,8 @@ def test_a_dropped_connection_is_tried_again(
 
 def test_the_context(authority: Authority) -> None:
     """The context verifies certificate and name, from TLS 1.2 on."""
-    for ca_file in ("", str(authority.ca_file)):
-        context = tls_context(ca_file)
+    for trusted in (Authorities(), Authorities(file=str(authority.ca_file))):
+        context = tls_context(trusted)
 
         assert context.verify_mode is ssl.CERT_REQUIRED
         assert context.check_hostname
@@ -205,4 +206,4 @@ def test_a_useless_ca_file(content: str | None, tmp_path: Path) -> None:
         path.write_text(content)
 
     with pytest.raises(OSError, match=r".+"):
-        tls_context(str(path))
+        tls_context(Authorities(file=str(path)))

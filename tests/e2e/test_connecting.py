@@ -9,6 +9,7 @@ import requests
 
 from exporter.errors import QueryError
 from exporter.gpdb import failures
+from exporter.gpdb.authorities import Authorities
 from exporter.gpdb.transport import Address, BoundedAdapter, Resolver, tls_context
 from tests.api_clients import GOOD, HASTY, PATIENT, api_client, ask, failure
 from tests.upstream import Upstream, message, send
@@ -54,7 +55,7 @@ def closed_port() -> int:
 def get(addresses: list[Address], *, connect_timeout: float) -> bytes:
     """Ask a host that has these addresses; raise our own error."""
     resolver = Resolver(lambda _host, _port: addresses)
-    adapter = BoundedAdapter(1, tls_context(""), resolver)
+    adapter = BoundedAdapter(1, tls_context(Authorities()), resolver)
     request = requests.Request("GET", "http://gpdb.example/").prepare()
     try:
         response = adapter.send(request, timeout=(connect_timeout, PATIENT), proxies={})
@@ -123,7 +124,7 @@ def test_a_silent_resolver() -> None:
 
     silence, other_end = socket.socketpair()
     with silence, other_end:
-        adapter = BoundedAdapter(1, tls_context(""), Resolver(look_up))
+        adapter = BoundedAdapter(1, tls_context(Authorities()), Resolver(look_up))
         request = requests.Request("GET", "http://gpdb.example/").prepare()
         with pytest.raises(failures.FOREIGN) as caught:
             adapter.send(request, timeout=HASTY, proxies={})

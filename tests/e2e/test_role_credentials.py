@@ -117,6 +117,43 @@ def test_oidc_token(tmp_path: Path, given: str) -> None:
     assert len(service.requests) == 2
 
 
+@pytest.mark.parametrize(
+    ("name", "is_overruled"),
+    [
+        ("SSL_CERT_FILE", False),
+        ("SSL_CERT_FILE", True),
+        ("REQUESTS_CA_BUNDLE", False),
+        ("REQUESTS_CA_BUNDLE", True),
+        ("api.ca_file", False),
+    ],
+)
+def test_authorities(tmp_path: Path, name: str, *, is_overruled: bool) -> None:
+    """Whom STS is trusted by is the API's rule: the file of the configuration goes first."""
+    authority, issuer, token = Authority(tmp_path), Issuer(), tmp_path / "token"
+    token.write_text("TheOidcTokenOfThisPod")
+    (tmp_path / "other").mkdir()
+    other = Authority(tmp_path / "other")
+    ca_file = authority.ca_file if name == "api.ca_file" else other.ca_file
+    api: dict[str, object] = {"request_timeout": f"{PATIENT:.0f}s"}
+    if is_overruled or name == "api.ca_file":
+        api["ca_file"] = str(ca_file)
+    environ = {} if name == "api.ca_file" else {name: str(authority.ca_file)}
+    service = Upstream(sts(issuer, OIDC, token), tls=authority.server())
+    with Upstream(Api()) as upstream, service:
+        ram = {"sts_endpoint": service.url.removeprefix("https://"), **in_configuration(token)}
+        text = configuration(
+            target("t", upstream.url, ["job"]),
+            credentials={"provider": "ram", "ram": {"kind": "oidc_role_arn", **ram}},
+            api=api,
+        )
+        with exporter(text, tmp_path, environ=environ) as process:
+            page = patient(process)
+            line = "" if page.up("job") else process.wait_for_log("no new role key")
+
+    assert (page.up("job") == 1) is not is_overruled
+    assert ("its TLS certificate is not trusted" in line) is is_overruled
+
+
 @pytest.fixture(scope="module")
 def network() -> Iterator[Network]:
     """A network where the metadata service may be."""

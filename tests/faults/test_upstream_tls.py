@@ -7,7 +7,7 @@ import pytest
 
 from tests.certificates import Authority
 from tests.faults.bench import Scrape, bench, configuration, job_answer, scrape, target, well
-from tests.processes import KEY, exporter
+from tests.processes import KEY, exporter, run
 from tests.upstream import Upstream, both, hang, hang_up, listen, message, send, tunnel
 
 PLAIN_TEXTS = (b"POST", b"ACS3-HMAC", b"x-acs-", b"NamespacePassword", b"pw-of-rag", b"JobId")
@@ -170,3 +170,73 @@ def test_dead_proxy(authority: Authority, upstream: Upstream, tmp_path: Path) ->
     assert upstream.wires == []
     assert page.is_complete("well")
     page.check_time()
+
+
+def test_proxy_without_a_scheme(
+    authority: Authority, upstream: Upstream, proxy: Upstream, tmp_path: Path
+) -> None:
+    """Fault 54: a variable that names host and port only is a proxy all the same."""
+    page = scrape_with(authority, upstream, tmp_path, https_proxy=f"127.0.0.1:{proxy.port}")
+
+    assert page.is_complete("sick")
+    assert {request.method for request in proxy.requests} == {"CONNECT"}
+
+
+@pytest.mark.parametrize("status", [403, 407, 503])
+def test_a_proxy_refuses(
+    status: int, authority: Authority, upstream: Upstream, tmp_path: Path
+) -> None:
+    """Fault 54: a proxy's refusal is no word of the API, and has a reason of its own."""
+    refusal = send(message({"Code": "InvalidJob.NotFound"}, status=status))
+    with Upstream([refusal]) as proxy:
+        url = proxy.url.replace("//", "//user:proxy-pw@")
+        page = scrape_with(authority, upstream, tmp_path, HTTPS_PROXY=url)
+
+    assert page.errors() == {("sick", "proxy"): 2}
+    assert upstream.wires == []
+    assert page.is_complete("well")
+
+
+UNUSABLE = {
+    "https_proxy": ("socks5://user:proxy-pw@127.0.0.1:1", "got socks5://: only HTTP proxies"),
+    "ALL_PROXY": ("ftp://user:proxy-pw@127.0.0.1", "expected http://host:port or"),
+    "REQUESTS_CA_BUNDLE": ("/nowhere/ca.pem", "cannot be read: No such file or directory"),
+    "SSL_CERT_FILE": ("/dev/null", "it holds none"),
+    "SSL_CERT_DIR": ("/nowhere", "cannot be read: No such file or directory"),
+}
+
+
+@pytest.mark.parametrize("command", [["check-config"], ["serve"], ["query"]])
+@pytest.mark.parametrize("name", UNUSABLE)
+def test_unusable_variables(name: str, command: list[str], tmp_path: Path) -> None:
+    """Fault 54: a variable that cannot be used stops a start, and is named."""
+    value, words = UNUSABLE[name]
+    (tmp_path / "config.yaml").write_text(configuration(target("t", "https://localhost", ["job"])))
+    asked = ["job", "--target=t", "--collection=c"] if command == ["query"] else []
+
+    done = run(*command, *asked, cwd=tmp_path, environ={**KEY, name: value})
+
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"{name}: ")
+    assert words in done.stderr
+    assert "proxy-pw" not in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"])
+def test_authorities_of_the_environment(
+    name: str, authority: Authority, stranger: Authority, upstream: Upstream, tmp_path: Path
+) -> None:
+    """Fault 23: a variable may name whom to trust; the configuration goes before it."""
+    text = configuration(target("sick", upstream.url, ["sick"]))
+    folders = [tmp_path / "own", tmp_path / "other"]
+    for folder in folders:
+        folder.mkdir()
+    with exporter(text, folders[0], environ={**KEY, name: str(authority.ca_file)}) as process:
+        trusted = scrape(process)
+    text = configuration(target("sick", upstream.url, ["sick"]), api=trusting(stranger))
+    with exporter(text, folders[1], environ={**KEY, name: str(authority.ca_file)}) as process:
+        untrusted = scrape(process)
+
+    assert trusted.up("sick") == 1
+    assert untrusted.errors() == {("sick", "tls"): 1}

@@ -32,8 +32,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "gpdb/kinds": {"errors", "model"},
     "gpdb/credentials": {"errors", "secret"},
     "gpdb/roles": {"clock", "errors", "files", "gpdb", "secret"},
-    "gpdb/role_key": {"gpdb"},
+    "gpdb/role_key": {"gpdb", "secret"},
     "gpdb/responses": set(),
+    "gpdb/proxies": {"secret"},
+    "gpdb/authorities": {"files"},
     "gpdb/transport": {"gpdb", "sockets"},
     "gpdb/deferred": {"errors", "files", "gpdb", "model"},
     "gpdb/client": {"", "clock", "config", "errors", "files", "gpdb", "model"},
@@ -65,6 +67,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "clock",
         "config",
         "errors",
+        "files",
         "gpdb",
         "instruments",
         "jobs",
@@ -81,7 +84,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 }
 # Libraries that only these rooms may know.
 ONLY_THERE = {
-    "requests": {"gpdb/client", "gpdb/transport", "gpdb/failures"},
+    "requests": {"gpdb/client", "gpdb/transport", "gpdb/failures", "gpdb/role_key"},
     "urllib3": {"gpdb/client", "gpdb/transport", "gpdb/failures"},
     "prometheus_client": {"instruments", "collector"},
     "yaml": {"config", "simulator"},

@@ -71,7 +71,7 @@ def retried(error: OSError) -> RetryError:
         ),
         (
             retried(requests.exceptions.SSLError(SECRET)),
-            "its TLS certificate is not trusted (SSL_CERT_FILE names further authorities)",
+            "its TLS certificate is not trusted (api.ca_file or SSL_CERT_FILE names authorities)",
         ),
         (
             CredentialException(
@@ -161,6 +161,35 @@ def test_no_proxy(
     prepare(environ, settings)
 
     assert "HTTPS_PROXY" not in environ
+
+
+def test_no_proxy_goes_before_the_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host that needs no proxy takes that of the configuration neither."""
+    monkeypatch.setenv("no_proxy", "sts.aliyuncs.com")
+    environ = {"https_proxy": "http://other:3128"}
+
+    prepare(environ, {"proxy": "http://proxy:3128"})
+
+    assert not {name for name in environ if name.lower() == "https_proxy"}
+
+
+@pytest.mark.parametrize("name", ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"])
+def test_a_proxy_without_a_scheme(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The variables mean for the vendor's package what they mean for the API's client."""
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    environ = {name: "proxy:3128"}
+
+    prepare(environ, {})
+
+    assert environ["HTTPS_PROXY"] == "http://proxy:3128"
+
+
+def test_a_proxy_that_refuses() -> None:
+    """Its status is told, and nothing else of what the library says."""
+    error = Exception("... Tunnel connection failed: 407 Proxy user:secret ...")
+
+    assert explain(error) == "the proxy answered HTTP 407 to CONNECT"
 
 
 def test_the_package_is_where_it_is_looked_for() -> None:
