@@ -63,6 +63,7 @@ class Browser:
         self._session = attached["sessionId"]
         for domain in ("Page", "Log", "Runtime", "Accessibility"):
             self.send(f"{domain}.enable")
+        self.send("Emulation.setFocusEmulationEnabled", enabled=True)
         return self
 
     def look_like(self, width: int, scheme: Literal["light", "dark"]) -> None:
@@ -81,8 +82,7 @@ class Browser:
         """Load a page and wait until all of it is there."""
         self._events.clear()
         self.send("Page.navigate", url=url)
-        while not any(event["method"] == "Page.loadEventFired" for event in self._events):
-            self._receive()
+        self._wait_for_load()
 
     def evaluate(self, expression: str) -> Any:
         """Return the value of an expression in the page."""
@@ -90,6 +90,29 @@ class Browser:
         if "exceptionDetails" in answer:
             raise AssertionError(answer["exceptionDetails"])
         return answer["result"].get("value")
+
+    def send_form(self, text: str) -> None:
+        """Type a text and Enter, and wait for the next page."""
+        self.send("Input.insertText", text=text)
+        self._events.clear()
+        self.press("Enter", 13, text="\r")
+        self._wait_for_load()
+
+    def press(self, key: str, code: int, text: str = "") -> None:
+        """Press a key.
+
+        Args:
+            key: its name.
+            code: its virtual key code on Windows.
+            text: what it writes; empty for nothing.
+        """
+        facts = {"key": key, "code": key, "windowsVirtualKeyCode": code}
+        self.send("Input.dispatchKeyEvent", type="keyDown", text=text, **facts)
+        self.send("Input.dispatchKeyEvent", type="keyUp", **facts)
+
+    def _wait_for_load(self) -> None:
+        while not any(event["method"] == "Page.loadEventFired" for event in self._events):
+            self._receive()
 
     def accessible(self, role: str) -> list[str]:
         """Return the names by which a screen reader calls the things of a role."""

@@ -208,7 +208,7 @@ class App:
         return Response(200, content_type, body, headers)
 
     def _page(self, request: Request) -> Response:
-        from exporter.web import page  # noqa: PLC0415  only the first view pays for Jinja2
+        from exporter.web import page, views  # noqa: PLC0415  only the first view pays for Jinja2
 
         body = page.render(
             self._backend.last_seen(),
@@ -216,7 +216,7 @@ class App:
             telemetry_path=self._settings.telemetry_path,
             shard=self._settings.shard,
             external_url=self._settings.external_url,
-            refreshing="paused" not in parse_qs(request.query, keep_blank_values=True),
+            view=views.View.parse(request.query),
         )
         headers = (("Content-Security-Policy", page.CONTENT_SECURITY_POLICY), *_PAGE_HEADERS)
         if not accepts_gzip(request.headers.get("accept-encoding")):

@@ -11,14 +11,15 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from exporter.model import EVERYTHING, JobStatus, Observation, Shard, Snapshot
+from exporter.model import EVERYTHING, Shard, Snapshot
 from exporter.web import wording
 from exporter.web.rows import COLUMNS, Row, ago, moment, row
 from exporter.web.triage import Case, Group, examine, urgency
+from exporter.web.views import CONCERNS, LONGEST_SEARCH, PARTS, STATES, Choice, View
 
-REFRESH_SECONDS = 10
-MOST_ROWS = 1_000
-_FOLD_OVER = 20  # ended jobs
+REFRESH_SECONDS = 30  # as often as Prometheus usually scrapes: nothing changes sooner
+MOST_ROWS = 500
+MOST_ENDED = 20  # that ended without trouble, unless they are asked for
 _SKEW_WORTH_TELLING = 60.0  # seconds; the API refuses calls from 15 minutes on
 
 _STYLE = Path(__file__).with_name("page.css").read_text("utf-8")
@@ -26,14 +27,7 @@ _STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode(
 
 CONTENT_SECURITY_POLICY = (
     f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; img-src data:; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
-
-_ICON = (
-    "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E"
-    "%3Crect width='16' height='16' rx='4' fill='%231d5fbf'/%3E"
-    "%3Cpath d='M3 5h10M3 8h7M3 11h4' stroke='white' stroke-width='2' stroke-linecap='round'/%3E"
-    "%3C/svg%3E"
+    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
 
 _templates = Environment(
@@ -50,11 +44,10 @@ _PAGE = _templates.get_template("page.html")
 
 @dataclass(frozen=True, slots=True)
 class _Tile:
-    """A number of the summary."""
+    """How many jobs a choice has."""
 
-    label: str
+    choice: Choice
     number: int
-    kind: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +69,7 @@ class _Section:
         caption: of its table.
         total: how many jobs it has.
         rows: those that are shown.
-        folded: whether they wait behind one line.
+        all_at: where all of them are listed; empty where that is here.
     """
 
     group: str
@@ -84,7 +77,7 @@ class _Section:
     caption: str
     total: int
     rows: tuple[Row, ...]
-    folded: bool
+    all_at: str = ""
 
     @property
     def left_out(self) -> int:
@@ -105,9 +98,9 @@ def render(
     *,
     version: str,
     telemetry_path: str,
+    view: View,
     shard: Shard = EVERYTHING,
     external_url: str = "",
-    refreshing: bool = True,
 ) -> bytes:
     """Return the page as UTF-8.
 
@@ -115,46 +108,44 @@ def render(
         snapshot: what scrapes have seen; its taken_at is the now of the page.
         version: of the exporter.
         telemetry_path: where the metrics are, from where the page is.
+        view: which jobs to show, and whether the page stands still.
         shard: which of the jobs are watched.
         external_url: of this page, without a slash at its end; empty if it is not known.
-        refreshing: whether the page loads itself again by and by.
     """
     now, observations = snapshot.taken_at, snapshot.observations
     cases = [examine(seen, now) for seen in observations]
+    shown = view.of(cases) if view.is_filtered else cases
+    troubled = sum(case.group is Group.TROUBLED for case in cases)
     asked = max((seen.queried_at for seen in observations if seen.queried_at), default=None)
     html = _PAGE.render(
         style=_STYLE,
-        icon=_ICON,
         version=version,
         telemetry_path=telemetry_path,
         external_url=external_url,
         shard=shard,
-        refresh_seconds=REFRESH_SECONDS if refreshing else 0,
+        view=view,
+        refresh_seconds=0 if view.paused else REFRESH_SECONDS,
         now=moment(now, ""),
-        jobs=len(observations),
-        troubled=sum(case.group is Group.TROUBLED for case in cases),
+        jobs=len(cases),
+        found=len(shown),
+        troubled=troubled,
+        calm=not view.is_filtered and not troubled and any(seen.state for seen in observations),
         last_asked=None if asked is None else ago(asked, now),
         nothing_asked=all(seen.up is None and seen.state is None for seen in observations),
-        tiles=_tiles(observations),
+        tiles=_tiles(STATES, cases),
+        concerns=[tile for tile in _tiles(CONCERNS, cases) if tile.number],
+        choices=(*STATES, *PARTS, *CONCERNS),
+        longest_search=LONGEST_SEARCH,
         broken_files=sorted(path for path, failed in snapshot.file_errors.items() if failed),
         targets=list(_targets(snapshot)),
         columns=COLUMNS,
-        sections=list(_sections(cases, now)),
+        sections=list(_sections(shown, view, now)),
     )
     return html.encode("utf-8", "replace")
 
 
-def _tiles(observations: Sequence[Observation]) -> tuple[_Tile, ...]:
-    statuses = [seen.state.status for seen in observations if seen.state is not None]
-    unknown = len(observations) - len(statuses) + statuses.count(JobStatus.UNKNOWN)
-    return (
-        _Tile("Under way", sum(status.is_active for status in statuses), "active"),
-        _Tile("Failed", statuses.count(JobStatus.FAILED), "bad"),
-        _Tile("Query failing", sum(seen.up is False for seen in observations), "bad"),
-        _Tile("State not known", unknown, "quiet"),
-        _Tile("Succeeded", statuses.count(JobStatus.SUCCESS), "good"),
-        _Tile("Cancelled", statuses.count(JobStatus.CANCELLED), "quiet"),
-    )
+def _tiles(choices: Sequence[Choice], cases: Sequence[Case]) -> list[_Tile]:
+    return [_Tile(choice, sum(map(choice.holds, cases))) for choice in choices]
 
 
 def _targets(snapshot: Snapshot) -> Iterator[_Target]:
@@ -164,15 +155,16 @@ def _targets(snapshot: Snapshot) -> Iterator[_Target]:
         yield _Target(name, health.time_zone_suspect, told)
 
 
-def _sections(cases: Sequence[Case], now: float) -> Iterator[_Section]:
+def _sections(cases: Sequence[Case], view: View, now: float) -> Iterator[_Section]:
     left = MOST_ROWS
     for group in Group:
         members = [case for case in cases if case.group is group]
+        if not members:
+            continue
         if group in (Group.TROUBLED, Group.ENDED):
             members.sort(key=urgency)
-        calm = group is Group.TROUBLED and any(case.seen.state for case in cases)
-        if members or calm:
-            rows = tuple(row(case, now) for case in members[:left])
-            left -= len(rows)
-            folded = group is Group.ENDED and len(members) > _FOLD_OVER
-            yield _Section(group.value, *_HEADINGS[group], len(members), rows, folded)
+        few = group is Group.ENDED and not view.is_filtered
+        rows = tuple(row(case, now) for case in members[: min(left, MOST_ENDED) if few else left])
+        left -= len(rows)
+        all_at = view.url(state="ended") if few else ""
+        yield _Section(group.value, *_HEADINGS[group], len(members), rows, all_at)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from exporter.model import JobState, JobStatus, Observation
 from exporter.web import wording
-from exporter.web.triage import Case, Group, Remark, is_overdue
+from exporter.web.triage import Case, Concern, Group, Remark, is_overdue
 
 COLUMNS = ("Job", "State", "Progress", "Age", "Deadline", "Last query")
 
@@ -18,21 +18,38 @@ class Words:
         machine: the moment in ISO 8601; empty where no calendar has it, or there is none.
         exact: the moment for a closer look; empty likewise.
         kind: its class in the style sheet; empty for none.
+        more: a second line.
     """
 
     words: str
     machine: str = ""
     exact: str = ""
     kind: str = ""
+    more: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Pill:
-    """A state: the word says it, so that neither sign nor colour is needed."""
+    """A state: the word says it, so that neither sign nor colour is needed.
+
+    Attributes:
+        sign: a character of a shape of its own.
+        colour: its name in the style sheet.
+        word: for people.
+    """
 
     sign: str
-    kind: str
+    colour: str
     word: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A remark as the templates show it: with the sign and the colour of what it is about."""
+
+    sign: str
+    colour: str
+    remark: Remark
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,42 +81,53 @@ class Row:
         id: of the job.
         where: the collection and where it is, as names and values.
         labels: the configured job labels that are not empty.
-        level: the class of the worst remark.
+        colour: of the worst remark; empty for none.
         pill: its state.
+        behind: the id of the job that it waits behind; empty for none.
+        waits: whether that is certain.
         progress: how far it is.
         age: since when it runs, or how long it took.
         deadline: when it should end, or should have ended.
         queried: when the last query ended.
         answered: when the API last answered for it.
         failing: whether the last query failed.
-        remarks: what is worth saying, the worst first.
+        findings: what is worth saying, the worst first.
     """
 
     id: str
     where: tuple[tuple[str, str], ...]
     labels: tuple[tuple[str, str], ...]
-    level: str
+    colour: str
     pill: Pill
+    behind: str
+    waits: bool
     progress: Progress | None
     age: Words | None
     deadline: Words | None
     queried: Words | None
     answered: Words | None
     failing: bool
-    remarks: tuple[Remark, ...]
+    findings: tuple[Finding, ...]
 
 
 _PILLS = {
-    JobStatus.START: Pill("▷", "active", "Start"),
-    JobStatus.RUNNING: Pill("▶", "active", "Running"),
-    JobStatus.CANCELLING: Pill("◼", "active", "Cancelling"),
-    JobStatus.CANCELLED: Pill("◼", "quiet", "Cancelled"),
-    JobStatus.SUCCESS: Pill("✓", "good", "Success"),
-    JobStatus.FAILED: Pill("✕", "bad", "Failed"),
-    JobStatus.UNKNOWN: Pill("?", "warning", "Unknown"),
+    JobStatus.START: Pill("▷", "start", "Start"),
+    JobStatus.RUNNING: Pill("▶", "running", "Running"),
+    JobStatus.CANCELLING: Pill("◧", "cancelling", "Cancelling"),
+    JobStatus.CANCELLED: Pill("◼", "cancelled", "Cancelled"),
+    JobStatus.SUCCESS: Pill("✓", "success", "Success"),
+    JobStatus.FAILED: Pill("✕", "failed", "Failed"),
+    JobStatus.UNKNOWN: Pill("?", "doubt", "Unknown"),
 }
 _NOT_ASKED = Pill("○", "quiet", "Not asked yet")
-_NOT_KNOWN = Pill("?", "quiet", "Not known")
+_NOT_KNOWN = Pill("?", "doubt", "Not known")
+_SIGNS = {
+    Concern.FAILED: ("✕", "failed"),
+    Concern.STALLED: ("‖", "stalled"),
+    Concern.OVERDUE: ("◷", "late"),
+    Concern.UNREADABLE: ("·", "quiet"),
+}
+_DOUBTFUL = ("?", "doubt")  # what cannot be relied on
 
 
 def row(case: Case, now: float) -> Row:
@@ -117,26 +145,29 @@ def row(case: Case, now: float) -> Row:
         ("workspace", ref.workspace_id),
         ("target", ref.target),
     )
+    findings = tuple(Finding(*_SIGNS.get(it.concern, _DOUBTFUL), it) for it in case.remarks)
     return Row(
         id=ref.job_id,
         where=tuple(pair for pair in where if pair[1]),
         labels=tuple(pair for pair in ref.labels if pair[1]),
-        level=case.remarks[0].level.name.lower() if case.remarks else "",
+        colour=findings[0].colour if findings else "",
         pill=_pill(seen),
+        behind=seen.behind.job_id if seen.behind else "",
+        waits=case.waits,
         progress=None if seen.state is None else _progress(seen, seen.state),
         age=None if seen.state is None else _age(case, seen.state),
-        deadline=_deadline(seen, now),
+        deadline=_deadline(case, now),
         queried=None if seen.queried_at is None else ago(seen.queried_at, now),
         answered=None if seen.answered_at is None else ago(seen.answered_at, now),
         failing=seen.up is False,
-        remarks=case.remarks,
+        findings=findings,
     )
 
 
-def moment(timestamp: float, words: str, kind: str = "") -> Words:
+def moment(timestamp: float, words: str, kind: str = "", more: str = "") -> Words:
     """Return words about a moment."""
-    texts = wording.utc(timestamp)
-    return Words(words, *(texts or ("", "")), kind=kind)
+    machine, exact = wording.utc(timestamp) or ("", "")
+    return Words(words, machine, exact, kind, more)
 
 
 def ago(timestamp: float, now: float) -> Words:
@@ -179,16 +210,21 @@ def _age(case: Case, state: JobState) -> Words:
     return moment(state.updated or state.created, f"took {words}")
 
 
-def _deadline(seen: Observation, now: float) -> Words | None:
-    at, state = seen.deadline_at, seen.state
+def _deadline(case: Case, now: float) -> Words | None:
+    seen, state, at = case.seen, case.seen.state, case.seen.deadline_at
     if at is None or state is None:
-        return None
+        waiting = Words("not begun", kind="none", more="its time begins with its turn")
+        return waiting if case.waits else None
+    when = wording.clock(at, now)
     if is_overdue(seen, now):
-        return moment(at, f"overdue by {wording.duration(now - at)}", "late")
+        return moment(at, f"overdue by {wording.duration(now - at)}", "late", f"due {when}")
+    distance = wording.duration(at - now)
     if state.status.is_active:
-        return moment(at, f"in {wording.duration(at - now)}")
+        return moment(at, f"in {distance}", more=when)
     if state.status is not JobStatus.SUCCESS or state.updated is None:
-        return moment(at, "set")  # a job that failed did not meet it, however early
-    if state.updated > at:
-        return moment(at, f"missed by {wording.duration(state.updated - at)}")
-    return moment(at, "met")
+        # A job that failed did not meet it, however early.
+        return moment(at, when, more=f"in {distance}" if at > now else f"{distance} ago")
+    late = state.updated - at
+    return moment(
+        at, f"missed by {wording.duration(late)}" if late > 0 else "met", more=f"due {when}"
+    )

@@ -5,7 +5,7 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from exporter.model import JobRef, JobState, JobStatus, Observation
+from exporter.model import JobState, JobStatus, Observation
 from exporter.web.wording import ADVICE, UNEXPLAINED, duration
 
 STALLED_AFTER = 900.0  # seconds without progress; as the alert AdbpgJobStalled has it
@@ -19,18 +19,33 @@ class Level(enum.IntEnum):
     NOTE = 2
 
 
+class Concern(enum.Enum):
+    """What a remark is about; of one level, the first is the worst."""
+
+    FAILED = enum.auto()
+    STALLED = enum.auto()
+    OVERDUE = enum.auto()
+    QUERY = enum.auto()
+    ERROR = enum.auto()
+    STATUS = enum.auto()
+    CONTRADICTION = enum.auto()
+    UNREADABLE = enum.auto()
+
+
 @dataclass(frozen=True, slots=True)
 class Remark:
     """One thing worth saying about a job.
 
     Attributes:
         level: how much it matters.
+        concern: what it is about.
         title: in a few words.
         text: in a sentence or two, with what to do.
         command: that tells more; empty for none.
     """
 
     level: Level
+    concern: Concern
     title: str
     text: str
     command: str = ""
@@ -61,6 +76,16 @@ class Case:
     group: Group
     age: float | None
 
+    @property
+    def status(self) -> JobStatus:
+        """The job's status; UNKNOWN also before the first answer, and when the last is too old."""
+        return self.seen.state.status if self.seen.state else JobStatus.UNKNOWN
+
+    @property
+    def waits(self) -> bool:
+        """Whether it is known to wait behind another job of its collection."""
+        return self.seen.waits is True and self.status.is_active
+
 
 def examine(seen: Observation, now: float) -> Case:
     """Return a job with all that is worth saying about it.
@@ -69,7 +94,7 @@ def examine(seen: Observation, now: float) -> Case:
         seen: what the last scrape says of it.
         now: Unix seconds.
     """
-    remarks = tuple(sorted(_remarks(seen, now), key=lambda remark: remark.level))
+    remarks = tuple(sorted(_remarks(seen, now), key=lambda it: (it.level, it.concern.value)))
     age = None if seen.state is None else seen.state.age(now)
     return Case(seen, remarks, _group(seen.state, remarks), age)
 
@@ -104,7 +129,7 @@ def _remarks(seen: Observation, now: float) -> Iterator[Remark]:
     if seen.up is False:
         advice = ADVICE.get(seen.reason, UNEXPLAINED)
         title = f"Query failing: {seen.reason}" if seen.reason else "Query failing"
-        yield Remark(Level.BAD, title, f"{advice.what} {advice.remedy}")
+        yield Remark(Level.BAD, Concern.QUERY, title, f"{advice.what} {advice.remedy}")
     if seen.state is not None:
         yield from _remarks_on_state(seen, seen.state)
         yield from _remarks_on_pace(seen, seen.state, now)
@@ -116,33 +141,42 @@ def _remarks_on_state(seen: Observation, state: JobState) -> Iterator[Remark]:
         text = "The API says that this job failed" + (
             ", and gives an error text. To read it:" if command else ", and not why."
         )
-        yield Remark(Level.BAD, "Job failed", text, command)
+        yield Remark(Level.BAD, Concern.FAILED, "Job failed", text, command)
     elif command:
         yield Remark(
-            Level.WARNING, "Error reported", "The API gives an error text. To read it:", command
+            Level.WARNING,
+            Concern.ERROR,
+            "Error reported",
+            "The API gives an error text. To read it:",
+            command,
         )
     if state.status is JobStatus.UNKNOWN:
         yield Remark(
             Level.WARNING,
+            Concern.STATUS,
             "Status unknown",
             "The API gives no status, or one that its documentation does not have. The log has it.",
         )
     if state.inconsistent:
-        yield Remark(Level.WARNING, "Inconsistent", _contradiction(state))
+        yield Remark(Level.WARNING, Concern.CONTRADICTION, "Contradictory", _contradiction(state))
     if state.invalid_fields:
         names = ", ".join(state.invalid_fields)
-        yield Remark(Level.NOTE, "Not readable", f"The API's answer has no usable {names}.")
+        yield Remark(
+            Level.NOTE,
+            Concern.UNREADABLE,
+            "Not readable",
+            f"The API's answer has no usable {names}.",
+        )
 
 
 def _remarks_on_pace(seen: Observation, state: JobState, now: float) -> Iterator[Remark]:
     if not state.status.is_active:
         return
-    if seen.behind is not None:
-        yield Remark(Level.NOTE, *_queued(seen.behind, certain=bool(seen.waits)))
     if seen.deadline_at is not None and is_overdue(seen, now):
         late = duration(now - seen.deadline_at)
         yield Remark(
             Level.WARNING,
+            Concern.OVERDUE,
             "Overdue",
             f"It should have ended {late} ago. The vendor's advice is to give up on it by then.",
         )
@@ -150,18 +184,11 @@ def _remarks_on_pace(seen: Observation, state: JobState, now: float) -> Iterator
     if changed is not None and now - changed >= STALLED_AFTER:
         yield Remark(
             Level.WARNING,
+            Concern.STALLED,
             "Stalled",
             f"Progress has not changed for {duration(now - changed)}. Uploads to one collection "
             "run one after the other, so others may wait for this one.",
         )
-
-
-def _queued(behind: JobRef, *, certain: bool) -> tuple[str, str]:
-    """Return the title and the text about a job that waits for its turn."""
-    rule = "Uploads to one collection run one after the other; its own time has not begun."
-    if certain:
-        return "Waiting", f"It waits behind job {behind.job_id}. {rule}"
-    return "Perhaps waiting", f"The state of job {behind.job_id} is not known. {rule}"
 
 
 def _contradiction(state: JobState) -> str:

@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 _MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
 _LARGEST = 1e300  # an int can be larger than any float
-_LONGEST_COUNT = 1e15  # written out; a longer row of digits tells nobody anything
+_LONGEST_COUNT = 1e18  # written out; a longer row of digits tells nobody anything
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +131,22 @@ def rate(entries_per_second: float) -> str:
     """Return a rate; with a decimal where it is small."""
     value = entries_per_second
     return f"{value:,.1f}" if 0 < abs(value) < 10 else count(value)
+
+
+def clock(timestamp: float, now: float) -> str:
+    """Return a moment as people say it: the time, and the day where it is not today's, in UTC.
+
+    Empty beyond the calendar.
+    """
+    try:
+        moment, today = datetime.fromtimestamp(timestamp, UTC), datetime.fromtimestamp(now, UTC)
+    except (ValueError, OverflowError, OSError):
+        return ""
+    if moment.date() == today.date():
+        return f"{moment:%H:%M} UTC"
+    if moment.year == today.year:
+        return f"{moment.day} {moment:%b %H:%M} UTC"
+    return f"{moment.day} {moment:%b %Y}"
 
 
 def utc(timestamp: float) -> tuple[str, str] | None:

@@ -92,6 +92,10 @@ def every_state() -> Iterator[Observation]:
         deadline_at=NOW - 600,
     )
     yield Observation(job(21), ScrapeResult.LATE)
+    start = JobState(JobStatus.START, progress=0, created=NOW - 9000)
+    yield Observation(
+        job(22), ScrapeResult.FRESH, start, up=True, queried_at=NOW, waits=True, behind=job(20)
+    )
 
 
 class Jobs:
@@ -177,9 +181,9 @@ def test_progress_is_seen(browser: Browser, url: str, width: int) -> None:
         "b.getBoundingClientRect().left, b.getBoundingClientRect().right, "
         "b.getBoundingClientRect().height])"
     )
-    assert len(bars) == 8
+    assert len(bars) == 9
     for position, left, right, height in bars:
-        assert position in (pytest.approx(0.246912), pytest.approx(0.00002))
+        assert position in (0, pytest.approx(0.246912), pytest.approx(0.00002))
         assert 0 <= left < right - 80
         assert right <= width
         assert height >= 6
@@ -200,11 +204,81 @@ def test_a_screen_reader_finds_its_way(browser: Browser, url: str, width: int) -
     ]
     columns = ["Job", "State", "Progress", "Age", "Deadline", "Last query"]
     assert browser.accessible("columnheader") == columns * 4
-    assert len(browser.accessible("rowheader")) == 9
+    assert len(browser.accessible("rowheader")) == 10
     assert "Progress of job-0" in browser.accessible("progressbar")
-    assert sorted(browser.accessible("link")) == ["Go on", "Health", "Metrics", "Readiness"]
+    links = set(browser.accessible("link"))
+    assert {"Go on", "Health", "Metrics", "Readiness", "10 All jobs", "1 Failed"} <= links
+    assert browser.accessible("searchbox") == ["Find"]
+    assert browser.accessible("combobox") == ["State"]
+    assert browser.accessible("button") == ["Find"]
+    assert browser.accessible("search") == [""]
     assert browser.accessible("navigation") == ["Exporter"]
     assert browser.accessible("main") == [""]
+
+
+def test_the_head_of_a_table_stays_in_sight(browser: Browser, url: str) -> None:
+    """However far one scrolls into a table, its columns have their names above them."""
+    browser.look_like(1440, "light")
+    browser.open(url)
+
+    tops = browser.evaluate(
+        "(() => { const table = document.querySelector('table');"
+        "const middle = table.getBoundingClientRect().top + table.offsetHeight / 2;"
+        "window.scrollTo(0, middle);"
+        "return [...table.querySelectorAll('thead th')].map(h => h.getBoundingClientRect().top)"
+        "})()"
+    )
+
+    assert tops == [0] * 6
+
+
+def test_jobs_are_found_without_a_script(browser: Browser, url: str) -> None:
+    """Typed and sent by keyboard, the form shows the jobs that match, and the refresh keeps it."""
+    browser.look_like(1440, "light")
+    browser.open(url.replace("?paused", ""))
+    browser.evaluate("document.querySelector('[type=search]').focus()")
+
+    browser.send_form("JOB-2")
+
+    assert browser.evaluate("location.search") == "?q=JOB-2&state="
+    ids = "[...document.querySelectorAll('.id')].map(e => e.textContent)"
+    assert browser.evaluate(ids) == ["job-2", "job-22", "job-21"]
+    assert browser.evaluate("document.querySelector('[type=search]').value") == "JOB-2"
+    assert browser.evaluate("document.querySelector('meta[http-equiv=refresh]').content") == "30"
+    assert browser.complaints == []
+
+
+def test_the_tiles_lead_to_their_jobs(browser: Browser, url: str) -> None:
+    """A number is a link to the jobs that it counts, and says that it is the one chosen."""
+    browser.look_like(1440, "light")
+    for tile in range(1, 7):
+        browser.open(url)
+        link = f"document.querySelectorAll('.tiles a')[{tile}]"
+        number = int(browser.evaluate(f"{link}.querySelector('b').textContent"))
+
+        browser.open(browser.evaluate(f"{link}.href"))
+
+        assert browser.evaluate("document.querySelectorAll('tbody').length") == number
+        assert browser.evaluate(f"{link}.ariaCurrent") == "true"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_keyboards_place_is_seen(
+    browser: Browser, url: str, scheme: Literal["light", "dark"]
+) -> None:
+    """Whatever Tab comes to has an outline."""
+    browser.look_like(1440, scheme)
+    browser.open(url)
+    stops = browser.evaluate("document.querySelectorAll('a, [type=search], select, button').length")
+
+    for _ in range(stops):
+        browser.press("Tab", 9)
+        style = browser.evaluate(
+            "(() => { const style = getComputedStyle(document.activeElement);"
+            "return [document.activeElement.tagName, style.outlineStyle, style.outlineWidth] })()"
+        )
+        assert style[0] in ("A", "INPUT", "SELECT", "BUTTON")
+        assert style[1:] == ["solid", "2px"]
 
 
 def test_scripts_do_not_run(browser: Browser, url: str) -> None:

@@ -28,6 +28,7 @@ from exporter.poller.journal import Journal
 from exporter.poller.record import DeadlineRule, Record
 from exporter.secret import Secret
 from exporter.web import page
+from exporter.web.views import View
 from tests.fuzz.answers import GOOD, JOB_ID, Answer
 from tests.rendering import render
 
@@ -84,7 +85,9 @@ class Ward:
         healthy = self._observed(_good_state(), HEALTHY)
         every = (*sick[:middle], healthy, *sick[middle:])
         assert "".join(self._text(every)) == self._healthy
-        page.render(_snapshot(every), version="1.2.3", telemetry_path="/metrics").decode()
+        page.render(
+            _snapshot(every), version="1.2.3", telemetry_path="/metrics", view=View()
+        ).decode()
         self.log.check()
 
     def _observed(self, outcome: JobState | QueryError, job_id: str) -> Observation:

@@ -22,10 +22,11 @@ from exporter.model import (
     TargetHealth,
 )
 from exporter.web import page
+from exporter.web.views import View
 from exporter.web.wording import ADVICE
 
 NOW = 1_704_700_000.0
-VOID = {"meta", "link"}
+VOID = {"meta", "link", "input"}
 DATA = Path(__file__).parents[1] / "data" / "page"
 
 
@@ -118,7 +119,7 @@ def rendered(observations: Iterable[Observation], **snapshot: Any) -> Element:
 
 def read(taken: Snapshot, **facts: Any) -> Element:
     """Read the page of a snapshot."""
-    known: dict[str, Any] = {"version": "1.2.3", "telemetry_path": "/metrics"}
+    known: dict[str, Any] = {"version": "1.2.3", "telemetry_path": "/metrics", "view": View()}
     return Tree(page.render(taken, **(known | facts))).root
 
 
@@ -128,13 +129,6 @@ def cells(root: Element, job: int = 0) -> dict[str, str]:
     texts = {"Job": row.find("th")[0].text}
     texts |= {str(cell.attributes.get("data-label", "")): cell.text for cell in row.find("td")}
     return texts
-
-
-def tiles(root: Element) -> dict[str, str]:
-    """Return the summary's numbers by their names."""
-    (summary,) = root.find("dl")
-    names, numbers = summary.find("dt"), summary.find("dd")
-    return {name.text: number.text for name, number in zip(names, numbers, strict=True)}
 
 
 def every_state() -> Snapshot:
@@ -155,6 +149,8 @@ def every_state() -> Snapshot:
         seen(ref(23), running(), up=False, reason="timeout", answered_at=NOW - 130),
         seen(ref(24), JobState(JobStatus.FAILED, error_text="disk full")),
         unasked(25),
+        seen(ref(26), JobState(JobStatus.START), waits=True, behind=ref(21)),
+        seen(ref(27), JobState(JobStatus.START), waits=None, behind=ref(25)),
     )
     health = {
         "east": TargetHealth(time_zone_suspect=True),
@@ -178,7 +174,7 @@ def test_the_page_is_as_it_was_read(name: str, taken: Snapshot) -> None:
 
     ``GOLDEN=write`` in the environment writes it again.
     """
-    html = page.render(taken, version="1.2.3", telemetry_path="/metrics")
+    html = page.render(taken, version="1.2.3", telemetry_path="/metrics", view=View())
     text = re.sub(r"<style>.*?</style>", "<style>…</style>", html.decode(), flags=re.DOTALL)
     file = DATA / f"{name}.html"
     if os.environ.get("GOLDEN") == "write":
@@ -251,26 +247,49 @@ def test_a_late_first_answer_is_no_first_run() -> None:
 
 
 def test_a_long_list_is_cut_and_says_so() -> None:
-    """At most so many rows are sent; what is left out is counted, and the summary has it."""
-    done = JobState(JobStatus.SUCCESS, updated=NOW)
-    observations = [seen(ref(number), done) for number in range(9_998)]
+    """At most so many rows are sent; what is left out is counted, and can be found."""
+    failed = JobState(JobStatus.FAILED, updated=NOW)
+    observations = [seen(ref(number), failed) for number in range(9_999)]
 
-    root = rendered([*observations, seen(ref(10_000), running()), unasked(10_001)])
+    root = rendered([*observations, seen(ref(10_000), running())])
 
     assert len(root.find("tbody")) == page.MOST_ROWS
-    assert "9,000 more are not listed here. The metrics have them all." in root.text
-    assert tiles(root)["Succeeded"] == "9,998"
+    assert "9,499 more are not listed here. Find them by id or collection" in root.text
 
 
-@pytest.mark.parametrize(("jobs", "folded"), [(20, 0), (21, 1)])
-def test_many_ended_jobs_are_folded(jobs: int, folded: int) -> None:
-    """A few ended jobs are in sight, many wait behind one line."""
-    done = JobState(JobStatus.SUCCESS)
+def test_of_ended_jobs_the_last_are_listed() -> None:
+    """They bury nothing: twenty are in sight, and a link lists the others."""
+    done = [
+        seen(ref(number), JobState(JobStatus.SUCCESS, updated=NOW - number)) for number in range(99)
+    ]
 
-    root = rendered([seen(ref(number), done) for number in range(jobs)])
+    root = rendered(done)
+    listed = read(Snapshot(NOW, 0.1, tuple(done), {}, {}), view=View(state="ended"))
 
-    assert len(root.find("details")) == folded
-    assert len(root.find("tbody")) == jobs
+    assert [it.text for it in root.find("bdi") if it.attributes.get("class") == "id"] == [
+        f"job-{number}" for number in range(20)
+    ]
+    (link,) = (it for it in root.find("a") if it.text == "List them")
+    assert link.attributes["href"] == View(state="ended").url()
+    assert len(listed.find("tbody")) == 99
+
+
+def test_a_filter_shows_what_it_finds_and_is_kept() -> None:
+    """Only the jobs that are so; the form, and the links that pause and go on, keep it."""
+    taken = Snapshot(NOW, 0.1, (seen(ref(1), running()), seen(ref(12), running())), {}, {})
+    view = View(search="JOB-12", state="running")
+
+    root = read(taken, view=view)
+
+    assert "1 of 2 jobs: running, with JOB-12." in root.text
+    assert len(root.find("tbody")) == 1
+    assert root.find("input")[0].attributes["value"] == "JOB-12"
+    (chosen,) = (it for it in root.find("option") if "selected" in it.attributes)
+    assert chosen.attributes["value"] == "running"
+    links = {it.text: it.attributes["href"] for it in root.find("a")}
+    assert links["Pause"] == View("JOB-12", "running", paused=True).url()
+    assert links["Show all"] == "./"
+    assert "No job matches." in read(taken, view=View(search="nothing")).text
 
 
 HOSTILE = [
@@ -314,7 +333,8 @@ def test_hostile_text_stays_text(hostile: str) -> None:
     )
 
     shown = hostile.encode(errors="replace").decode()
-    assert root.find("bdi")[-1].text == shown
+    bold = {it.text for it in root.find("bdi")}
+    assert shown.strip() in bold
     assert root.find("progress")[0].attributes["aria-label"] == f"Progress of {shown}"
     tags = {tag for tag in ("script", "img", "title", "style") if root.find(tag)}
     assert tags == {tag for tag in ("script", "img", "title", "style") if clean.find(tag)}

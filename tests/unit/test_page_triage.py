@@ -1,11 +1,10 @@
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from exporter.model import JobRef, JobState, JobStatus, Observation, ScrapeResult
 from exporter.web.triage import Group, Level, examine, urgency
-from exporter.web.wording import count, duration, rate, utc
+from exporter.web.wording import clock, count, duration, rate, utc
 
 NOW = 1_704_700_000.0
 JOB = JobRef("rag-prod", "cn-hangzhou", "job-1", "document")
@@ -37,7 +36,7 @@ def test_a_healthy_job_needs_no_words() -> None:
         (seen(RUNNING, progress_changed_at=NOW - 900), (Level.WARNING, "Stalled")),
         (seen(JobState(JobStatus.FAILED)), (Level.BAD, "Job failed")),
         (seen(JobState(JobStatus.UNKNOWN)), (Level.WARNING, "Status unknown")),
-        (seen(JobState(JobStatus.START, completed=True)), (Level.WARNING, "Inconsistent")),
+        (seen(JobState(JobStatus.START, completed=True)), (Level.WARNING, "Contradictory")),
         (seen(JobState(JobStatus.RUNNING, error_text="x")), (Level.WARNING, "Error reported")),
         (Observation(JOB, ScrapeResult.FAILED, up=False), (Level.BAD, "Query failing")),
     ],
@@ -161,19 +160,14 @@ def test_moments_beyond_the_calendar_are_none() -> None:
 
 
 @pytest.mark.parametrize(
-    ("waits", "title", "words"),
+    ("moment", "words"),
     [
-        (True, "Waiting", "It waits behind job job-0."),
-        (None, "Perhaps waiting", "The state of job job-0 is not known."),
+        (NOW, "07:46 UTC"),
+        (NOW + 60_000, "9 Jan 00:26 UTC"),
+        (NOW - 8 * 86_400, "31 Dec 2023"),
+        (1e18, ""),
     ],
 )
-def test_a_job_that_waits_is_no_trouble(*, waits: bool | None, title: str, words: str) -> None:
-    """A job behind another is under way, and the page says behind which one."""
-    start = JobState(JobStatus.START, progress=0, created=NOW - 9e4)
-    front = replace(JOB, job_id="job-0")
-
-    case = examine(seen(start, waits=waits, behind=front), NOW)
-
-    assert case.group is Group.ACTIVE
-    assert [(remark.level, remark.title) for remark in case.remarks] == [(Level.NOTE, title)]
-    assert case.remarks[0].text.startswith(words)
+def test_a_moment_is_as_exact_as_people_say_it(moment: float, words: str) -> None:
+    """Today the time is enough, this year the day with it, else the day."""
+    assert clock(moment, NOW) == words

@@ -332,7 +332,7 @@ def test_a_bad_configuration_is_told_line_by_line(app: App, backend: FakeBackend
 
 
 def test_the_page_may_load_nothing_and_be_framed_by_nobody(app: App) -> None:
-    """The page's policy allows its own style and icon, and no script, form, base or frame."""
+    """The page's policy allows its own style, icon and form, and no script, base or frame."""
     response = ask(app, "GET", "/")
 
     policy = dict(
@@ -344,7 +344,7 @@ def test_the_page_may_load_nothing_and_be_framed_by_nobody(app: App) -> None:
         "default-src": "'none'",
         "img-src": "data:",
         "base-uri": "'none'",
-        "form-action": "'none'",
+        "form-action": "'self'",
         "frame-ancestors": "'none'",
     }
     assert header(response, "Referrer-Policy") == "no-referrer"
