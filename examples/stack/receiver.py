@@ -8,6 +8,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -48,5 +49,5 @@ def lines(severity: str, notification: dict[str, Any]) -> Iterator[str]:
 
 if __name__ == "__main__":
     host, _, port = sys.argv[1].rpartition(":")
-    with ThreadingHTTPServer((host, int(port)), Receiver) as server:
+    with ThreadingHTTPServer((host, int(port)), Receiver) as server, suppress(KeyboardInterrupt):
         server.serve_forever()

@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -43,19 +43,21 @@ class CannotRun(Exception):
 
 
 def main() -> int:
-    """Run the stack; returns the exit code."""
-    ports = _ports()
+    """Run the stack until a signal; returns the exit code."""
+    # No handler raises: in the middle of a start, a part would be left behind.
+    signals: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.default_int_handler)
+        signal.signal(number, lambda number, _: signals.append(number))
+    ports = _ports()
     try:
         _check(ports)
         with tempfile.TemporaryDirectory(prefix="adbpg-stack-") as folder:
-            _run(Path(folder), {name: f"{HOST}:{port}" for name, port in ports.items()})
+            addresses = {name: f"{HOST}:{port}" for name, port in ports.items()}
+            _run(Path(folder), addresses, signals)
     except CannotRun as problem:
         print(problem, file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        print("\nThe stack has stopped.")
+    print("\nThe stack has stopped.")
     return 0
 
 
@@ -130,24 +132,25 @@ def _commands(folder: Path, at: Mapping[str, str]) -> dict[str, list[str]]:
     }
 
 
-def _run(folder: Path, addresses: Mapping[str, str]) -> None:
+def _run(folder: Path, addresses: Mapping[str, str], signals: Sequence[int]) -> None:
     lay_out(folder, addresses)
     with contextlib.ExitStack() as parts:
         started = {
             name: parts.enter_context(_started(command, folder / f"{name}.log", name))
             for name, command in _commands(folder, addresses).items()
         }
-        parts.callback(signal.signal, signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C
         deadline = time.monotonic() + PATIENCE
         while not all(_answers(addresses[name], "/-/ready") for name in ("exporter", *PROGRAMS)):
             _check_alive(started, folder)
             if time.monotonic() > deadline:
                 raise CannotRun(f"not ready after {PATIENCE:.0f} seconds")
+            if signals:
+                return
             time.sleep(0.2)
         print(_where_to_look(addresses), flush=True)
-        while True:
+        while not signals:
             _check_alive(started, folder)
-            time.sleep(0.5)
+            time.sleep(0.2)
 
 
 @contextlib.contextmanager

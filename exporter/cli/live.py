@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 
@@ -13,9 +14,10 @@ from exporter.config import Config
 from exporter.config.located import Located
 from exporter.jobs import JobFiles, Registry
 from exporter.model import JobState
-from exporter.preflight.asking import Seen, ask_all
+from exporter.preflight.asking import Asking, Seen
 from exporter.preflight.findings import Examiner, Finding
 from exporter.redaction import Redactor
+from exporter.signals import Signals
 
 _PROXY_VARIABLES = ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
 _PROGRESS_AFTER = 1.0  # seconds; who waits shorter needs none
@@ -43,7 +45,9 @@ def check_live(
     progress = _Progress(len(registry.current().jobs))
     try:
         plan = plan_of(config, registry, client)
-        seen = ask_all(plan, clock=clock, timeout=options.live_timeout, progress=progress)
+        asking = Asking(plan, clock=clock, progress=progress)
+        _cut_by_signal(asking, options.signals)
+        seen = asking.ask(options.live_timeout)
     finally:
         client.close()
         progress.end()
@@ -58,6 +62,18 @@ def check_live(
     show = _print_json if options.output == "json" else _print_lines
     show(options.config_file, seen, found, redactor)
     return 1 if any(finding.is_fault for finding in found) else 0
+
+
+def _cut_by_signal(asking: Asking, signals: Signals) -> None:
+    """Let the first signal to stop end the asking, not the command: what was seen is printed."""
+
+    def wait() -> None:
+        signals.next()
+        signals.give_back()
+        asking.cut()
+
+    signals.take()
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def _print_lines(file: str, seen: Seen, found: Sequence[Finding], redact: Redactor) -> None:

@@ -13,6 +13,7 @@ from exporter.config.units import parse_duration
 from exporter.errors import ConfigurationError
 from exporter.model import EVERYTHING, Shard
 from exporter.redaction import Redactor
+from exporter.signals import Signals
 from exporter.web.addresses import parse_listen_address
 from exporter.web.app import parse_external_url, parse_route_prefix, parse_telemetry_path
 
@@ -20,18 +21,21 @@ PORT = 10077
 
 _EPILOG = """\
 Exit codes: 0 stopped by a signal, or done; 1 the configuration or the start failed;
-2 wrong usage. Documentation: docs/ beside the source.
+2 wrong usage; 128 and more: a query or a check was interrupted.
+Documentation: docs/ beside the source.
 """
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None, signals: Signals | None = None) -> int:
     """Run a command and return its exit code.
 
     Args:
         argv: the arguments after the program's name; those of the process by default.
+        signals: of the process; without them the command gets none.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     options = make_parser()[""].parse_args(_with_command(arguments))
+    options.signals = signals or Signals()
     options.redactor = Redactor()
     logs.set_up(options.log_level, options.log_format, options.redactor)
     try:
@@ -40,8 +44,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         for problem in error.problems:
             print(problem, file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        return 0
     return code
 
 

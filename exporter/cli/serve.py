@@ -1,11 +1,8 @@
 """The command ``serve``: start, wait for signals, stop without losing a scrape."""
 
 import argparse
-import ctypes
 import logging
-import os
 import secrets
-import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -13,11 +10,12 @@ from contextlib import suppress
 from exporter import __version__
 from exporter.cli.build import build
 from exporter.cli.loading import load_both, load_config
-from exporter.cli.stopping import RELOAD, Signals
+from exporter.cli.words import tell
 from exporter.clock import Clock
 from exporter.config import Config
 from exporter.errors import ConfigurationError, Problem
 from exporter.service import Exporter
+from exporter.signals import RELOAD, Signals
 from exporter.web.addresses import Address, explain_listen_error, format_address
 from exporter.web.app import App, ScrapeTimeouts, Settings, prefix_of
 from exporter.web.messages import Handler
@@ -27,7 +25,6 @@ from exporter.web.server import Server
 logger = logging.getLogger(__name__)
 
 GRACE = 10.0  # seconds that scrapes under way may take when we are told to stop
-_M_ARENA_MAX = -8  # of glibc's malloc.h
 
 
 def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
@@ -43,7 +40,6 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     loaded, web = load_both(load, options.web_config_file)
     for warning in loaded.warnings:
         logger.warning("configuration", extra={"problem": str(warning)})
-    signals = Signals()
     exporter = build(
         loaded,
         load,
@@ -53,7 +49,7 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
         shard=options.shard,
     )
     servers = start_servers(exporter, options, web, lifecycle=options.lifecycle)
-    wait(exporter, servers, signals)
+    wait(exporter, servers, options.signals)
     return 0
 
 
@@ -86,12 +82,12 @@ def start_servers(
     addresses = options.listen_addresses or options.default_addresses
     handler, tls = _secured(app, exporter, web)
     servers = [_bind(address, handler, tls) for address in addresses]
-    _share_one_heap()
+    options.signals.take()  # from here on, scrapes may be under way
     for asked, server in zip(addresses, servers, strict=True):
         server.start()
         logger.info("listening", extra={"address": format_address(server.address)})
         if asked[1] == 0:  # whoever asks for any port reads here which one it is
-            _tell(f"listening on {format_address(server.address)}")
+            tell(f"listening on {format_address(server.address)}")
     return servers
 
 
@@ -101,50 +97,67 @@ def route_prefix(options: argparse.Namespace) -> str:
     return prefix_of(options.external_url) if given is None else given
 
 
-def _tell(line: str) -> None:
-    """Print a line; whoever started us may have closed standard output, or its disk is full."""
-    try:
-        print(line, flush=True)
-    except OSError as error:
-        logger.warning("standard output is of no use", extra={"error": error.strerror})
-        # What is still buffered would make the interpreter end with an exit code of its own.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
 def wait(exporter: Exporter, servers: Sequence[Server], signals: Signals) -> None:
-    """Serve until told to stop; a second signal cuts what is still under way."""
+    """Serve until a signal to stop; a second one cuts what is still under way."""
+    reloader = Reloader(exporter.reload)
     while (number := signals.next()) == RELOAD:
-        try:
-            exporter.reload()
-        except ConfigurationError:
-            continue  # it is in the log, and in a gauge
+        reloader.request()
     logger.info("stopping", extra={"signal": number})
     exporter.stop()
-    stopping = threading.Thread(target=_stop, args=(servers,), daemon=True)
-    stopping.start()
-    while stopping.is_alive() and signals.next(0.05) in (None, RELOAD):
-        pass
+    # All servers at once, so that they share the grace.
+    stopping = [threading.Thread(target=s.stop, args=(GRACE,), daemon=True) for s in servers]
+    with suppress(RuntimeError, MemoryError):  # no thread to be had: nothing is waited for
+        for thread in stopping:
+            thread.start()
+    while any(thread.is_alive() for thread in stopping):
+        if signals.next(0.05) not in (None, RELOAD):
+            break
     exporter.close()
     logger.info("stopped")
 
 
-def _share_one_heap() -> None:
-    """Have glibc give all threads to come one heap.
+class Reloader:
+    """Reloads in a thread of its own, so that no reload holds up a stop, however long it takes.
 
-    Each scrape is written in another thread. With a heap for each, up to 8 for a processor, each
-    keeps the size of a page: 85 MB instead of 60 at 10,000 jobs after twenty scrapes.
+    Requests that come during a reload are one: it is followed by another.
+
+    Args:
+        reload: raises ConfigurationError, which it has logged.
     """
-    with suppress(OSError, AttributeError):  # another C library has no mallopt, or no such heaps
-        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
 
+    def __init__(self, reload: Callable[[], None]) -> None:
+        self._reload = reload
+        self._lock = threading.Lock()
+        self._is_wanted = False
+        self._is_busy = False
 
-def _stop(servers: Sequence[Server]) -> None:
-    """Stop all servers at once, so that they share the grace."""
-    threads = [threading.Thread(target=s.stop, args=(GRACE,), daemon=True) for s in servers]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    def request(self) -> None:
+        """Reload soon."""
+        with self._lock:
+            self._is_wanted = True
+            if self._is_busy:
+                return
+            self._is_busy = True
+        try:
+            threading.Thread(target=self._work, name="reload", daemon=True).start()
+        except (RuntimeError, MemoryError):
+            self._is_busy = False
+            logger.error("configuration not reloaded: no thread could be started")  # noqa: TRY400  no fault of ours
+
+    def _work(self) -> None:
+        while self._takes_one():
+            try:
+                self._reload()
+            except ConfigurationError:
+                continue  # it is in the log, and in a gauge
+            except Exception:
+                logger.exception("configuration not reloaded")
+
+    def _takes_one(self) -> bool:
+        with self._lock:
+            self._is_busy = self._is_wanted
+            self._is_wanted = False
+            return self._is_busy
 
 
 Tls = Callable[[], TlsEndpoint | None]

@@ -1,7 +1,6 @@
 """The commands ``simulate`` and ``demo``."""
 
 import argparse
-import sys
 import tempfile
 import threading
 from collections.abc import Callable, Mapping
@@ -11,7 +10,7 @@ from exporter import config
 from exporter.cli import serve
 from exporter.cli.build import build
 from exporter.cli.loading import load_both
-from exporter.cli.stopping import Signals
+from exporter.cli.words import tell
 from exporter.clock import Clock
 from exporter.config import Config
 from exporter.errors import ConfigurationError, Problem
@@ -27,21 +26,15 @@ _SCRAPE_INTERVAL = 5.0  # seconds
 
 
 def simulate(options: argparse.Namespace, _environ: Mapping[str, str]) -> int:
-    """Serve a simulated API until told to stop."""
-    signals, stopping = Signals(), threading.Event()
-
-    def wait() -> None:
-        signals.next()
-        stopping.set()
-
-    threading.Thread(target=wait, daemon=True).start()
-    run_simulator(options.listen_address, options.scenario_file or "", sys.stdout, stopping)
+    """Serve a simulated API until a signal ends the process."""
+    run_simulator(options.listen_address, options.scenario_file or "", tell, threading.Event())
     return 0
 
 
 def demo(options: argparse.Namespace, _environ: Mapping[str, str]) -> int:
-    """Serve the metrics of a simulated API until told to stop."""
-    signals, stopping = Signals(), threading.Event()
+    """Serve the metrics of a simulated API until a signal to stop."""
+    stopping = threading.Event()
+    options.signals.take()  # a folder is to be removed
     scenario = demo_scenario()
     simulator = start_simulator(scenario, ("127.0.0.1", 0))
     try:
@@ -65,10 +58,10 @@ def demo(options: argparse.Namespace, _environ: Mapping[str, str]) -> int:
             servers = serve.start_servers(exporter, options, web, lifecycle=True)
             scheme = "https" if web and web.current().tls else "http"
             here = f"{scheme}://{_reachable(servers[0].address)}{serve.route_prefix(options)}"
-            print(_where_to_look(here, options.telemetry_path), flush=True)
+            tell(_where_to_look(here, options.telemetry_path))
             for work in (pipeline.submit_jobs, _scraper(exporter)):
                 threading.Thread(target=work, args=(stopping,), daemon=True).start()
-            serve.wait(exporter, servers, signals)
+            serve.wait(exporter, servers, options.signals)
             stopping.set()
     finally:
         simulator.stop()

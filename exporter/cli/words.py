@@ -1,5 +1,24 @@
 """How commands put things for people."""
 
+import logging
+import os
+import sys
+
+logger = logging.getLogger(__name__)
+
+
+def tell(text: str) -> None:
+    """Print a text of a command that serves on, whether or not anybody can read it.
+
+    Whoever started it may have closed standard output, or read enough, or its disk is full.
+    """
+    try:
+        print(text.removesuffix("\n"), flush=True)
+    except OSError as error:
+        logger.warning("standard output is of no use", extra={"error": error.strerror})
+        # What is still buffered would fail again at each attempt to write it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
 
 def count(number: int, noun: str) -> str:
     """Return a number with its noun."""

@@ -8,6 +8,7 @@ Standard input has the settings as one JSON object, standard output gets the ans
 Nothing of what the vendor's exceptions say is passed on: they quote answers, and URLs with tokens.
 """
 
+import ctypes
 import json
 import os
 import re
@@ -15,6 +16,7 @@ import resource
 import signal
 import sys
 from collections.abc import Iterator, Mapping, MutableMapping
+from contextlib import suppress
 from typing import Any, Final
 
 import certifi
@@ -28,6 +30,7 @@ from exporter.secret import Secret
 Settings = Mapping[str, str]
 
 SESSION_NAME: Final = "adbpg-job-exporter"  # what the audit log shows as the role's user
+_PR_SET_PDEATHSIG: Final = 1  # of linux/prctl.h
 _MOST_MEMORY: Final = 256 << 20  # bytes; the package takes 50 MiB, the rest is for the answer
 _LONGEST: Final = 16_384  # characters of one part of a key
 
@@ -61,7 +64,9 @@ _SENSELESS: Final = "the answer is not one that holds a key"
 def main() -> None:
     """Answer with ``id``, ``secret``, ``token`` and ``ends``, or with ``error``."""
     settings: dict[str, str] = json.load(sys.stdin)
-    # Where the exporter itself is killed, nobody else is left to end this.
+    # Where the exporter has ended, nobody else is left to end this.
+    with suppress(OSError, AttributeError):  # Linux only
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     signal.setitimer(signal.ITIMER_REAL, float(settings["lifetime"]))
     _, most = resource.getrlimit(resource.RLIMIT_DATA)
     if most == resource.RLIM_INFINITY or most > _MOST_MEMORY:

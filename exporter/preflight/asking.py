@@ -77,41 +77,59 @@ class _Notes:
             self._progress(len(self.outcomes))
 
 
-def ask_all(plan: Plan, *, clock: Clock, timeout: float, progress: Callable[[int], None]) -> Seen:
-    """Ask as a scrape does, with its limits, but about everything and once.
+class Asking:
+    """Asks as a scrape does, with its limits, but about everything and once.
 
     Args:
         plan: of the configuration.
         clock: what time it is.
-        timeout: seconds for all together.
         progress: is told how many queries have ended, by one thread at a time.
     """
-    watched = plan.watched()
-    busy = {job.target for job in watched.jobs}
-    probes = tuple(_made_up(target) for name, target in watched.targets.items() if name not in busy)
-    everything = WatchList(watched.targets, (*watched.jobs, *probes))
-    notes = _Notes(progress)
-    poller = Poller(
-        replace(plan, watched=lambda: everything), tally=notes, clock=clock, witness=notes
-    )
-    deadline = clock.monotonic() + timeout
-    cut = ""
-    try:
-        snapshot = poller.take_snapshot(deadline)
-    except KeyboardInterrupt:  # what was seen until then is told
-        cut = "before it was stopped"
-        snapshot = poller.last_seen()
-    poller.close()
-    if clock.monotonic() >= deadline:
-        cut = f"within {format_duration(timeout)}: give more with --live.timeout"
-    return Seen(
-        jobs=watched.jobs,
-        probes=probes,
-        outcomes=dict(notes.outcomes),
-        health=snapshot.targets,
-        at=snapshot.taken_at,
-        cut=cut,
-    )
+
+    def __init__(self, plan: Plan, *, clock: Clock, progress: Callable[[int], None]) -> None:
+        watched = plan.watched()
+        busy = {job.target for job in watched.jobs}
+        targets = watched.targets.items()
+        self._jobs = watched.jobs
+        self._probes = tuple(_made_up(target) for name, target in targets if name not in busy)
+        everything = WatchList(watched.targets, (*watched.jobs, *self._probes))
+        self._notes = _Notes(progress)
+        self._clock = clock
+        self._is_cut = False
+        self._poller = Poller(
+            replace(plan, watched=lambda: everything),
+            tally=self._notes,
+            clock=clock,
+            witness=self._notes,
+        )
+
+    def ask(self, timeout: float) -> Seen:
+        """Return what was seen once all is answered, or the time is up, or it was cut.
+
+        Args:
+            timeout: seconds for all together.
+        """
+        deadline = self._clock.monotonic() + timeout
+        snapshot = self._poller.take_snapshot(deadline)
+        cut = ""
+        if self._is_cut:
+            cut = "before it was stopped"
+        elif self._clock.monotonic() >= deadline:
+            cut = f"within {format_duration(timeout)}: give more with --live.timeout"
+        self._poller.close()
+        return Seen(
+            jobs=self._jobs,
+            probes=self._probes,
+            outcomes=dict(self._notes.outcomes),
+            health=snapshot.targets,
+            at=snapshot.taken_at,
+            cut=cut,
+        )
+
+    def cut(self) -> None:
+        """Have ``ask`` return with what was seen until now. May be called in any thread."""
+        self._is_cut = True
+        self._poller.close()
 
 
 def _made_up(target: Target) -> JobRef:

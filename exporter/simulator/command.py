@@ -1,7 +1,7 @@
 """What the command ``simulate`` does."""
 
 import threading
-from typing import TextIO
+from collections.abc import Callable
 
 from exporter.errors import ConfigurationError, Problem
 from exporter.simulator.configuration import export_lines, exporter_configuration
@@ -14,14 +14,17 @@ _MOST_JOBS = 5  # of a target, in the configuration that is printed
 
 
 def run_simulator(
-    address: tuple[str, int], scenario_file: str, output: TextIO, stopping: threading.Event
+    address: tuple[str, int],
+    scenario_file: str,
+    tell: Callable[[str], object],
+    stopping: threading.Event,
 ) -> None:
-    """Serve a scenario until told to stop, and print how to use it.
+    """Serve a scenario until ``stopping``, and print how to use it.
 
     Args:
         address: host and port; port 0 takes a free one.
         scenario_file: its path; empty for the demo's scenario.
-        output: where the lines for people go.
+        tell: prints a text for people.
         stopping: ends it.
 
     Raises:
@@ -30,8 +33,7 @@ def run_simulator(
     scenario = load_scenario(scenario_file) if scenario_file else demo_scenario()
     simulator = start_simulator(scenario, address)
     try:
-        output.write(usage(scenario, simulator.url, scenario_file or DEMO_FILE))
-        output.flush()
+        tell(usage(scenario, simulator.url, scenario_file or DEMO_FILE))
         stopping.wait()
     finally:
         simulator.stop()

@@ -148,6 +148,21 @@ def lines_until(process: subprocess.Popen[str], part: str) -> str:
     raise AssertionError(printed + process.stderr.read())
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_make_stack_is_stopped_while_it_starts(number: int) -> None:
+    """A signal during the start, and any that follow, leave nothing behind, and no traceback."""
+    ports = free_ports()
+    with make_stack(ports) as process:
+        eventually(lambda: _answers(ports["receiver"]), "the first part runs")
+        for _ in range(3):
+            process.send_signal(number)
+        _, said = process.communicate(timeout=PATIENCE)
+
+    assert process.returncode == 0
+    assert said == ""
+    assert [name for name, port in ports.items() if _answers(port)] == []
+
+
 def test_make_stack_runs_everything_until_ctrl_c() -> None:
     """The parts know each other, what Alertmanager sends is printed, and Ctrl-C leaves nothing."""
     ports = free_ports()

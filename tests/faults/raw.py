@@ -84,8 +84,12 @@ def connect(process: Process, sent: bytes = b"", *, receive_bytes: int = 0) -> s
     if receive_bytes:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
     parts = urlsplit(process.url)
-    sock.connect((parts.hostname, parts.port))
-    sock.sendall(sent)
+    try:
+        sock.connect((parts.hostname, parts.port))
+        sock.sendall(sent)
+    except OSError:
+        sock.close()
+        raise
     return sock
 
 

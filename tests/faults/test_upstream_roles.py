@@ -72,7 +72,7 @@ def test_no_role_key_is_taken(tmp_path: Path) -> None:
 def test_the_key_service_hangs(tmp_path: Path) -> None:
     """Fault 16: while the service hangs scrapes keep their budget, over a single connection.
 
-    A stop does not wait for it.
+    A stop does not wait for it, and leaves no process behind.
     """
     api = Api()
     with Upstream(api) as upstream, Upstream([hang()]) as service:
@@ -81,7 +81,9 @@ def test_the_key_service_hangs(tmp_path: Path) -> None:
             process.wait_for_log("listening")
             pages = [checked(process, BUDGET) for _ in range(5)]
             log = list(process.log)
+            (asker,) = children(process)
             code = process.stop()
+            eventually(lambda: has_ended(asker), "the process that asked is gone, too")
 
         assert len(service.wires) == 1
     assert code == 0
@@ -119,8 +121,21 @@ def test_the_key_service_is_given_up(tmp_path: Path) -> None:
 
 def process_count(process: Process) -> int:
     """Return how many processes are of the exporter: itself, and those that it started."""
-    children = Path(f"/proc/{process.popen.pid}/task").glob("*/children")
-    return 1 + sum(len(file.read_text().split()) for file in children)
+    return 1 + len(children(process))
+
+
+def children(process: Process) -> list[int]:
+    """Return the ids of the processes that the exporter has started."""
+    files = Path(f"/proc/{process.popen.pid}/task").glob("*/children")
+    return [int(child) for file in files for child in file.read_text().split()]
+
+
+def has_ended(number: int) -> bool:
+    """Whether a process is gone, or has nobody to tell that it is."""
+    try:
+        return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
 
 
 GARBAGE: dict[str, tuple[Behaviour, str]] = {

@@ -251,7 +251,7 @@ def test_the_command_prints_what_one_needs(stopped: threading.Event) -> None:
     """``simulate`` prints its address, the key, and a configuration that loads as YAML."""
     output = io.StringIO()
 
-    run_simulator(("127.0.0.1", 0), "", output, stopped)
+    run_simulator(("127.0.0.1", 0), "", output.write, stopped)
 
     text = output.getvalue()
     url = text.split()[4].rstrip(":")
@@ -266,9 +266,9 @@ def test_the_command_with_a_bad_address(stopped: threading.Event) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(ConfigurationError) as in_use:
-            run_simulator(("127.0.0.1", port), "", io.StringIO(), stopped)
+            run_simulator(("127.0.0.1", port), "", io.StringIO().write, stopped)
     with pytest.raises(ConfigurationError) as no_port:
-        run_simulator(("127.0.0.1", 99_999), "", io.StringIO(), stopped)
+        run_simulator(("127.0.0.1", 99_999), "", io.StringIO().write, stopped)
 
     assert str(in_use.value) == (
         f"--web.listen-address=127.0.0.1:{port}: cannot listen there: Address already in use; "
@@ -280,7 +280,7 @@ def test_the_command_with_a_bad_address(stopped: threading.Event) -> None:
 def test_the_command_with_a_bad_scenario(stopped: threading.Event, tmp_path: Path) -> None:
     """A scenario file's mistakes are told as they are."""
     with pytest.raises(ConfigurationError, match="No such file"):
-        run_simulator(("127.0.0.1", 0), str(tmp_path / "none.yaml"), io.StringIO(), stopped)
+        run_simulator(("127.0.0.1", 0), str(tmp_path / "none.yaml"), io.StringIO().write, stopped)
 
 
 def test_math_of_windows_is_finite(demo: Scenario) -> None:
