@@ -33,6 +33,8 @@ class FaultKind(StrEnum):
     THROTTLED = "throttled"  # HTTP 400 Throttling.User
     API_FAIL = "api_fail"  # HTTP 200 with the status ``fail``
     GARBAGE = "garbage"  # HTTP 200 with something that is no JSON
+    ERROR = "error"  # ``http_status`` with ``code``, as the API makes it
+    PAGE = "page"  # ``http_status`` with a page of HTML, as a gateway makes it
 
 
 class Unsaid(StrEnum):
@@ -116,11 +118,15 @@ class Fault:
         kind: how.
         window: when.
         latency: of each answer, on top of the scenario's; for ``slow``.
+        http_status: for ``error`` and ``page``.
+        code: such as ``OperationDenied.DBInstanceStatus``; for ``error``.
     """
 
     kind: FaultKind
     window: Window = Window()
     latency: float = 0.0
+    http_status: int = 400
+    code: str = "InvalidParameter"
 
 
 @dataclass(frozen=True, slots=True)

@@ -246,12 +246,21 @@ def _server_errors(item: Item) -> ServerErrors:
 
 
 def _fault(item: Item) -> Fault:
-    keys = table(item, ("kind", "latency", *_WINDOW_KEYS))
+    keys = table(item, ("kind", "latency", "http_status", "code", *_WINDOW_KEYS))
     return Fault(
         kind=keys.need("kind", one_of(FaultKind), FaultKind.SLOW),
         window=_window(keys),
         latency=keys.get("latency", seconds, 0.0),
+        http_status=keys.get("http_status", _http_status, 400),
+        code=keys.get("code", text, "InvalidParameter"),
     )
+
+
+def _http_status(item: Item) -> int:
+    value = whole(item)
+    if not 200 <= value <= 599:
+        raise Mistake("expected an HTTP status from 200 to 599")
+    return value
 
 
 def _jobs(item: Item) -> tuple[Job, ...]:

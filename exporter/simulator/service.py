@@ -218,8 +218,9 @@ class Service:
             # In milliseconds: the SDK sleeps for so many.
             wait = str(round(throttle.retry_after * 1000))
             headers = (*headers, ("x-acs-retry-after", wait))
-        if refused.http_status == 200:
-            body = _BODIES_OF_200[refused.code](request_id, refused.message)
+        own_body = _BODIES.get(refused.code)
+        if own_body is not None:
+            body = own_body(request_id, refused.message)
         else:
             host = request.headers.get("host", "")
             body = answers.error_body(request_id, host, refused)
@@ -227,10 +228,11 @@ class Service:
 
 
 _THROTTLING = "Throttling.User"
-_BODIES_OF_200: dict[str, Callable[[str, str], bytes]] = {
+_BODIES: dict[str, Callable[[str, str], bytes]] = {
     Unsaid.FAIL: answers.fail_body,
     Unsaid.NO_JOB: lambda request_id, _: answers.no_job_body(request_id),
     FaultKind.GARBAGE: lambda *_: answers.GARBAGE,
+    FaultKind.PAGE: lambda *_: answers.GARBAGE,
 }
 
 
@@ -261,6 +263,10 @@ def _suffer(fault: Fault, seconds: float) -> float:
         raise Refused(200, Unsaid.FAIL.value, "The job cannot be read at the moment.")
     if fault.kind is FaultKind.GARBAGE:
         raise Refused(200, FaultKind.GARBAGE.value, "")
+    if fault.kind is FaultKind.PAGE:
+        raise Refused(fault.http_status, FaultKind.PAGE.value, "")
+    if fault.kind is FaultKind.ERROR:
+        raise Refused(fault.http_status, fault.code, "The simulated API was told to say this.")
     return fault.latency
 
 

@@ -33,13 +33,13 @@ SCENARIO = (
     ACCESS_KEYS
     + ONE_NAMESPACE
     + """\
-  - {name: shut, region_id: cn-hangzhou, workspace_id: gp-ws-1, namespace: shut, password: right, told_password: wrong}
+  - {name: shut, region_id: cn-hangzhou, workspace_id: gp-ws-1, namespace: shut, password: right}
 jobs:
   - {id: healthy, collection: c1, namespace: main, entries: 9000000, expected_entries: 9000000}
   - {id: failed, collection: c2, namespace: main, shape: failed, entries: 9000, after: 2s, expected_entries: 9000}
   - {id: pausing, collection: c3, namespace: main, entries: 900, rate: 0.05, expected_entries: 900}
   - {id: stalled, collection: c4, namespace: main, shape: stalled, after: 1m, created: -9m, entries: 90000}
-  - {id: refused, collection: c5, namespace: shut, entries: 9000000}
+  - {id: refused, collection: c5, namespace: shut, entries: 9000000, fault: {kind: error, http_status: 403, code: Forbidden.RAM}}
 """  # noqa: E501  a flow mapping is one line
 )
 # In seconds. `pausing` moves every 20: in between it stalls.

@@ -242,6 +242,23 @@ def test_jobs_appear() -> None:
     assert (before.http_status, after.http_status) == (404, 200)
 
 
+@pytest.mark.parametrize("http_status", [200, 403, 503])
+def test_a_chosen_error(http_status: int) -> None:
+    """A scenario can have the API say any Code, with any HTTP status."""
+    fault = Fault(FaultKind.ERROR, http_status=http_status, code="IncorrectDBInstanceState")
+    reply = Client(job_with(fault=fault)).call()
+
+    assert reply.http_status == http_status
+    assert json.loads(reply.body)["Code"] == "IncorrectDBInstanceState"
+
+
+def test_a_page() -> None:
+    """A scenario can have a gateway answer in the API's place."""
+    reply = Client(job_with(fault=Fault(FaultKind.PAGE, http_status=404))).call()
+
+    assert (reply.http_status, reply.body[:6]) == (404, b"<html>")
+
+
 @pytest.mark.parametrize(
     ("kind", "http_status", "told"),
     [
