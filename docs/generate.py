@@ -4,9 +4,11 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from exporter.advice import ADVICE
 from exporter.cli.main import COMMANDS, make_parser
 from exporter.config.reference import markdown
 from exporter.config.schema import job_file_schema, json_schema
+from exporter.errors import REASONS
 from exporter.metrics import (
     COUNTED_FAMILIES,
     FAMILIES,
@@ -41,7 +43,9 @@ Generated from the metric table in `exporter/metrics/` by `make docs`.
 
 A state is shown while the last answer is younger than `scrape.max_age`, and for ever once the job
 is final: `Success`, `Failed` or `Cancelled`. After a failed query `adbpg_job_up` is 0 and the
-rest ages out. When the API says that it does not know the job, its state ends at once.
+rest ages out. When the API says that it does not know the job, its state ends at once. Where it
+does not know the collection, the namespace or the instance, and where something on the way answers
+in its place, the state ages out like after any failure.
 
 A final job is not asked about again. Take it out of the configuration, or out of its job file,
 when nobody needs to see it any more.
@@ -135,12 +139,28 @@ def commands_page() -> str:
     return "".join(parts)
 
 
+_REASONS_BEGIN = "<!-- made by `make docs` from exporter/advice.py: begin -->\n"
+_REASONS_END = "<!-- end -->\n"
+
+
+def runbook_page() -> str:
+    """Return docs/runbook.md with its table of reasons written again; the rest is by hand."""
+    before, rest = (DOCS / "runbook.md").read_text("utf-8").split(_REASONS_BEGIN)
+    lines = ["| reason | it means | do this | it concerns |\n", "|---|---|---|---|\n"]
+    for reason in REASONS:
+        what, remedy = ADVICE[reason].in_general()
+        lines.append(f"| `{reason}` | {what} | {remedy} | {ADVICE[reason].scope.value} |\n")
+    table = _REASONS_BEGIN + "".join(lines) + _REASONS_END
+    return before + table + rest.split(_REASONS_END)[1]
+
+
 def pages() -> dict[str, str]:
     """Return the text of each generated file by its name in docs/."""
     return {
         "metrics.md": metrics_page(),
         "configuration.md": markdown(),
         "commands.md": commands_page(),
+        "runbook.md": runbook_page(),
         "config.schema.json": json_schema(),
         "jobs.schema.json": job_file_schema(),
     }

@@ -10,6 +10,9 @@
         │   ├── AuthRejected         auth
         │   ├── ClockSkewed          clock_skew
         │   ├── PermissionDenied     permission
+        │   ├── NamespacePasswordRejected    namespace_password
+        │   ├── InstanceNotReady     instance_state
+        │   ├── AccountLacking       account
         │   ├── NotFound             not_found
         │   ├── BadRequest           bad_request
         │   ├── ApiFailed            api_fail
@@ -79,10 +82,12 @@ class QueryError(AdbpgError):
         reason: why, out of a closed set.
         clock_skew: seconds that the answer's Date header was ahead of our clock, where there
             was an answer.
+        request_id: the answer's RequestId, which the vendor's support asks for; empty without.
     """
 
     reason: ClassVar[str]
     clock_skew: float | None = None
+    request_id: str = ""
 
 
 class ApiError(QueryError):
@@ -132,10 +137,45 @@ class PermissionDenied(ApiError):
     reason = "permission"
 
 
+class NamespacePasswordRejected(ApiError):
+    """The password of the target's namespace is wrong. It says nothing about the access key."""
+
+    reason = "namespace_password"
+
+
+class InstanceNotReady(ApiError):
+    """The instance restarts, is changed or is locked: it takes no calls for now."""
+
+    reason = "instance_state"
+
+
+class AccountLacking(ApiError):
+    """The account has not opened the service, has not paid, or is held by risk control."""
+
+    reason = "account"
+
+
 class NotFound(ApiError):
-    """The API does not know this job, collection, namespace or instance."""
+    """The API does not know this job, collection, namespace or instance.
+
+    Attributes:
+        what: which of them, in one word; empty where its code names none. Only of a ``job`` does
+            it say that the job is gone.
+    """
 
     reason = "not_found"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        what: str = "",
+        code: str = "",
+        http_status: int = 0,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message, code=code, http_status=http_status, retry_after=retry_after)
+        self.what = what
 
 
 class BadRequest(ApiError):
@@ -145,7 +185,7 @@ class BadRequest(ApiError):
 
 
 class ApiFailed(ApiError):
-    """HTTP 200 with the status ``fail``, or the catch-all ``Service.Exception``."""
+    """The API says no within an HTTP 200, or by the catch-all ``Service.Exception``."""
 
     reason = "api_fail"
 

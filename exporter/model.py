@@ -204,6 +204,7 @@ class JobState:
         error_text: the API's ``Error``, at most 2,000 characters; empty for none. Anything can be
             in it: it is for logs and terminals, escaped, and never a label.
         invalid_fields: the names of the fields that could not be read.
+        request_id: the answer's RequestId, which the vendor's support asks for; empty without.
     """
 
     status: JobStatus
@@ -214,6 +215,7 @@ class JobState:
     updated: float | None = None
     error_text: str = ""
     invalid_fields: tuple[str, ...] = ()
+    request_id: str = field(default="", compare=False)
 
     @property
     def has_begun(self) -> bool:

@@ -8,7 +8,6 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -82,12 +81,11 @@ class DirectClient:
         headers = {name.lower(): value for name, value in signed.headers.items()}
         reply = self._service.answer(Request("POST", "/", signed.query, headers, signed.body))
         self._time.advance(reply.latency)
-        told = CaseInsensitiveDict(reply.headers)
-        skew = parsedate_to_datetime(told["Date"]).timestamp() - self._time.wall
+        told, now = CaseInsensitiveDict(reply.headers), self._time.wall
         try:
-            return Answer(answers.parse(reply.http_status, told, reply.body), skew)
+            return answers.parse(reply.http_status, told, reply.body, now=now)
         except QueryError as error:
-            error.clock_skew = skew
+            error.clock_skew = answers.clock_skew_of(told, now)
             raise
 
 

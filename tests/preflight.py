@@ -18,6 +18,7 @@ from tests.processes import ACCESS_KEYS, KEY, ONE_NAMESPACE
 from tests.upstream import Behaviour, Request, Script, Upstream, hang, message, reset, send
 
 DATA = Path(__file__).parent / "data" / "preflight"
+REQUEST_ID = "7D8B3F0A-26C4-5B1E-9A57-0C3E6D2F4B18"
 ENVIRON = {**KEY, "RAG_PASSWORD": "pw-of-rag-namespace"}
 
 TWO_JOBS = """\
@@ -140,7 +141,7 @@ SECOND_JOB = "      - {id: two, collection: c2}\n"
 
 def says(status: int, code: str, text: str = "The API's own words.") -> Script:
     """Refuse every call as the API does."""
-    body = {"RequestId": "R", "Code": code, "Message": text}
+    body = {"RequestId": REQUEST_ID, "Code": code, "Message": text}
     return lambda _: send(message(body, status=status))
 
 
@@ -205,6 +206,7 @@ def hanging() -> Upstream:
 
 def masked(text: str) -> str:
     """Return an output with what differs from run to run replaced."""
+    text = re.sub(r"RequestId [0-9A-F]{8}(-[0-9A-F]{4,12}){4}", f"RequestId {REQUEST_ID}", text)
     text = re.sub(r"(127\.0\.0\.1|localhost):\d+", r"\1:PORT", text)
     text = re.sub(r"(\d+)(?= seconds (?:behind|ahead))", lambda m: str(round(int(m[1]), -1)), text)
     return re.sub(r"(\d+)(?= minutes in the future)", lambda m: str(round(int(m[1]), -1)), text)

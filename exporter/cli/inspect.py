@@ -14,9 +14,10 @@ from exporter.cli.words import count, plain
 from exporter.clock import Clock
 from exporter.config import Config
 from exporter.errors import ConfigurationError, Problem, QueryError
-from exporter.gpdb.kinds import KINDS
 from exporter.jobs import JobFiles
 from exporter.model import DEFAULT_NAMESPACE, JobRef, JobState, Target
+from exporter.poller.query import ask
+from exporter.poller.record import Record
 from exporter.web.security import WebConfig
 
 
@@ -72,13 +73,14 @@ def query(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
         workspace_id=target.workspace_id,
     )
     client = build_client(loaded, environ=environ, clock=Clock(), redactor=options.redactor)
-    kind = KINDS[ref.kind]
     try:
-        answer = client.call(target, kind, ref)
-        state = kind.decode(answer.document, ref, target.time_zone)
+        _, state = ask(client, Record(ref, target))
     except QueryError as error:
-        text = options.redactor(f"no answer about job {ref.job_id}: {error.reason}: {error}")
-        print(plain(text), file=sys.stderr)
+        if options.output == "json":
+            print(options.redactor(_failure_as_json(ref, error)))
+        named = f" (RequestId {error.request_id})" if error.request_id else ""
+        text = f"no answer about job {ref.job_id}: {error.reason}: {error}{named}"
+        print(plain(options.redactor(text)), file=sys.stderr)
         return 1
     finally:
         client.close()
@@ -107,6 +109,7 @@ def _as_table(ref: JobRef, state: JobState) -> str:
         "Created": _time(state.created),
         "Updated": _time(state.updated),
         "Error": state.error_text or "(none)",
+        "RequestId": state.request_id or "(none)",
     }
     if state.inconsistent:
         rows["Note"] = "Status, Completed and Error contradict each other; shown as they came"
@@ -130,6 +133,21 @@ def _as_json(ref: JobRef, state: JobState) -> str:
         "error": state.error_text,
         "inconsistent": state.inconsistent,
         "invalid_fields": list(state.invalid_fields),
+        "request_id": state.request_id,
+    }
+    return json.dumps(fields, indent=2)
+
+
+def _failure_as_json(ref: JobRef, error: QueryError) -> str:
+    fields = {
+        "job_id": ref.job_id,
+        "collection": ref.collection,
+        "collection_namespace": ref.collection_namespace,
+        "db_instance_id": ref.db_instance_id,
+        "workspace_id": ref.workspace_id,
+        "reason": error.reason,
+        "message": str(error),
+        "request_id": error.request_id,
     }
     return json.dumps(fields, indent=2)
 

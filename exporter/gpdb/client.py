@@ -1,13 +1,11 @@
 """One signed call of the API, bounded in time and size. The only user of requests."""
 
-import email.utils
 import os
 import random
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import lru_cache
 from itertools import islice
 from urllib.parse import urlencode, urlsplit
 
@@ -19,7 +17,6 @@ from exporter.clock import Clock
 from exporter.config import ApiSettings
 from exporter.errors import (
     AnswerTooLarge,
-    ApiError,
     AuthRejected,
     BadAnswer,
     ConnectionFailed,
@@ -41,7 +38,7 @@ _REQUEST_TIMEOUT = 408  # sent unasked where a connection is idle (RFC 9110, sec
 _MOST_PARTS = 4_000  # of a JSON text; an answer of the API has about 50
 _SMALL = 8_192  # bytes of a JSON text that cannot hold so many that it matters
 _PART = re.compile(rb'"[^"]*"?|[\[{,]')  # a string, or what stands before a value
-_KEY_ENDED = ("InvalidSecurityToken", "InvalidAccessKeyId")  # what codes begin with
+_KEY_ENDED = ("invalidsecuritytoken", "invalidaccesskeyid")  # what codes begin with
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +131,21 @@ class _Call:
 
 
 class _NotOurs(Exception):
-    """What came on a connection may well be the answer to another request."""
+    """What came on a connection may well be the answer to another request.
+
+    Args:
+        request_id: of that answer.
+    """
+
+    def __init__(self, request_id: str = "") -> None:
+        super().__init__()
+        self.request_id = request_id
+
+    def as_failure(self) -> BadAnswer:
+        """Return what it means where nothing else comes."""
+        failure = BadAnswer("the answer is about another job", is_of_api=True)
+        failure.request_id = self.request_id
+        return failure
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,15 +220,15 @@ class ApiClient:
         return max(call.ends - self._clock.monotonic(), 0.001)
 
     def _key_after(self, error: AuthRejected, key: AccessKey, call: _Call) -> AccessKey | None:
-        if key.security_token is None or not error.code.startswith(_KEY_ENDED):
+        if key.security_token is None or not error.code.lower().startswith(_KEY_ENDED):
             return None
         return self._credentials.renewed(key, self._left(call))
 
     def _answer(self, call: _Call, key: AccessKey) -> answers.Answer:
         try:
             return self._attempt(call, key, fresh=False)
-        except _NotOurs:
-            failure: QueryError = BadAnswer("the answer is about another job", is_of_api=True)
+        except _NotOurs as stray:
+            failure: QueryError = stray.as_failure()
         except failures.FOREIGN as error:
             failure = failures.translate(error)
             if not failures.was_dropped(error):
@@ -226,8 +237,8 @@ class ApiClient:
             raise failure
         try:
             return self._attempt(call, key, fresh=True)
-        except _NotOurs:
-            raise BadAnswer("the answer is about another job", is_of_api=True) from None
+        except _NotOurs as stray:
+            raise stray.as_failure() from None
         except failures.FOREIGN as error:
             raise failures.translate(error) from None
 
@@ -260,29 +271,23 @@ class ApiClient:
             answer = self._read(response)
             is_named = call.kind.is_about(answer.document, call.ref)
             if is_named is False or (is_named is None and lent.was_used):
-                raise _NotOurs
+                raise _NotOurs(answer.request_id)
             lent.is_good = is_named is True
         return answer
 
     def _read(self, response: BaseHTTPResponse) -> answers.Answer:
-        clock_skew = self._clock_skew(response.headers.get("date"))
+        now = self._clock.wall()
         try:
             body = _body(response, self._api.max_response_bytes)
             if len(body) > _SMALL and _is_dense(body):
                 if response.status < 400:
                     raise BadAnswer("the body is JSON of far more parts than the API sends")
                 body = b""  # an error of the API is short: the status says enough
-            document = answers.parse(response.status, response.headers, body)
+            return answers.parse(response.status, response.headers, body, now=now)
         except QueryError as error:
-            if isinstance(error, ApiError):
-                error = answers.blame_clock(error, clock_skew)
-            error.clock_skew = clock_skew
-            raise error from None
-        return answers.Answer(document, clock_skew)
-
-    def _clock_skew(self, date: str | None) -> float | None:
-        there = _unix_time(date or "")
-        return None if there is None else there - self._clock.wall()
+            error.clock_skew = answers.clock_skew_of(response.headers, now)
+            error.request_id = error.request_id or answers.request_id_of(response.headers)
+            raise
 
     def _route(self, target: Target) -> _Route:
         url = base_url(target)
@@ -296,17 +301,6 @@ class ApiClient:
         if url.startswith("http://"):  # loopback only; a proxy would see the password
             return ""
         return "" if requests.utils.should_bypass_proxies(url, no_proxy=None) else self._proxy
-
-
-@lru_cache(maxsize=16)  # the answers of a second have one Date
-def _unix_time(date: str) -> float | None:
-    try:
-        there = email.utils.parsedate_to_datetime(date)
-    except (ValueError, OverflowError):  # OverflowError: a number of a hundred digits
-        return None
-    if there.tzinfo is None:  # "-0000", or no zone at all; never this process's own
-        there = there.replace(tzinfo=UTC)
-    return there.timestamp()
 
 
 def _is_dense(body: bytes) -> bool:

@@ -99,7 +99,8 @@ API_ERRORS = CountedFamily(
     "Queries that failed, by reason.",
     "counter",
     ("target", "action", "reason"),
-    "All reasons are there from the start, at 0: " + ", ".join(f"`{r}`" for r in REASONS) + ".",
+    "All reasons are there from the start, at 0: " + ", ".join(f"`{r}`" for r in REASONS) + ". The "
+    "[runbook](runbook.md#reasons) says what each means.",
 )
 API_DURATION = CountedFamily(
     "adbpg_exporter_api_request_duration_seconds",

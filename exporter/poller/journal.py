@@ -24,7 +24,7 @@ class Journal:
 
         Call it before the record changes.
         """
-        facts = _facts(record)
+        facts = _facts(record, state.request_id)
         before = record.state
         if record.reason:
             logger.info("job answers again", extra=facts)
@@ -43,7 +43,8 @@ class Journal:
     def failed(self, record: Record, error: QueryError) -> None:
         """Tell of a query that fails for a new reason. Call it before the record changes."""
         level = logging.DEBUG if record.reason == error.reason else logging.WARNING
-        facts = {**_facts(record), "reason": error.reason, "error": str(error)}
+        facts = _facts(record, error.request_id)
+        facts |= {"reason": error.reason, "error": str(error)}
         logger.log(level, "job query failed", extra=facts)
 
     def _unknown_status(self, text: str, facts: dict[str, object]) -> None:
@@ -55,6 +56,11 @@ class Journal:
         logger.warning("unknown job status", extra={**facts, "status": text})
 
 
-def _facts(record: Record) -> dict[str, object]:
+def _facts(record: Record, request_id: str) -> dict[str, object]:
     ref = record.ref
-    return {"job_id": ref.job_id, "collection": ref.collection, "target": ref.target}
+    facts: dict[str, object] = {
+        "job_id": ref.job_id,
+        "collection": ref.collection,
+        "target": ref.target,
+    }
+    return {**facts, "request_id": request_id} if request_id else facts

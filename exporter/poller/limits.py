@@ -5,14 +5,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from exporter.errors import (
+    AccountLacking,
     AnswerError,
     ApiError,
     ApiFailed,
     AuthRejected,
     BadRequest,
+    InstanceNotReady,
+    NamespacePasswordRejected,
     NotFound,
     PermissionDenied,
     QueryError,
+    Throttled,
 )
 from exporter.poller.record import Record
 
@@ -21,27 +25,40 @@ _LONGEST_PAUSE = 60.0  # seconds
 _AUTH_PAUSE = 60.0  # seconds between calls with an access key that was refused
 _PROBE_PATIENCE = 0.5  # seconds that the first call of a target goes alone
 # A host that is throttling or in trouble may say so before it looks at the key.
-_KEY_ACCEPTED = (PermissionDenied, NotFound, BadRequest, ApiFailed)
+_KEY_ACCEPTED = (
+    PermissionDenied,
+    NamespacePasswordRejected,
+    InstanceNotReady,
+    AccountLacking,
+    NotFound,
+    BadRequest,
+    ApiFailed,
+)
 
 
 class HostLimit:
-    """Calls to one host: at most ``calls_per_second`` in any second, and a pause when throttled.
+    """Calls to one host: at most ``calls_per_second`` in any second, and a pause when it asks.
 
     It keeps the times of the last calls, so that the limit holds in each second wherever that
-    second begins, and not just on average.
+    second begins, and not just on average. After a pause one call goes alone: the others wait
+    until the host has answered it.
     """
 
     def __init__(self, calls_per_second: int) -> None:
         self._started: deque[float] = deque(maxlen=calls_per_second)
         self._pause = 0.0
+        self._probe: float | None = None  # when the one call after a pause began
         self.paused_until = 0.0
+        self.is_probing = False
 
     def allow(self, calls_per_second: int) -> None:
         """Change the limit. The last calls and a pause still count."""
         self._started = deque(self._started, maxlen=calls_per_second)
 
-    def wait(self, now: float) -> float:
-        """Return the seconds until the next call may start; 0 for at once."""
+    def wait(self, now: float) -> float | None:
+        """Return the seconds until the next call may start; None when only an answer helps."""
+        if self._probe is not None:
+            return None
         earliest = self.paused_until
         if len(self._started) == self._started.maxlen:
             earliest = max(earliest, self._started[0] + 1.0)
@@ -50,24 +67,35 @@ class HostLimit:
     def started(self, now: float) -> None:
         """Note a call that starts now."""
         self._started.append(now)
+        self._probe = now if self.is_probing else None
 
-    def throttled(self, now: float, retry_after: float | None, chance: Callable[[], float]) -> None:
-        """Pause: twice as long each time, by chance up to half less, never under retry_after.
+    def ended(
+        self, began: float, now: float, error: QueryError | None, chance: Callable[[], float]
+    ) -> None:
+        """Note how a call ended, and pause where the host throttles or asks to wait.
 
         Args:
+            began: monotonic seconds, when the call started.
             now: monotonic seconds.
-            retry_after: seconds that the API asks for.
+            error: None for a good answer.
             chance: gives a number from 0 to 1, so that several exporters do not return as one.
         """
-        if now >= self.paused_until:  # else it was under way when the pause began
+        is_probe = began == self._probe
+        is_stale = self.is_probing and not is_probe  # it was under way when the pause began
+        if is_probe:
+            self._probe = None
+        retry_after = error.retry_after if isinstance(error, ApiError) else None
+        if isinstance(error, Throttled) and not is_stale:
+            # Twice as long each time, by chance up to half less.
             self._pause = min(max(self._pause * 2, _FIRST_PAUSE), _LONGEST_PAUSE)
             self.paused_until = now + self._pause * (1 - chance() / 2)
-        self.paused_until = max(self.paused_until, now + (retry_after or 0.0))
-
-    def answered(self, now: float) -> None:
-        """Note a good answer: the host is itself again."""
-        if now >= self.paused_until:
-            self._pause = 0.0
+        if isinstance(error, Throttled) or retry_after:
+            self.paused_until = max(self.paused_until, now + (retry_after or 0.0))
+            self.is_probing = True
+        elif not is_stale and (error is None or isinstance(error, ApiError | AnswerError)):
+            self.is_probing = False  # else there was no answer: the next call goes alone, too
+            if error is None:
+                self._pause = 0.0
 
 
 @dataclass(slots=True)
@@ -106,14 +134,13 @@ class Lane:
 
     def wait(self, now: float, share: int) -> float | None:
         """Return the seconds until its next call may start; None when only an answer helps."""
-        if self.in_flight >= share + self.earned:
+        wait = self.limit.wait(now)
+        if wait is None or self.in_flight >= share + self.earned:
             return None
         if not self.proven and self.in_flight:
             # A refused key costs one call. A target that is only slow is not waited for long.
-            if self.probe_until is None:
-                return None
-            return max(self.limit.wait(now), self.probe_until - now, 0.0)
-        return self.limit.wait(now)
+            return None if self.probe_until is None else max(wait, self.probe_until - now)
+        return wait
 
     def started(self, now: float) -> None:
         """Note a call that starts now."""
@@ -122,11 +149,10 @@ class Lane:
         self.in_flight += 1
         self.limit.started(now)
 
-    def answered(self, now: float) -> None:
+    def answered(self) -> None:
         """Note a good answer."""
         self.in_flight -= 1
         self.earned += 1
-        self.limit.answered(now)
         self._accepted()
 
     def failed(self, error: QueryError, now: float) -> None:

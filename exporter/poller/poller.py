@@ -261,14 +261,16 @@ class Poller:
         record.done_in = self._round.number
         if skew is not None:
             lane.api_clock = self._clock.offset() + skew
+        error = outcome if isinstance(outcome, QueryError) else None
+        was_probing = lane.limit.is_probing
+        self._round.ended(task, error, now, self._chance)
         if isinstance(outcome, QueryError):
-            self._round.failed(lane, outcome, now, self._chance)
             record.fail(outcome, now)
         else:
-            lane.answered(now)
             record.answer(outcome, now)
         if self._round.is_asking:
-            self._work.notify()  # a target that answers may have earned one more call
+            # A target that answers may have earned one more call, a host after a pause many.
+            self._work.notify(self._threads if was_probing else 1)
         elif not self._in_flight:
             self._done.notify_all()
 

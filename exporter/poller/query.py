@@ -1,6 +1,7 @@
 """One query of one job, and what it needs of the client."""
 
 import traceback
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -36,11 +37,15 @@ def ask(client: Client, record: Record) -> tuple[Answer, JobState]:
         QueryError: whatever went wrong; a fault of ours too, so that it costs one job only.
     """
     ref, target = record.ref, record.target
+    request_id = ""
     try:
         kind = KINDS[ref.kind]
         answer = client.call(target, kind, ref)
-        return answer, kind.decode(answer.document, ref, target.time_zone)
-    except QueryError:
+        request_id = answer.request_id
+        state = kind.decode(answer.document, ref, target.time_zone)
+        return answer, replace(state, request_id=request_id)
+    except QueryError as error:
+        error.request_id = error.request_id or request_id
         raise
     except Exception as error:  # noqa: BLE001  the edge of a thread that must not die
         # The text of an unexpected exception may hold anything, a password too.

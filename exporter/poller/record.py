@@ -46,7 +46,7 @@ class Record:
     Attributes:
         ref: the job.
         target: where it is asked about. Another one is another story: the record starts anew.
-        state: the last answer; None before the first, and after not_found.
+        state: the last answer; None before the first, and once the API does not know the job.
         answered: monotonic seconds, when that was.
         progress: the last one known; an answer without one does not make the next a change.
         progress_changed: monotonic seconds, when progress was last seen to change, or the job to
@@ -114,8 +114,11 @@ class Record:
         """Take over a failure (now: monotonic seconds). The state stands unless the job is gone."""
         self.queried = now
         self.reason = error.reason
-        if isinstance(error, NotFound):
+        if not isinstance(error, NotFound):
+            return
+        if error.what == "job":
             self.state = self.progress = self.progress_changed = self.pace = None
+        if self.state is None:  # else it was there: a collection or an instance may come back
             pause = _NOT_FOUND_PAUSE * 2.0 ** min(self.not_found_in_a_row, 10)
             self.quiet_until = now + min(pause, _LONGEST_PAUSE)
             self.not_found_in_a_row += 1

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from exporter.errors import QueryError, Throttled
+from exporter.errors import QueryError
 from exporter.poller.limits import Lane
 from exporter.poller.record import Record
 
@@ -118,13 +118,24 @@ class Round:
         for lane in self._lanes.values():
             lane.queue.clear()
 
-    def failed(
-        self, lane: Lane, error: QueryError, now: float, chance: Callable[[], float]
+    def ended(
+        self, task: Task, error: QueryError | None, now: float, chance: Callable[[], float]
     ) -> None:
-        """Note the failure of a query; after throttling its host is left alone for a while."""
-        lane.failed(error, now)
-        if isinstance(error, Throttled):
-            lane.limit.throttled(now, error.retry_after, chance)
+        """Note how a query ended. A host that throttles or asks to wait is left alone for a while.
+
+        Args:
+            task: the query.
+            error: None for a good answer.
+            now: monotonic seconds.
+            chance: gives a number from 0 to 1.
+        """
+        lane, began = task.lane, task.record.asked_at
+        lane.limit.ended(now if began is None else began, now, error, chance)
+        if error is None:
+            lane.answered()
+        else:
+            lane.failed(error, now)
+        if now < lane.limit.paused_until:
             for other in self._lanes.values():
                 if other.limit is lane.limit:
                     other.queue.clear()

@@ -80,9 +80,8 @@ _PASSWORD_KEYS: Final = ("namespace_password_file", "namespace_password")
 _OWNER_KEYS: Final = ("db_instance_id", "workspace_id")
 _ENDPOINT_KEYS: Final = ("endpoint", "region_id")
 _KEYS: Final[Mapping[str, tuple[str, ...]]] = {
-    "proxy": ("api",),
     **dict.fromkeys(
-        ("bad_answer", "too_large", "redirect", "dns", "connection", "timeout"),
+        ("bad_answer", "too_large", "redirect", "dns", "connection", "timeout", "proxy"),
         _ENDPOINT_KEYS,
     ),
 }

@@ -7,12 +7,13 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
+from exporter.advice import Scope
 from exporter.config import Config
 from exporter.config.located import Located
 from exporter.errors import ApiError, ClockSkewed, Problem, QueryError
 from exporter.model import JobRef, JobState, Target
-from exporter.preflight.advice import Advice, Case, Scope, advise, clock_advice
 from exporter.preflight.asking import Seen
+from exporter.preflight.diagnosis import Case, Diagnosis, clock_advice, diagnose
 
 _MOST_JOBS: Final = 10  # told one by one, of one target and one cause
 _MOST_NAMES: Final = 5
@@ -43,7 +44,7 @@ class Finding:
 class _Cause:
     """Failures that one change will end."""
 
-    advice: Advice
+    diagnosis: Diagnosis
     reason: str
     jobs: list[JobRef] = field(default_factory=list)
 
@@ -103,12 +104,12 @@ class Examiner:
             if not isinstance(outcome, QueryError):
                 probed += [job] if is_probe and outcome else []
                 continue
-            advice = advise(self._case(job, outcome))
-            if is_probe and advice.scope is Scope.JOB and outcome.reason != "internal":
+            diagnosis = diagnose(self._case(job, outcome))
+            if is_probe and diagnosis.scope is Scope.JOB and outcome.reason != "internal":
                 probed.append(job)
                 continue
-            key = _key(job, outcome, advice)
-            causes.setdefault(key, _Cause(advice, outcome.reason)).jobs.append(job)
+            key = _key(job, outcome, diagnosis)
+            causes.setdefault(key, _Cause(diagnosis, outcome.reason)).jobs.append(job)
         return sorted(causes.values(), key=_is_local), probed
 
     def _case(self, job: JobRef, error: QueryError) -> Case:
@@ -116,6 +117,7 @@ class Examiner:
         return Case(
             error=error,
             target=target,
+            collection=job.collection,
             provider=self._config.credentials.provider,
             request_timeout=self._config.api.request_timeout,
             is_proxied=self._is_proxied and not target.endpoint.startswith("http://"),
@@ -123,20 +125,20 @@ class Examiner:
         )
 
     def _told(self, cause: _Cause) -> Iterator[Finding]:
-        advice, names = cause.advice, cause.targets
-        if advice.scope is Scope.JOB and not self._is_of_all(cause):
+        diagnosis, names = cause.diagnosis, cause.targets
+        if diagnosis.scope is Scope.JOB and not self._is_of_all(cause):
             yield from self._told_by_job(cause)
             return
-        if advice.scope is Scope.ALL:
-            message = f"{_listed('target', names)}: {advice}"
+        if diagnosis.scope is Scope.ALL:
+            message = f"{_listed('target', names)}: {diagnosis}"
             yield Finding(
-                self._located.of_all(next(iter(advice.keys), ""), message), cause.reason, names
+                self._located.of_all(next(iter(diagnosis.keys), ""), message), cause.reason, names
             )
             return
-        if advice.scope is Scope.JOB:
-            advice = replace(advice, text=advice.text_for_all)
-        message = f"{self._whom(cause)}: {advice}"
-        problem = self._located.of_target(names[0], advice.keys, message)
+        if diagnosis.scope is Scope.JOB:
+            diagnosis = replace(diagnosis, text=diagnosis.text_for_all)
+        message = f"{self._whom(cause)}: {diagnosis}"
+        problem = self._located.of_target(names[0], diagnosis.keys, message)
         is_whole = len(cause.jobs) == self._jobs_of.get(names[0], 1)
         ids = () if is_whole else tuple(job.job_id for job in cause.jobs)
         yield Finding(problem, cause.reason, names, ids)
@@ -144,11 +146,11 @@ class Examiner:
     def _is_of_all(self, cause: _Cause) -> bool:
         """Whether it is likelier that one thing is wrong than each of several jobs."""
         total = self._jobs_of.get(cause.jobs[0].target, 0)
-        return bool(cause.advice.text_for_all) and len(cause.jobs) == total > 1
+        return bool(cause.diagnosis.text_for_all) and len(cause.jobs) == total > 1
 
     def _told_by_job(self, cause: _Cause) -> Iterator[Finding]:
         for job in cause.jobs[:_MOST_JOBS]:
-            problem = self._located.of_job(job, f"{_named(job)}: {cause.advice}")
+            problem = self._located.of_job(job, f"{_named(job)}: {cause.diagnosis}")
             yield Finding(problem, cause.reason, (job.target,), (job.job_id,))
         if others := cause.jobs[_MOST_JOBS:]:
             name = others[0].target
@@ -227,17 +229,17 @@ class Examiner:
         return Finding(problem, "no_jobs", (job.target,), is_fault=False)
 
 
-def _key(job: JobRef, error: QueryError, advice: Advice) -> tuple[object, ...]:
+def _key(job: JobRef, error: QueryError, diagnosis: Diagnosis) -> tuple[object, ...]:
     """Return what is equal for failures of one cause."""
     if isinstance(error, ClockSkewed):  # each answer measures it a little otherwise
         return (error.reason,)
-    target = None if advice.scope is Scope.ALL else job.target
+    target = None if diagnosis.scope is Scope.ALL else job.target
     code = error.code if isinstance(error, ApiError) else ""
-    return (target, error.reason, code, advice.text, advice.keys)
+    return (target, error.reason, code, diagnosis.text, diagnosis.keys)
 
 
 def _is_local(cause: _Cause) -> bool:
-    return cause.advice.scope is not Scope.ALL
+    return cause.diagnosis.scope is not Scope.ALL
 
 
 def _counted(names: Iterable[str]) -> Mapping[str, int]:

@@ -5,8 +5,9 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from exporter.advice import ADVICE
 from exporter.model import JobState, JobStatus, Observation
-from exporter.web.wording import ADVICE, UNEXPLAINED, duration
+from exporter.web.wording import duration
 
 STALLED_AFTER = 900.0  # seconds without progress; as the alert AdbpgJobStalled has it
 
@@ -127,9 +128,10 @@ def _group(state: JobState | None, remarks: tuple[Remark, ...]) -> Group:
 
 def _remarks(seen: Observation, now: float) -> Iterator[Remark]:
     if seen.up is False:
-        advice = ADVICE.get(seen.reason, UNEXPLAINED)
+        advice = ADVICE.get(seen.reason)
         title = f"Query failing: {seen.reason}" if seen.reason else "Query failing"
-        yield Remark(Level.BAD, Concern.QUERY, title, f"{advice.what} {advice.remedy}")
+        text = " ".join(advice.in_general()) if advice else "The log says why."
+        yield Remark(Level.BAD, Concern.QUERY, title, text)
     if seen.state is not None:
         yield from _remarks_on_state(seen, seen.state)
         yield from _remarks_on_pace(seen, seen.state, now)

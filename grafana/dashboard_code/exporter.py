@@ -114,8 +114,9 @@ def _requests() -> panels.Panel:
 def _errors() -> panels.Panel:
     panel = panels.graph(
         "Failed calls, by reason",
-        "auth, permission, credentials: a key or a namespace password is wrong. throttled: ask "
-        "less often. not_found: take the job out. clock_skew: set this machine's clock.",
+        "auth, permission, credentials: the access key. namespace_password: the target's. "
+        "instance_state: it restarts, wait. throttled: ask less often. not_found: take the job "
+        "out. clock_skew: set this machine's clock. The runbook has them all.",
         ranged(f"sum by (reason) ({ERRORS}) * 60 > 0", "{{reason}}"),
         unit="short",
         nothing="no call failed",

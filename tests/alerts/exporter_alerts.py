@@ -187,6 +187,28 @@ SCENARIOS = (
             errors("timeout", (0, 2), target="fair"),
         ),
     ),
+    *(
+        Scenario(
+            f"a target that cannot be asked for now wakes nobody: {reason}",
+            UNTIL,
+            (
+                Firing(
+                    "AdbpgApiErrors",
+                    "warning",
+                    *(16, 34),
+                    TARGET,
+                    Read(
+                        "Many calls to the API fail.",
+                        "24% of the calls for target rag-prod failed in the last ten minutes. The "
+                        f"reasons: {reason} (24).",
+                        "adbpg-exporter",
+                    ),
+                ),
+            ),
+            series=(UP, requests((0, 10)), errors(reason, (0, 0), (10, 4), (30, 0))),
+        )
+        for reason in ("instance_state", "namespace_password", "account", "proxy")
+    ),
     Scenario(
         "throttling is told after a quarter of an hour",
         UNTIL,

@@ -69,7 +69,9 @@ IS_UNKNOWN = Job(
     ref("u-1", "unknown"), (Phase(0, RUNNING), Phase(4.5, UNKNOWN), Phase(29.5, SUCCESS))
 )
 IS_NOT_FOUND = Job(
-    ref("x-1", "gone"), (Phase(0, RUNNING),), outages=(Outage(4.5, 99, NotFound("no such job")),)
+    ref("x-1", "gone"),
+    (Phase(0, RUNNING),),
+    outages=(Outage(4.5, 99, NotFound("no such job", what="job")),),
 )
 WRONG_ZONES = tuple(
     replace(FAILS, ref=ref(f"z{hours:+}", "zone", None), zone_error=hours) for hours in (-8, 8)

@@ -76,7 +76,9 @@ def test_clock_skew(date: str, skew: float | None) -> None:
     ("date", "status", "code", "reason"),
     [
         ("Mon, 08 Jan 2024 09:13:04 GMT", 400, "SignatureDoesNotMatch", "clock_skew"),
-        ("Mon, 08 Jan 2024 08:33:04 GMT", 403, "", "clock_skew"),
+        ("Mon, 08 Jan 2024 08:33:04 GMT", 403, "SignatureDoesNotMatch", "clock_skew"),
+        ("Mon, 08 Jan 2024 08:33:04 GMT", 403, "", "bad_answer"),
+        ("Mon, 08 Jan 2024 08:33:04 GMT", 404, "InvalidJobId.NotFound", "not_found"),
         ("Mon, 08 Jan 2024 08:53:04 GMT", 400, "IllegalTimestamp", "clock_skew"),
         ("Mon, 08 Jan 2024 09:03:04 GMT", 400, "SignatureDoesNotMatch", "auth"),
         ("Mon, 08 Jan 2024 09:13:04 GMT", 503, "ServiceUnavailable", "server"),
@@ -84,7 +86,7 @@ def test_clock_skew(date: str, skew: float | None) -> None:
     ],
 )
 def test_an_error_with_a_date(date: str, status: int, code: str, reason: str) -> None:
-    """A refusal with a Date over ten minutes off is blamed on the clock, and tells the skew."""
+    """A refused key with a Date over ten minutes off is blamed on the clock; all tell the skew."""
     answer = dated(date, status, {"Code": code})
     with Upstream([send(answer)]) as upstream, api_client(clock=CLOCK) as client:
         error = failure(client, upstream.url)

@@ -253,9 +253,9 @@ def test_the_status_of_a_proxy(status: int) -> None:
 
 LED = b"HTTP/1.1 200 Connection established\r\n\r\n"
 PROXIES: dict[str, tuple[Behaviour, str, float]] = {
-    "wants a login": (send(message(status=407)), "proxy", PATIENT),
-    "refuses": (send(message(status=403)), "proxy", PATIENT),
-    "cannot reach it": (send(message(status=502)), "proxy", PATIENT),
+    "wants a login": (send(message(status=407)), "proxy 407", PATIENT),
+    "refuses": (send(message(status=403)), "proxy 403", PATIENT),
+    "cannot reach it": (send(message(status=502)), "proxy 502", PATIENT),
     "hangs up": (hang_up(), "connection", PATIENT),
     "hangs": (hang(), "timeout", HASTY),
     "hangs in its headers": (both(send(b"HTTP/1.1 200 OK\r\nX"), hang()), "timeout", HASTY),
@@ -277,13 +277,15 @@ PROXIES: dict[str, tuple[Behaviour, str, float]] = {
 
 @pytest.mark.parametrize(("behaviour", "reason", "timeout"), PROXIES.values(), ids=PROXIES)
 def test_a_bad_proxy(behaviour: Behaviour, reason: str, timeout: float) -> None:
-    """A proxy that fails costs the call, in time, and sees no request."""
+    """A proxy that fails costs the call, in time, and sees no request; its status is named."""
     with Upstream([behaviour]) as proxy:
         setting = Secret(proxy.url.replace("//", "//user:proxy-pw@"))
         with api_client(timeout=timeout, proxy=setting) as client:
             error = failure(client, "https://gpdb.nowhere.invalid")
 
+    reason, _, status = reason.partition(" ")
     assert error.reason == reason
+    assert f"HTTP {status}" in str(error) or not status
     assert "proxy-pw" not in str(error)
     assert 1 <= len(proxy.wires) <= 2
     seen = b"".join(bytes(wire.received) for wire in proxy.wires)

@@ -158,7 +158,8 @@ def test_server_errors(failure: Behaviour, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "reason"), [("error", "permission"), ("fail", "api_fail"), ("no_job", "bad_answer")]
+    ("answer", "reason"),
+    [("error", "namespace_password"), ("fail", "api_fail"), ("no_job", "bad_answer")],
 )
 def test_wrong_password(answer: str, reason: str, tmp_path: Path) -> None:
     """Fault 40: a wrong namespace password costs that namespace, whatever the API says to it."""

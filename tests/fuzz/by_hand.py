@@ -132,14 +132,14 @@ REFUSALS: list[Case] = [
     ("redirect", _answer(_job(), 307, Location="http://127.0.0.1:1/")),
     ("redirect", _answer(_job(), 300)),
     ("throttled", _error(400, "Throttling.User", x_acs_retry_after="9" * 100)),
-    ("throttled", _error(503, "", x_acs_retry_after="soon")),
+    ("server", _error(503, "", x_acs_retry_after="soon")),
     ("auth", _error(404, "InvalidAccessKeyId.NotFound", _HOSTILE)),
     ("clock_skew", _error(400, "IllegalTimestamp")),
     ("not_found", _error(400, "x" * 1_000 + ".NotFound")),
-    ("bad_request", _answer('{"Code":["Throttling"],"Message":{}}', 400)),
-    ("bad_request", _answer("[" * 100_000, 499)),
+    ("bad_answer", _answer('{"Code":["Throttling"],"Message":{}}', 400)),
+    ("bad_answer", _answer("[" * 100_000, 499)),
     ("server", _answer(_job(), 500)),
     ("server", _answer("", 999)),
-    ("permission", _answer("null", 403)),
+    ("bad_answer", _answer("null", 403)),
 ]
 BY_HAND = [*NO_JSON, *NO_JOB, *ODD_FIELDS, *REFUSALS]

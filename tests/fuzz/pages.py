@@ -58,8 +58,8 @@ def decoded(status: int, headers: Iterable[tuple[str, str]], body: bytes) -> Job
     Raises:
         QueryError: whatever is wrong with it.
     """
-    document = answers.parse(status, CaseInsensitiveDict(headers), body)
-    return KINDS[UPSERT_COLLECTION_DATA].decode(document, REF, TARGET.time_zone)
+    answer = answers.parse(status, CaseInsensitiveDict(headers), body, now=0.0)
+    return KINDS[UPSERT_COLLECTION_DATA].decode(answer.document, REF, TARGET.time_zone)
 
 
 class Ward:

@@ -15,6 +15,7 @@ import promql_parser
 import pytest
 import yaml
 
+from exporter.errors import REASONS
 from exporter.metrics import JOB_LABELS
 from tests import promql
 from tests.alerts.scenario import RULES
@@ -245,3 +246,18 @@ def test_claims_differ() -> None:
     claims = [scenario.claim for scenario in SCENARIOS]
 
     assert len(set(claims)) == len(claims)
+
+
+def test_each_reason_has_its_alert() -> None:
+    """A refused key wakes somebody, an unknown job is its own alert, all else is AdbpgApiErrors."""
+    woken = re.search(r'reason=~"([^"]+)"', ALERTS["AdbpgApiAuthFailing"]["expr"])
+    left_out = re.search(r'reason!~"([^"]+)"', ALERTS["AdbpgApiErrors"]["expr"])
+    assert woken
+    assert left_out
+
+    refusals = set(woken[1].split("|"))
+    assert refusals == {"auth", "permission", "credentials", "clock_skew"}
+    assert set(left_out[1].split("|")) == refusals | {"not_found"}
+    assert refusals | {"not_found", "namespace_password", "instance_state", "account"} < set(
+        REASONS
+    )

@@ -24,6 +24,10 @@ CLOSED_SET = {
     "clock_skew",
     "permission",
     "not_found",
+    "namespace_password",
+    "instance_state",
+    "account",
+    "proxy",
     "bad_request",
     "api_fail",
     "server",
@@ -34,7 +38,6 @@ CLOSED_SET = {
     "connection",
     "dns",
     "tls",
-    "proxy",
     "credentials",
     "internal",
 }

@@ -30,7 +30,7 @@ SAMPLE = b"""{
 
 def test_the_vendors_sample() -> None:
     """The sample of the vendor's page gives exactly its facts, with their contradiction flagged."""
-    state = decode_upsert_job(parse(200, {}, SAMPLE), REF, BEIJING)
+    state = decode_upsert_job(parse(200, {}, SAMPLE, now=0.0).document, REF, BEIJING)
 
     assert state == JobState(
         status=JobStatus.SUCCESS,

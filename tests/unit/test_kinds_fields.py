@@ -134,7 +134,7 @@ def test_numbers_that_json_lets_through(number: str) -> None:
     """A number of the answer that is none costs the progress, and not the rest of the job."""
     body = f'{{"Job": {{"Status": "Running", "Progress": {number}}}}}'.encode()
 
-    state = decode_upsert_job(parse(200, {}, body), REF, BEIJING)
+    state = decode_upsert_job(parse(200, {}, body, now=0.0).document, REF, BEIJING)
 
     assert (state.status, state.progress) == (JobStatus.RUNNING, None)
     assert "Progress" in state.invalid_fields

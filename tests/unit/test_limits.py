@@ -1,14 +1,19 @@
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.errors import (
+    AccountLacking,
     ApiFailed,
     AuthRejected,
     BadAnswer,
     BadRequest,
     ClockSkewed,
+    InstanceNotReady,
     InternalError,
+    NamespacePasswordRejected,
     NotFound,
     PermissionDenied,
     QueryError,
@@ -31,9 +36,27 @@ def proven_lane(limit: HostLimit | None = None) -> Lane:
     """Return the lane of a target that has answered once."""
     lane = Lane(limit or HostLimit(1_000))
     lane.started(0.0)
-    lane.answered(0.0)
+    lane.answered()
     lane.earned = 0
     return lane
+
+
+def throttled(
+    host: HostLimit,
+    now: float,
+    retry_after: float | None = None,
+    chance: Callable[[], float] = never,
+) -> None:
+    """Let a call start and be throttled at once."""
+    host.started(now)
+    host.ended(now, now, Throttled("x", retry_after=retry_after), chance)
+
+
+def wait(host: HostLimit, now: float) -> float:
+    """Return the seconds until a call may start, where it needs no answer before."""
+    seconds = host.wait(now)
+    assert seconds is not None
+    return seconds
 
 
 @given(limit=st.integers(1, 8), wishes=st.lists(PAUSES, max_size=60))
@@ -42,7 +65,7 @@ def test_the_limit_holds_in_every_second(limit: int, wishes: list[float]) -> Non
     host, now, calls = HostLimit(limit), 1_000.0, list[float]()
     for pause in wishes:
         now += pause
-        now += host.wait(now)
+        now += wait(host, now)
         assert host.wait(now) == 0
         host.started(now)
         calls.append(now)
@@ -57,8 +80,8 @@ def test_the_limit_costs_nothing_below_it(limit: int, wishes: list[float]) -> No
     for pause in wishes:
         now += pause
         recent = sum(1 for call in calls if now - call < 1)
-        assert (host.wait(now) > 0) == (recent >= limit)
-        now += host.wait(now)
+        assert (wait(host, now) > 0) == (recent >= limit)
+        now += wait(host, now)
         host.started(now)
         calls.append(now)
 
@@ -82,7 +105,7 @@ def test_a_changed_limit_counts_the_calls_before_it(before: int, after: int) -> 
 def test_a_changed_limit_keeps_a_pause() -> None:
     """A reload is no way around throttling."""
     host = HostLimit(5)
-    host.throttled(100.0, 30.0, never)
+    throttled(host, 100.0, 30.0)
 
     host.allow(50)
 
@@ -93,9 +116,9 @@ def test_pauses_double() -> None:
     """Throttled again and again, a host is left alone for 1, 2, 4, ... at most 60 seconds."""
     host, now, pauses = HostLimit(5), 100.0, []
     for _ in range(9):
-        host.throttled(now, None, never)
-        pauses.append(host.wait(now))
-        now += host.wait(now)
+        throttled(host, now)
+        pauses.append(wait(host, now))
+        now += pauses[-1]
 
     assert pauses == [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0, 60.0]
 
@@ -105,8 +128,8 @@ def test_pauses_vary(chance: float, times: int) -> None:
     """By chance a pause is up to half shorter, so that several exporters do not come as one."""
     host, now = HostLimit(5), 100.0
     for _ in range(times):
-        now += host.wait(now)
-        host.throttled(now, None, lambda: chance)
+        now += wait(host, now)
+        throttled(host, now, chance=lambda: chance)
 
     full = min(2.0 ** (times - 1), 60.0)
     assert host.wait(now) == pytest.approx(full * (1 - chance / 2))
@@ -114,47 +137,118 @@ def test_pauses_vary(chance: float, times: int) -> None:
 
 def test_one_wave_of_refusals_is_one_throttling() -> None:
     """Calls that were under way when the pause began neither double nor prolong it."""
-    host = HostLimit(5)
+    host = HostLimit(50)
+    for _ in range(33):
+        host.started(99.0)
     for _ in range(32):
-        host.throttled(100.0, None, never)
+        host.ended(99.0, 100.0, Throttled("x"), never)
 
     assert host.wait(100.0) == 1.0
-    host.throttled(101.0, None, never)
+    host.ended(99.0, 101.0, Throttled("x"), never)
+    assert host.wait(101.0) == 0.0
+    throttled(host, 101.0)
     assert host.wait(101.0) == 2.0
 
 
 @pytest.mark.parametrize("first", [None, 5.0, 20.0])
 def test_the_longest_retry_after_is_respected(first: float | None) -> None:
-    """No call starts before the API's own retry-after, whichever of the answers brought it."""
+    """No call starts before the longest time that an answer asked for, whichever brought it."""
     host = HostLimit(5)
-    host.throttled(100.0, first, never)
-    host.throttled(100.5, 20.0, never)
-    host.throttled(100.6, None, never)
+    for _ in range(3):
+        host.started(99.0)
+    host.ended(99.0, 100.0, Throttled("x", retry_after=first), never)
+    host.ended(99.0, 100.5, Throttled("x", retry_after=20.0), never)
+    host.ended(99.0, 100.6, Throttled("x"), never)
 
     assert host.paused_until == 120.5
+
+
+def test_a_server_that_asks_to_wait_is_left_alone() -> None:
+    """A 503 with a time to wait pauses its host for so long, and does not double later pauses."""
+    host = HostLimit(5)
+    host.started(100.0)
+    host.ended(100.0, 100.0, ServerFailed("x", retry_after=30.0), never)
+
+    assert host.wait(100.0) == 30.0
+    throttled(host, 130.0)
+    assert host.wait(130.0) == 1.0
+
+
+@pytest.mark.parametrize("answer", [None, NotFound("x"), AuthRejected("x"), BadAnswer("x")])
+def test_one_probe_goes_out_after_a_pause(answer: QueryError | None) -> None:
+    """After a pause one call goes alone; when it is answered, whatever that says, all may go."""
+    host = HostLimit(50)
+    throttled(host, 100.0)
+    host.started(101.0)
+
+    assert host.wait(101.0) is None
+    assert host.wait(500.0) is None
+    host.ended(101.0, 102.0, answer, never)
+    assert host.wait(102.0) == 0.0
+    host.started(102.0)
+    assert host.wait(102.0) == 0.0
+
+
+def test_a_probe_without_an_answer_is_followed_by_another() -> None:
+    """Silence says nothing of throttling, so calls go one by one until there is an answer."""
+    host = HostLimit(50)
+    throttled(host, 100.0)
+    host.started(101.0)
+    host.ended(101.0, 106.0, TimedOut("x"), never)
+
+    assert host.wait(106.0) == 0.0
+    host.started(106.0)
+    assert host.wait(106.0) is None
+
+
+def test_a_refused_probe_pauses_longer() -> None:
+    """A probe that is throttled begins the next pause, and after that one goes out again."""
+    host = HostLimit(50)
+    throttled(host, 100.0)
+    throttled(host, 101.0)
+
+    assert host.wait(101.0) == 2.0
+    host.started(103.0)
+    assert host.wait(103.0) is None
+
+
+def test_a_late_wish_to_wait_does_not_lose_the_probe() -> None:
+    """An answer from before the pause may prolong it; the probe still ends with its own answer."""
+    host = HostLimit(50)
+    host.started(99.0)
+    throttled(host, 100.0)
+    host.started(101.0)
+    host.ended(99.0, 101.5, Throttled("x", retry_after=10.0), never)
+    host.ended(101.0, 102.0, None, never)
+
+    assert host.wait(102.0) == 9.5
+    assert host.wait(111.5) == 0.0
 
 
 def test_a_good_answer_ends_the_doubling() -> None:
     """After an answer that came when the pause was over, the next pause is short again."""
     host = HostLimit(5)
     for now in (100.0, 101.0, 103.0):
-        host.throttled(now, None, never)
-    host.answered(107.0)
+        throttled(host, now)
+    host.started(107.0)
+    host.ended(107.0, 107.0, None, never)
 
-    host.throttled(110.0, None, never)
+    throttled(host, 110.0)
 
     assert host.wait(110.0) == 1.0
 
 
-def test_a_good_answer_within_the_pause_ends_nothing() -> None:
-    """An answer to a call from before the pause says nothing about the host now."""
+@pytest.mark.parametrize("late", [100.5, 101.5])
+def test_a_good_answer_from_before_the_pause_ends_nothing(late: float) -> None:
+    """An answer to a call that began before the pause says nothing about the host now."""
     host = HostLimit(5)
-    host.throttled(100.0, None, never)
-    host.answered(100.5)
+    host.started(99.0)
+    throttled(host, 100.0)
+    host.ended(99.0, late, None, never)
 
-    host.throttled(101.0, None, never)
+    throttled(host, 102.0)
 
-    assert host.wait(101.0) == 2.0
+    assert host.wait(102.0) == 2.0
 
 
 def test_a_target_may_use_its_share() -> None:
@@ -175,7 +269,7 @@ def test_an_answer_earns_a_call(error: QueryError | None) -> None:
     lane = proven_lane()
     lane.started(1.0)
     if error is None:
-        lane.answered(2.0)
+        lane.answered()
     else:
         lane.failed(error, 2.0)
 
@@ -192,7 +286,7 @@ def test_silence_costs_what_was_earned(error: QueryError) -> None:
     lane = proven_lane()
     for _ in range(5):
         lane.started(1.0)
-        lane.answered(1.0)
+        lane.answered()
     lane.started(1.0)
     lane.failed(error, 2.0)
 
@@ -208,7 +302,7 @@ def test_the_first_call_goes_alone() -> None:
 
     assert lane.wait(100.0, 32) == 0.5
     assert lane.wait(100.25, 32) == 0.25
-    lane.answered(100.3)
+    lane.answered()
     assert lane.wait(100.3, 32) == 0.0
 
 
@@ -241,7 +335,7 @@ def test_after_a_refusal_calls_go_one_by_one() -> None:
 
     assert lane.wait(161.0, 32) is None
     assert lane.wait(200.0, 32) is None
-    lane.answered(200.0)
+    lane.answered()
     assert lane.wait(200.0, 32) == 0.0
 
 
@@ -249,6 +343,9 @@ def test_after_a_refusal_calls_go_one_by_one() -> None:
     ("error", "is_proven"),
     [
         (PermissionDenied("x"), True),
+        (NamespacePasswordRejected("x"), True),
+        (InstanceNotReady("x"), True),
+        (AccountLacking("x"), True),
         (NotFound("x"), True),
         (BadRequest("x"), True),
         (ApiFailed("x"), True),
@@ -275,7 +372,7 @@ def test_a_throttled_host_closes_all_of_its_targets() -> None:
     """The pause is the host's, so its other targets keep it too."""
     host = HostLimit(1_000)
     lane, other, elsewhere = proven_lane(host), proven_lane(host), proven_lane()
-    host.throttled(100.0, 10.0, never)
+    throttled(host, 100.0, 10.0)
 
     assert [each.is_open(105.0) for each in (lane, other, elsewhere)] == [False, False, True]
     assert lane.is_open(110.0)

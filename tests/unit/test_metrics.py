@@ -68,7 +68,8 @@ COUNTED_METRICS: dict[str, tuple[str, tuple[str, ...]]] = {
     "adbpg_exporter_build_info": ("gauge", ("version", "revision", "python")),
 }
 REASON_VALUES = {
-    *("throttled", "auth", "clock_skew", "permission", "not_found", "bad_request", "api_fail"),
+    *("throttled", "auth", "clock_skew", "permission", "namespace_password", "instance_state"),
+    *("account", "not_found", "bad_request", "api_fail"),
     *("server", "bad_answer", "too_large", "redirect", "timeout", "connection", "dns", "tls"),
     *("proxy", "credentials", "internal"),
 }

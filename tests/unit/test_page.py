@@ -23,7 +23,6 @@ from exporter.model import (
 )
 from exporter.web import page
 from exporter.web.views import View
-from exporter.web.wording import ADVICE
 
 NOW = 1_704_700_000.0
 VOID = {"meta", "link", "input"}
@@ -198,11 +197,6 @@ def test_a_share_is_never_rounded_up(progress: int, value: str, percent: str) ->
 
     assert root.find("progress")[0].attributes["value"] == value
     assert cells(root)["Progress"].endswith(percent)
-
-
-def test_every_advice_is_for_a_reason() -> None:
-    """No advice is left over for a reason that no longer exists."""
-    assert set(ADVICE) == set(REASONS)
 
 
 def test_trouble_comes_first() -> None:

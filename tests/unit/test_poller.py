@@ -115,7 +115,7 @@ def test_a_failed_query_is_repeated_after_min_interval_and_not_before(world: Wor
 def test_not_found_ends_the_state_and_is_asked_ever_more_slowly(world: World) -> None:
     """A job that is gone has no state at once, and an hour of scrapes asks it eight times."""
     world.watch({"a": 1})
-    world.api.script("a-0", running(), NotFound("no such job"))
+    world.api.script("a-0", running(), NotFound("no such job", what="job"))
     world.prove()
 
     first = by_id(world.scrape())["a-0"]

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from exporter import config
+from exporter.advice import Scope
 from exporter.config import Config
 from exporter.config.located import Located
 from exporter.errors import (
@@ -22,8 +23,8 @@ from exporter.errors import (
     TimedOut,
 )
 from exporter.model import JobRef, JobState, JobStatus, Target, TargetHealth
-from exporter.preflight.advice import Case, Scope, advise, ram_policy
 from exporter.preflight.asking import Outcome, Seen
+from exporter.preflight.diagnosis import Case, diagnose, ram_policy
 from exporter.preflight.findings import Examiner, Finding
 from exporter.secret import Secret, SecretFile
 
@@ -60,7 +61,7 @@ def test_every_reason_has_advice(kind: type[QueryError]) -> None:
     if issubclass(kind, ApiError):
         errors.append(kind("words", code="Some.Code", http_status=400))
 
-    texts = [str(advise(Case(error, TARGET))) for error in errors]
+    texts = [str(diagnose(Case(error, TARGET))) for error in errors]
 
     assert kind.reason in REASONS
     assert all(len(text) > 30 for text in texts)
@@ -86,14 +87,18 @@ def test_the_policy_of_a_workspace() -> None:
     ("target", "is_proxied", "told"),
     [
         (TARGET, False, "gpdb.aliyuncs.com has no address: check region_id and network, and DNS"),
-        (TARGET, True, "check region_id and network, the proxy, and DNS here"),
+        (TARGET, True, "check region_id and network, the proxy, and DNS on this machine"),
         (replace(TARGET, network="vpc"), False, "network: vpc works inside that VPC only"),
-        (replace(TARGET, endpoint="https://x.example"), False, "check endpoint, and DNS here"),
+        (
+            replace(TARGET, endpoint="https://x.example"),
+            False,
+            "check endpoint, and DNS on this machine",
+        ),
     ],
 )
 def test_what_leads_to_a_host(target: Target, is_proxied: bool, told: str) -> None:  # noqa: FBT001  a parameter of the test
     """The advice names the settings that the host came from."""
-    advice = advise(Case(NameNotResolved("no"), target, is_proxied=is_proxied))
+    advice = diagnose(Case(NameNotResolved("no"), target, is_proxied=is_proxied))
 
     assert told in advice.text
 
@@ -103,7 +108,7 @@ def test_the_provider_is_named() -> None:
     error = AuthRejected("no", code="InvalidAccessKeyId.Inactive", http_status=404)
 
     places = {
-        name: advise(Case(error, TARGET, provider=name)).text.split(": check ")[1]
+        name: diagnose(Case(error, TARGET, provider=name)).text.split(": check ")[1]
         for name in ("environment", "files", "ram", "another")
     }
 
@@ -121,11 +126,11 @@ def test_a_password_that_cannot_be_read() -> None:
     with pytest.raises(NoCredentials) as caught:
         file.reveal()
 
-    advice = advise(Case(caught.value, replace(TARGET, namespace_password=file)))
+    advice = diagnose(Case(caught.value, replace(TARGET, namespace_password=file)))
 
     assert advice.scope is Scope.TARGET
     assert advice.keys[0] == "namespace_password_file"
-    assert advice.text == "secret file gone/rag: No such file or directory: put the password there"
+    assert str(advice) == "secret file gone/rag: No such file or directory: put the password there"
 
 
 @pytest.fixture

@@ -91,7 +91,7 @@ def test_not_found_is_asked_ever_more_slowly() -> None:
     """After not_found the pauses double from 30 s to 15 minutes, and stay there."""
     record, now, pauses = fresh_record(), 100.0, []
     for _ in range(8):
-        asked(record, NotFound("x"), now)
+        asked(record, NotFound("x", what="job"), now)
         pause = 0.0
         while not record.is_due(now + pause, MIN_INTERVAL):
             pause += 1.0
@@ -105,7 +105,7 @@ def test_not_found_ten_thousand_times() -> None:
     """A job that is gone for weeks does not overflow the doubling."""
     record = fresh_record()
     for number in range(10_000):
-        asked(record, NotFound("x"), 900.0 * number)
+        asked(record, NotFound("x", what="job"), 900.0 * number)
 
     assert record.is_due(900.0 * 10_000, MIN_INTERVAL)
 
@@ -114,11 +114,11 @@ def test_a_job_that_is_found_again_starts_anew() -> None:
     """A good answer ends the slow asking, and a later not_found begins with the short pause."""
     record = fresh_record()
     for now in (100.0, 200.0, 300.0):
-        asked(record, NotFound("x"), now)
+        asked(record, NotFound("x", what="job"), now)
     asked(record, RUNNING, 1000.0)
 
     assert record.is_due(1005.0, MIN_INTERVAL)
-    asked(record, NotFound("x"), 1005.0)
+    asked(record, NotFound("x", what="job"), 1005.0)
     assert record.is_due(1035.0, MIN_INTERVAL)
 
 
@@ -215,7 +215,7 @@ def test_a_reload_changes_what_is_shown_of_an_ended_job() -> None:
 def test_not_found_ends_the_state_at_once() -> None:
     """A job that the API does not know has no state, only the time of its last answer."""
     record = asked(fresh_record(), RUNNING, 100.0)
-    asked(record, NotFound("x"), 101.0)
+    asked(record, NotFound("x", what="job"), 101.0)
 
     observation = seen(record, 101.0)
 
@@ -275,7 +275,7 @@ def test_a_job_without_any_progress_has_no_change() -> None:
 def test_after_not_found_the_first_sight_counts_again() -> None:
     """A job that comes back is seen for the first time."""
     record = asked(fresh_record(), RUNNING, 100.0)
-    asked(record, NotFound("x"), 110.0)
+    asked(record, NotFound("x", what="job"), 110.0)
     asked(record, RUNNING, 200.0)
 
     observation = seen(record, 200.0)
@@ -298,7 +298,7 @@ def test_the_rate_is_that_of_the_progress_observed() -> None:
 def test_after_not_found_the_rate_is_unknown() -> None:
     """What comes back may be another upload."""
     record = asked(asked(fresh_record(), RUNNING, 100.0), RUNNING, 200.0)
-    asked(record, NotFound("x"), 210.0)
+    asked(record, NotFound("x", what="job"), 210.0)
     asked(record, RUNNING, 300.0)
 
     assert seen(record, 300.0).entries_per_second is None
@@ -372,7 +372,9 @@ def test_result(
     outcomes=st.lists(
         st.tuples(
             st.floats(0.0, 1_000.0),
-            st.sampled_from([RUNNING, TimedOut("x"), NotFound("x"), JobState(JobStatus.UNKNOWN)]),
+            st.sampled_from(
+                [RUNNING, TimedOut("x"), NotFound("x", what="job"), JobState(JobStatus.UNKNOWN)]
+            ),
         ),
         max_size=20,
     ),

@@ -13,7 +13,7 @@ from exporter.errors import AuthRejected, QueryError, ServerFailed, Throttled, T
 from exporter.model import JobRef, JobState, JobStatus, Target
 from exporter.poller.limits import HostLimit, Lane
 from exporter.poller.record import Record
-from exporter.poller.rounds import Round
+from exporter.poller.rounds import Round, Task
 from exporter.secret import Secret
 
 RUNNING = JobState(JobStatus.RUNNING)
@@ -99,12 +99,12 @@ class Simulation:
         while self._ends and self._ends[0][0] <= until:
             moment, _, record, outcome = heapq.heappop(self._ends)
             record.in_flight, record.done_in = False, self.round.number
-            lane = self.lanes[record.ref.target]
+            error = outcome if isinstance(outcome, QueryError) else None
+            task = Task(record, self.lanes[record.ref.target])
+            self.round.ended(task, error, moment, lambda: 0.0)
             if isinstance(outcome, QueryError):
-                self.round.failed(lane, outcome, moment, lambda: 0.0)
                 record.fail(outcome, moment)
             else:
-                lane.answered(moment)
                 record.answer(outcome, moment)
 
 
@@ -346,6 +346,34 @@ def test_the_call_rate_falls_while_throttling_lasts() -> None:
     assert sum(call > 0 for call in calls[-24:]) <= 2  # two minutes, with pauses of 60 s
 
 
+def test_one_probe_after_a_pause_and_then_all() -> None:
+    """When a pause is over one call goes to the host, whatever its targets; once answered, all."""
+    host = HostLimit(1_000)
+    world = Simulation({"a": 30, "b": 30}, good(0.5), limits={"a": host, "b": host})
+    world.prove()
+    host.ended(1_000.0, 1_000.0, Throttled("x"), lambda: 0.0)
+
+    done = world.run(9.0, begin=1_002.0)
+
+    times = [at for at, _ in world.started]
+    assert [times.count(1_002.0), sum(at == 1_002.5 for at in times)] == [1, 32]
+    assert done == {"a": 30, "b": 30}
+
+
+def test_a_probe_that_is_throttled_costs_one_call() -> None:
+    """As long as a host throttles, each pause is followed by a single call."""
+    host = HostLimit(1_000)
+    world = Simulation({"a": 500}, by_target(a=(0.01, Throttled("x"))), limits={"a": host})
+    world.prove()
+    world.run(4.0)
+    before = len(world.started)
+    for number in range(1, 60):
+        world.run(4.0, begin=1_000.0 + 5.0 * number)
+
+    assert before == 32
+    assert len(world.started) - before <= 10  # pauses of 1, 2, 4, ... 60 seconds
+
+
 def test_a_refused_key_costs_one_call_a_minute_for_each_target() -> None:
     """With a wrong key, five minutes of scrapes make at most one call a minute and target."""
     world = Simulation({"a": 200, "b": 200}, lambda _: (0.01, AuthRejected("x")))
@@ -371,7 +399,7 @@ def test_a_query_of_an_earlier_round_is_waited_for_and_not_doubled() -> None:
 def test_a_paused_target_is_due_but_not_asked() -> None:
     """Jobs of a host that is left alone are late: they are due, and nobody asks."""
     host = HostLimit(1_000)
-    host.throttled(1_000.0, 600.0, lambda: 0.0)
+    host.ended(1_000.0, 1_000.0, Throttled("x", retry_after=600.0), lambda: 0.0)
     world = Simulation({"a": 3}, good(), limits={"a": host})
 
     world.run(5.0)
