@@ -8,8 +8,8 @@ from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from exporter.errors import ConfigurationError
 from exporter.model import EVERYTHING, Shard, Snapshot
-from exporter.web.messages import Request, Response, text
-from exporter.web.negotiation import accepts_gzip, scrape_budget
+from exporter.web.messages import Request, Response, normal_path, text
+from exporter.web.negotiation import accepts_gzip, is_cross_site, scrape_budget
 
 HEALTHY = "/-/healthy"
 READY = "/-/ready"
@@ -94,7 +94,7 @@ def parse_telemetry_path(value: str) -> str:
     Raises:
         ValueError: no request could ever reach it. The message says what was expected.
     """
-    if not value.startswith("/") or not value.isprintable() or set(value) & set("?#% "):
+    if not value.startswith("/") or not _can_be_asked_for(value):
         raise ValueError(f"expected a path such as /metrics, got {value!r}")
     if value in (HEALTHY, READY, RELOAD):
         raise ValueError(f"expected a path other than {value}, which answers something else")
@@ -108,10 +108,15 @@ def parse_route_prefix(value: str) -> str:
         ValueError: no request could ever reach what is below it.
     """
     prefix = "/" + value.strip("/")
-    wrong = not prefix.isprintable() or set(prefix) & set("?#% ") or "//" in prefix
-    if wrong or {".", ".."} & set(prefix.split("/")):
+    if not _can_be_asked_for(prefix):
         raise ValueError(f"expected a path such as /adbpg, got {value!r}")
     return prefix.rstrip("/")
+
+
+def _can_be_asked_for(path: str) -> bool:
+    """Whether a request can have it as its path, and a link: ``//`` leads to another host."""
+    is_plain = path.isprintable() and not set(path) & set("?#% ")
+    return is_plain and "//" not in path and not {".", ".."} & set(path.split("/"))
 
 
 def parse_external_url(value: str) -> str:
@@ -164,14 +169,14 @@ class App:
         self._backend = backend
         self._settings = settings
         self._timeouts = timeouts
-        prefix = settings.route_prefix
+        self._prefix = prefix = normal_path(settings.route_prefix)
         self.probes = (prefix + HEALTHY, prefix + READY)
         self._routes: dict[str, tuple[tuple[str, ...], Callable[[Request], Response]]] = {
             f"{prefix}/": (_GET, self._page),
             prefix + HEALTHY: (_GET, self._healthy),
             prefix + READY: (_GET, self._ready),
             prefix + RELOAD: (("POST",), self._reload),
-            prefix + settings.telemetry_path: (_GET, self._metrics),
+            prefix + normal_path(settings.telemetry_path): (_GET, self._metrics),
         }
         if prefix:
             self._routes |= {"/": (_GET, self._to_prefix), prefix: (_GET, self._to_prefix)}
@@ -185,12 +190,14 @@ class App:
         if request.method not in methods:
             allowed = ", ".join(methods)
             return text(405, f"Only {allowed} can be asked of this path.", ("Allow", allowed))
+        if methods != _GET and is_cross_site(request.headers, self._settings.external_url):
+            return text(403, "Refused: the page of another site has sent this request.")
         return answer(request)
 
     def _to_prefix(self, request: Request) -> Response:
         """Lead to the page, by a relative reference: a proxy may know this path by another."""
         prefix = self._settings.route_prefix
-        there = prefix.rpartition("/")[2] if request.path == prefix else prefix[1:]
+        there = prefix.rpartition("/")[2] if request.path == self._prefix else prefix[1:]
         return text(302, "The page is below the prefix.", ("Location", f"./{quote(there)}/"))
 
     def _metrics(self, request: Request) -> Response:

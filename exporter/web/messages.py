@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from email.utils import formatdate
 from http import HTTPStatus
-from urllib.parse import unquote
+from urllib.parse import quote
 
 TEXT = "text/plain; charset=utf-8"
 
@@ -21,7 +21,7 @@ class Request:
 
     Attributes:
         method: such as ``GET``; any token may come.
-        path: percent-decoded, without the query.
+        path: as ``normal_path`` returns it, without the query.
         query: as it came, without the question mark.
         headers: by lower-case name; values of repeated ones are joined by a comma.
     """
@@ -86,6 +86,8 @@ _TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # noqa: S105  a token as RFC 9110, sect
 _REQUEST_LINE = re.compile(rf"({_TOKEN}) ([!-~]+) HTTP/1\.([0-9])")
 _BAD_LINE_END = re.compile(rb"(?<!\r)\n|\r(?=[^\n])")
 _AUTHORITY = re.compile(r"https?://[^/?#]+", re.IGNORECASE)
+_SPELLINGS = re.compile(r"""%[0-9A-Fa-f]{2}|[^!-~]|["<>\\^`{|}\[\]#]""")
+_UNRESERVED = re.compile(r"[0-9A-Za-z\-._~]")  # RFC 3986, section 2.3
 _NAME = re.compile(_TOKEN)
 _VALUE = re.compile(r"[!-~\x80-\xff \t]*")
 _HOST = re.compile(r"[0-9A-Za-z\-._~!$&'()*+,;=%:\[\]]*")
@@ -159,7 +161,24 @@ def _split_target(target: str) -> tuple[str, str]:
             raise Refused(400, "The request target is neither a path nor an http URL.")
         target = target[authority.end() :]
     path, _, query = target.partition("?")
-    return unquote(path) or "/", query
+    return normal_path(path) or "/", query
+
+
+def normal_path(path: str) -> str:
+    """Return a path in one of the spellings that are equivalent by RFC 3986, section 6.2.2.
+
+    Escapes of letters, digits and ``-._~`` are decoded, the others keep their meaning: ``%2F`` is
+    no slash. What no URL may hold is escaped. Nothing is taken away: ``//`` and ``/./`` stay.
+    """
+    return _SPELLINGS.sub(_spelt, path)
+
+
+def _spelt(found: re.Match[str]) -> str:
+    part = found[0]
+    if len(part) == 1:
+        return quote(part, safe="")
+    decoded = chr(int(part[1:], 16))
+    return decoded if _UNRESERVED.fullmatch(decoded) else part.upper()
 
 
 def _parse_fields(fields: list[str]) -> dict[str, str]:

@@ -1,6 +1,8 @@
 """What a request's headers ask for. Pure."""
 
 import math
+from collections.abc import Mapping
+from urllib.parse import urlsplit
 
 from exporter.formats import weighted
 
@@ -39,3 +41,27 @@ def accepts_gzip(header: str | None) -> bool:
     others = qualities.get("*", 0.0)
     gzip = qualities.get("gzip", qualities.get("x-gzip", others))
     return gzip > 0 and gzip >= qualities.get("identity", others)
+
+
+def is_cross_site(headers: Mapping[str, str], external_url: str = "") -> bool:
+    """Whether a browser sends the request for the page of another site.
+
+    Browsers say so by Sec-Fetch-Site (W3C Fetch Metadata), at least to HTTPS and to this machine;
+    else the header Origin (RFC 6454) names the page's own scheme and host. Programs send neither.
+
+    Args:
+        headers: of the request, by lower-case name.
+        external_url: under which browsers know us, if a proxy changes the header Host.
+    """
+    site = headers.get("sec-fetch-site")
+    if site is not None:
+        return site not in ("same-origin", "none")
+    origin = headers.get("origin")
+    if origin is None:
+        return False
+    scheme, _, authority = origin.lower().partition("://")
+    port = {"http": ":80", "https": ":443"}.get(scheme)
+    if port is None or not authority:
+        return True
+    ours = (headers.get("host", ""), urlsplit(external_url).netloc)
+    return authority.removesuffix(port) not in {host.lower().removesuffix(port) for host in ours}

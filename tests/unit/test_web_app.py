@@ -1,6 +1,6 @@
 import re
 from gzip import compress, decompress
-from urllib.parse import urljoin
+from urllib.parse import quote, urljoin
 
 import pytest
 
@@ -15,7 +15,7 @@ from exporter.web.app import (
     parse_telemetry_path,
     prefix_of,
 )
-from exporter.web.messages import Request, Response
+from exporter.web.messages import Request, Response, parse_head
 
 METRICS = b"adbpg_job_up 1\n" * 100
 TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -69,6 +69,12 @@ def ask(app: App, method: str, target: str, **headers: str) -> Response:
     path, _, query = target.partition("?")
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return app(Request(method, path, query, named))
+
+
+def sent(method: str, target: str, **headers: str) -> Request:
+    """Return a request as it is read from the wire."""
+    lines = (f"{method} {target} HTTP/1.0", *(f"{name}: {headers[name]}" for name in headers))
+    return parse_head("\r\n".join(lines).encode()).request
 
 
 def header(response: Response, name: str) -> str | None:
@@ -178,6 +184,100 @@ def test_metrics_may_take_the_place_of_the_page(backend: FakeBackend) -> None:
     assert ask(app, "GET", "/").body == METRICS
 
 
+@pytest.mark.parametrize(
+    ("path", "target", "status"),
+    [
+        ("/m\u00e9triques", "/m%C3%A9triques", 200),
+        ("/m\u00e9triques", "/m%c3%a9tri%71ues", 200),
+        ("/a|b", "/a|b", 200),
+        ("/a|b", "/a%7cb", 200),
+        ("/a/b", "/a%2Fb", 404),
+        ("/a/b", "/a//b", 404),
+        ("/a+b", "/a+b", 200),
+        ("/a+b", "/a%2Bb", 404),
+        ("/a", "/a%23", 404),
+    ],
+)
+def test_the_telemetry_path_is_matched_as_sent(
+    backend: FakeBackend, path: str, target: str, status: int
+) -> None:
+    """Only what RFC 3986 calls equivalent is the same path: an escaped slash is none."""
+    app = App(backend, Settings("1.2.3", telemetry_path=path), ScrapeTimeouts)
+
+    assert app(sent("GET", target)).status == status
+
+
+@pytest.mark.parametrize("prefix", ["", "/\u6587/a"])
+@pytest.mark.parametrize("route", ["/", "/metrics", "/-/healthy", "/-/ready", "/-/reload"])
+def test_every_route_is_matched_as_sent(backend: FakeBackend, prefix: str, route: str) -> None:
+    """No route answers to a spelling that means another path."""
+    app = App(backend, Settings("1.2.3", lifecycle=True, route_prefix=prefix), ScrapeTimeouts)
+    method = "POST" if route == "/-/reload" else "GET"
+    path = quote(prefix) + route
+    others = {path + "/", "/" + path, path + "%2F", path + "%00", path + ";x", path + "/."}
+    others |= {
+        "/" + path[1:].replace("/", "%2F"),
+        path.replace("/-/", "/-%2f"),
+        path.replace("/", "//"),
+    }
+
+    assert app(sent(method, path)).status == 200
+    assert {app(sent(method, other)).status for other in others - {path}} == {404}
+
+
+CROSS_SITE = [
+    {"Sec-Fetch-Site": "cross-site"},
+    {"Sec-Fetch-Site": "same-site", "Origin": "http://here:10077"},
+    {"Origin": "http://evil.example"},
+    {"Origin": "http://here:10078"},
+    {"Origin": "http://here"},
+    {"Origin": "null"},
+    {"Origin": ""},
+    {"Origin": "http://"},
+    {"Origin": "file://"},
+    {"Origin": "http://here:10077, http://evil.example"},
+    {"Origin": "http://here:10077.evil.example"},
+]
+
+
+@pytest.mark.parametrize("headers", CROSS_SITE, ids=str)
+def test_no_page_of_another_site_reloads(
+    app: App, backend: FakeBackend, headers: dict[str, str]
+) -> None:
+    """A browser that somebody has led to another site's page changes nothing here."""
+    response = app(sent("POST", "/-/reload", Host="here:10077", **headers))
+
+    assert response.status == 403
+    assert b"another site" in response.body
+    assert backend.reloads == 0
+
+
+OWN_OR_NONE = [
+    {},
+    {"User-Agent": "curl/8"},
+    {"Sec-Fetch-Site": "same-origin", "Origin": "https://proxied.example"},
+    {"Sec-Fetch-Site": "none"},
+    {"Origin": "http://here:10077"},
+    {"Origin": "https://HERE:10077"},
+    {"Origin": "https://known.example"},
+    {"Origin": "http://here:80", "Host": "here"},
+    {"Origin": "https://here", "Host": "here:443"},
+    {"Origin": "http://[::1]", "Host": "[::1]:80"},
+]
+
+
+@pytest.mark.parametrize("headers", OWN_OR_NONE, ids=str)
+def test_programs_and_own_pages_reload(backend: FakeBackend, headers: dict[str, str]) -> None:
+    """curl, reloaders of operators, and pages of the same origin go on as before."""
+    settings = Settings("1.2.3", lifecycle=True, external_url="https://known.example/adbpg")
+    app = App(backend, settings, ScrapeTimeouts)
+
+    response = app(sent("POST", "/-/reload", **{"Host": "here:10077", **headers}))
+
+    assert response.status == 200
+    assert backend.reloads == 1
+
+
 @pytest.mark.parametrize("path", ["/metrics", "/", "/a/b", "/m\u00e9triques"])
 def test_a_telemetry_path_is_taken(path: str) -> None:
     """What a request can ask for is taken as it is."""
@@ -185,7 +285,8 @@ def test_a_telemetry_path_is_taken(path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["", "metrics", "/a?b", "/a#b", "/a b", "/%41", "/a\n", "/-/ready"]
+    "path",
+    ["", "metrics", "/a?b", "/a#b", "/a b", "/%41", "/a\n", "/-/ready", "//a", "/a//b", "/a/../b"],
 )
 def test_a_telemetry_path_out_of_reach_is_refused(path: str) -> None:
     """What no request could ask for, or what answers something else, is a mistake."""
