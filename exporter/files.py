@@ -67,7 +67,7 @@ def read(path: str, most: int, *, regular: bool = False) -> tuple[os.stat_result
         OSError: it cannot be read, or there is no answer (TimeoutError).
         ValueError: the path holds a NUL.
     """
-    return within(("read", path, most, regular), lambda: _read(path, most, regular=regular))
+    return within(("read", path, most, regular), lambda: read_here(path, most, regular=regular))
 
 
 def hangs(path: str) -> bool:
@@ -92,7 +92,13 @@ def within(key: tuple[Hashable, ...], work: Callable[[], T]) -> T:
     return cast("T", _looks.result(key, work, seconds))
 
 
-def _read(path: str, most: int, *, regular: bool) -> tuple[os.stat_result, bytes]:
+def read_here(path: str, most: int, *, regular: bool = False) -> tuple[os.stat_result, bytes]:
+    """Do as ``read`` does, in the caller's thread, however long it takes.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: the path holds a NUL.
+    """
     with open(path, "rb", opener=_open_without_waiting if regular else None) as file:
         status = os.fstat(file.fileno())
         if regular and not modes.S_ISREG(status.st_mode):

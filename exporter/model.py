@@ -7,7 +7,7 @@ import enum
 import hashlib
 import itertools
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import timedelta, timezone, tzinfo
@@ -168,6 +168,28 @@ class Shard:
 EVERYTHING = Shard()
 
 
+# When a job of this identity ended (Unix seconds), as this target says; None if it has not, or
+# nobody knows.
+EndedAt = Callable[[tuple[str, ...], Target], float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class PatternReport:
+    """What one pattern of ``job_files`` finds.
+
+    Attributes:
+        pattern: as it is configured, below the configuration's directory.
+        files: how many files match, and those in unreadable folders whose last list stays.
+        broken: how many of them cannot be read, or hold a mistake.
+        error: why it cannot be told which files match; empty where it can.
+    """
+
+    pattern: str
+    files: int
+    broken: int = 0
+    error: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class WatchList:
     """What is to be watched right now.
@@ -175,8 +197,12 @@ class WatchList:
     Attributes:
         targets: by name.
         jobs: without duplicates, in a stable order, at most ``scrape.max_jobs``.
-        file_errors: for each job file, by path: whether its last reading failed.
+        file_errors: of job files and patterns that failed since the start, by path: whether the
+            last reading did; the broken ones first, at most a hundred.
         sources: the names of all sources of jobs, in order.
+        patterns: of job files.
+        dropped: how many named jobs are left out, since they are over ``scrape.max_jobs``.
+        dropped_unfinished: how many of these have not ended, as far as we know.
         generation: a number that no other watch list has.
         split: the collections of which further jobs are named, but not watched here: those of
             other shards, and those over ``scrape.max_jobs``.
@@ -186,6 +212,9 @@ class WatchList:
     jobs: tuple[JobRef, ...]
     file_errors: Mapping[str, bool] = field(default_factory=dict)
     sources: tuple[str, ...] = ()
+    patterns: tuple[PatternReport, ...] = ()
+    dropped: int = 0
+    dropped_unfinished: int = 0
     generation: int = field(init=False, default_factory=itertools.count(1).__next__)
     split: AbstractSet[tuple[str, str, str, str]] = frozenset()
 
@@ -315,6 +344,9 @@ class Snapshot:
         targets: by name.
         file_errors: as in ``WatchList``.
         sources: likewise.
+        patterns: likewise.
+        dropped: likewise.
+        dropped_unfinished: likewise.
     """
 
     taken_at: float
@@ -323,3 +355,6 @@ class Snapshot:
     targets: Mapping[str, TargetHealth]
     file_errors: Mapping[str, bool]
     sources: tuple[str, ...] = ()
+    patterns: tuple[PatternReport, ...] = ()
+    dropped: int = 0
+    dropped_unfinished: int = 0

@@ -20,6 +20,14 @@ from exporter.sharing import Sharing
 
 logger = logging.getLogger(__name__)
 
+_LOOKING = 0.25  # of a scrape's budget, at most, to wait for what reads the lists of jobs
+_PATIENCE = 1.0  # seconds that a person's page waits for it
+# Seconds to reserve for writing a job: before a page has shown what it takes here, and at least,
+# since pages of jobs that have ended take next to nothing.
+_FIRST_WRITING = 0.0002
+_LEAST_WRITING = 0.00005
+_FORGETTING = 0.95  # of a dear page, at each one after it
+
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
@@ -67,7 +75,9 @@ class Exporter:
         self._stopping = threading.Event()
         self._pages = Pages(instruments.registry)
         self._sharing: Sharing[tuple[str, bytes]] = Sharing()
-        self._writing = 0.0  # seconds that the last page took, once the jobs had been asked about
+        # What writing takes, in seconds: the last page, and a job of a page lately at most.
+        self._writing = 0.0
+        self._writing_a_job = _FIRST_WRITING
         self._watch(loaded)
 
     @property
@@ -89,14 +99,23 @@ class Exporter:
         if not shows_jobs(names):
             return self._page(None, accept, names, gzip=gzip)
         now = self._clock.monotonic
-        # What the last page took to write is left for this one; but ask, however large it is.
-        asked = self._poller.ask(now() + budget - min(self._writing, budget / 2))
+        registry, deadline = self._loaded.registry, now() + budget
+        registry.refresh(budget * _LOOKING)
+        # What writing the page will take is left for it; but ask, however large it is.
+        jobs = registry.count()
+        writing = max(self._writing, jobs * self._writing_a_job)
+        asked = self._poller.ask(deadline - min(writing, budget / 2))
         began = now()
         # A page for those who come together shows the jobs as they are when the last has asked.
         page = self._sharing.page(
             (asked.view, accept, names, gzip), lambda: self._page(asked, accept, names, gzip=gzip)
         )
         self._writing = now() - began
+        self._writing_a_job = max(
+            self._writing / max(jobs, 1_000),  # the page itself, and a few jobs, say little
+            self._writing_a_job * _FORGETTING,
+            _LEAST_WRITING,
+        )
         return page
 
     def _page(
@@ -108,6 +127,7 @@ class Exporter:
 
     def last_seen(self) -> Snapshot:
         """Return what the scrapes have seen so far; asks nothing of the API."""
+        self._loaded.registry.refresh(_PATIENCE)
         return self._poller.last_seen()
 
     def reload(self) -> None:
@@ -130,6 +150,10 @@ class Exporter:
         # A client is a ring of objects: its connections stay open until the collector comes by.
         gc.collect()
         logger.info("configuration reloaded")
+
+    def begin(self) -> None:
+        """Look for jobs, so that the first scrape knows them. Does not wait."""
+        self._loaded.registry.refresh(0.0)
 
     def web_config_read(self, *, good: bool) -> None:
         """Show whether the last reading of the web configuration worked."""

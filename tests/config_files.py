@@ -103,10 +103,11 @@ class Watched:
 
     def current(self) -> WatchList:
         """See ``Registry``."""
-        return self.registry.current()
+        return self.registry.look()
 
     def problems(self) -> tuple[Problem, ...]:
         """See ``Registry``."""
+        self.registry.look()
         return self.registry.problems()
 
 

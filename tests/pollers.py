@@ -61,7 +61,7 @@ class World:
             scrape=SCRAPE,
             deadline=DeadlineRule(entries_per_second=1000.0, grace=1800.0),
             calls_per_second=100_000,
-            watched=lambda: self.watched,
+            watched=lambda _ended_at: self.watched,
             client=self.api,
         )
         self._others = set(threading.enumerate())

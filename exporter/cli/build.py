@@ -28,6 +28,8 @@ from exporter.service import Exporter, Loaded
 if TYPE_CHECKING:
     from exporter.gpdb.client import ApiClient
 
+_PATIENCE = 10.0  # seconds that a reload waits for the job files
+
 
 def build(
     config: Config,
@@ -52,7 +54,9 @@ def build(
 
     def assemble(config: Config, previous: Loaded | None) -> Loaded:
         files = JobFiles(config, previous.files if previous else None)
-        registry = registry_of(config, files, shard)
+        registry = registry_of(config, files, previous.registry if previous else None, shard)
+        if previous:
+            registry.refresh(_PATIENCE)
         make_known(config, environ, redactor)
         if previous and _calls_alike(previous.config, config, environ):
             client = previous.plan.client  # and its connections
@@ -107,13 +111,18 @@ def _calls_alike(before: Config, after: Config, environ: Mapping[str, str]) -> b
     )
 
 
-def registry_of(config: Config, files: JobFiles, shard: Shard = EVERYTHING) -> Registry:
+def registry_of(
+    config: Config,
+    files: JobFiles,
+    previous: Registry | None = None,
+    shard: Shard = EVERYTHING,
+) -> Registry:
     """Return the registry of all sources of jobs, in the order in which they count."""
     sources = (
         ConfiguredJobs(config),
         files,
     )
-    return Registry(config, sources, shard=shard)
+    return Registry(config, sources, previous=previous, shard=shard)
 
 
 def plan_of(config: Config, registry: Registry, client: Client) -> Plan:

@@ -40,15 +40,23 @@ def check_config(options: argparse.Namespace, environ: Mapping[str, str]) -> int
         print(f"warning: {warning}", file=sys.stderr)
     files = JobFiles(loaded)
     registry = registry_of(loaded, files)
-    # What it would log as errors is printed here, as problems.
-    logging.getLogger("exporter.jobs.files").addFilter(
-        lambda record: record.levelno < logging.ERROR
-    )
+    # What it would log of files is printed here.
+    logging.getLogger("exporter.jobs.files").setLevel(logging.CRITICAL)
+    watched = registry.look()
+    for warning in registry.warnings():
+        print(f"warning: {warning}", file=sys.stderr)
     if problems := registry.problems():
         raise ConfigurationError(problems)
     if options.output == "text":
-        targets, jobs = len(loaded.targets), len(registry.current().jobs)
+        targets, jobs = len(loaded.targets), len(watched.jobs)
         print(f"{options.config_file}: good: {count(targets, 'target')}, {count(jobs, 'job')}")
+        if watched.dropped:
+            most = loaded.scrape.max_jobs
+            print(
+                f"warning: {count(watched.dropped, 'job')} over scrape.max_jobs, which is {most}, "
+                "would not be watched",
+                file=sys.stderr,
+            )
         if web:
             tls = "TLS" if web_config.tls else "no TLS"
             print(f"{options.web_config_file}: good: {tls}, {count(len(web_config.users), 'user')}")

@@ -42,7 +42,7 @@ def check_live(
     """
     clock, redactor = Clock(), options.redactor
     client = build_client(config, environ=environ, clock=clock, redactor=redactor)
-    progress = _Progress(len(registry.current().jobs))
+    progress = _Progress(len(registry.latest.jobs))
     try:
         plan = plan_of(config, registry, client)
         asking = Asking(plan, clock=clock, progress=progress)

@@ -82,6 +82,7 @@ def start_servers(
     addresses = options.listen_addresses or options.default_addresses
     handler, tls = _secured(app, exporter, web)
     servers = [_bind(address, handler, tls) for address in addresses]
+    exporter.begin()
     options.signals.take()  # from here on, scrapes may be under way
     for asked, server in zip(addresses, servers, strict=True):
         server.start()

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 from exporter import files
 from exporter.config.kinds import Kind, Unfit, pattern, text
+from exporter.config.places import shown
 from exporter.errors import NoCredentials
 from exporter.secret import Secret, SecretFile
 
@@ -158,7 +159,15 @@ def path_pattern() -> Kind:
     """Path of files, with ``*``, ``?`` and ``[...]`` as in a shell."""
 
     def locate(directory: str, value: str) -> str:
-        return str(Path(glob.escape(directory)) / value)
+        if not value.startswith("~"):
+            return str(Path(glob.escape(directory)) / value)
+        user, *rest = Path(value).parts
+        try:
+            home = Path(user).expanduser()
+        except RuntimeError:  # there is no such user, or no home
+            advice = f"there is no home {shown(user)}: write the whole path"
+            raise Unfit("a path", advice) from None
+        return str(Path(glob.escape(str(home)), *rest))
 
     return _path("path, perhaps with *, ? or [...]", locate, secret=False)
 

@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from exporter import files
@@ -12,6 +13,7 @@ from exporter.config.places import Place, Report, shown, shown_key
 from exporter.config.settings import (
     CONFIG_FILE,
     JOB_FILE,
+    JOB_FILE_ENTRY,
     Config,
     ConfigFile,
     JobEntry,
@@ -47,8 +49,25 @@ def load(path: str, environ: Mapping[str, str]) -> Config:
     return _config(file, report)
 
 
-def read_job_file(path: str, data: bytes, config: Config, source: str) -> tuple[JobRef, ...]:
-    """Return the jobs that a job file lists, in its order; none for an empty file.
+@dataclass(frozen=True, slots=True)
+class JobFile:
+    """What a job file holds.
+
+    Attributes:
+        jobs: of its entries without mistakes, in its order.
+        problems: every mistake of the other entries, or the first hundred; those are left out.
+        warnings: what is not wrong, but unwise.
+        left_out: the job ids of the entries that are left out, where they can be read.
+    """
+
+    jobs: tuple[JobRef, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    warnings: tuple[Problem, ...] = ()
+    left_out: frozenset[str] = frozenset()
+
+
+def read_job_file(path: str, data: bytes, config: Config, source: str) -> JobFile:
+    """Return the jobs that a job file lists; none for an empty file.
 
     A dollar is a dollar there: who may write a job file need not see the environment.
 
@@ -59,25 +78,41 @@ def read_job_file(path: str, data: bytes, config: Config, source: str) -> tuple[
         source: the name of the source that reads it.
 
     Raises:
-        ConfigurationError: with every problem.
+        ConfigurationError: it is no list, or wrong as a whole.
     """
-    report = Report(path)
+    report = Report(path, stops=False)
     root = _parsed(path, data) or yaml_source.Sequence(1, 1)
-    entries = Checker(report, JOB_FILE, "", None).value(JOB_FILE, Place(root))
-    jobs = _Jobs(report, config.job_labels, source)
+    checker = Checker(report, JOB_FILE, "", None)
+    places = checker.entries(JOB_FILE, Place(root))
+    if places is None:
+        report.finish()
     targets = {target.name: target for target in config.targets}
+    jobs = _Jobs(report, config.job_labels, source)
     unknown = _Repeated(report)
-    for entry in () if entries is INVALID else entries:
-        if entry.target in targets:
-            jobs.add(entry, targets[entry.target])
-        else:
-            unknown.add(entry.target, entry.place.child("target"))
+    left_out: set[str] = set()
+    for place in places or ():
+        before = report.count
+        parts = checker.parts(JOB_FILE_ENTRY, place)
+        target = targets.get(parts.get("target", ""))
+        if target is None and "target" in parts:
+            unknown.add(parts["target"], place.child("target"))
+        is_right = jobs.check_labels(parts.get("labels", {}), place)
+        entry = checker.record(JOB_FILE_ENTRY, place, parts)
+        report.settle()
+        is_right = is_right and target is not None and report.count == before
+        if not (is_right and jobs.add(entry, targets[entry.target])):
+            left_out.add(_written(place, "id"))
     for name in unknown.names:
-        known = _known(name, targets, "there is none")
+        known = "" if report.is_full else _known(name, targets, "there is none")
         unknown.tell(name, f"no target is called {shown(name)}: {known}")
     jobs.finish()
-    report.finish()
-    return tuple(jobs.refs)
+    return JobFile(tuple(jobs.refs), report.problems(), report.warnings(), frozenset(left_out))
+
+
+def _written(place: Place, key: str) -> str:
+    """Return the text of a key of an entry, right or wrong; empty if there is none."""
+    node = place.node.entries.get(key) if isinstance(place.node, yaml_source.Mapping) else None
+    return node.text if isinstance(node, yaml_source.Scalar) else ""
 
 
 def _root(path: str) -> Node:
@@ -128,6 +163,7 @@ def _config(file: ConfigFile, report: Report) -> Config:
         target = _target(entry)
         targets.setdefault(target.name, target)
         for job in entry.jobs:
+            jobs.check_labels(job.labels, job.place)
             jobs.add(job, target)
     jobs.finish()
     return Config(
@@ -186,9 +222,8 @@ class _Jobs:
         self._first: dict[tuple[str, ...], Place] = {}
         self._undeclared = _Repeated(report)
 
-    def add(self, entry: JobEntry, target: Target) -> None:
-        """Add a job, or tell why not."""
-        self._check_labels(entry)
+    def add(self, entry: JobEntry, target: Target) -> bool:
+        """Add a job, or report why not. Return whether it was added."""
         ref = JobRef(
             target=target.name,
             region_id=target.region_id,
@@ -204,26 +239,29 @@ class _Jobs:
         first = self._first.setdefault(ref.identity, entry.place)
         if first is entry.place:
             self.refs.append(ref)
-        else:
-            line = first.node.line if first.node else 0
-            why = "id, collection, namespace and instance are the same"
-            self._report.problem(entry.place, f"the same job as {first.path} in line {line}: {why}")
+            return True
+        line = first.node.line if first.node else 0
+        why = "id, collection, namespace and instance are the same"
+        self._report.problem(entry.place, f"the same job as {first.path} in line {line}: {why}")
+        return False
 
     def finish(self) -> None:
         """Tell of the labels that are not declared."""
         for name in self._undeclared.names:
-            known = _known(name, self._declared, "that is empty")
+            known = "" if self._report.is_full else _known(name, self._declared, "that is empty")
             message = f"a label that is not in job_labels of the configuration: {known}"
             self._undeclared.tell(name, message)
 
-    def _check_labels(self, entry: JobEntry) -> None:
-        if entry.labels.keys() <= self._declared:
-            return
-        labels = entry.place.child("labels")
-        for name in sorted(entry.labels.keys() - self._declared):
-            child = labels.child(name).node
-            place = Place(child, labels, shown_key(name, child) if child else "")
-            self._undeclared.add(name, place)
+    def check_labels(self, labels: Mapping[str, str], place: Place) -> bool:
+        """Return whether all labels of an entry are declared."""
+        if labels.keys() <= self._declared:
+            return True
+        parent = place.child("labels")
+        for name in sorted(labels.keys() - self._declared):
+            child = parent.child(name).node
+            where = Place(child, parent, shown_key(name, child) if child else "")
+            self._undeclared.add(name, where)
+        return False
 
 
 def _known(name: str, known: Collection[str], none: str) -> str:

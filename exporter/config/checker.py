@@ -63,7 +63,7 @@ class Checker:
             case Kind():
                 return self._scalar(shape, place)
             case Record():
-                return self._record(shape, place)
+                return self.record(shape, place, self.parts(shape, place))
             case ListOf():
                 return self._list(shape, place)
             case Labels():
@@ -95,7 +95,8 @@ class Checker:
                 value = kind.locate(self._directory, text)
         except Unfit as error:
             return self._refuse(place, _told(error, kind, text, from_environ=from_environ))
-        if kind.warning is not None and (warning := kind.warning(node.text)):
+        written = node.text if kind.secret else text
+        if kind.warning is not None and (warning := kind.warning(written)):
             self._report.warn(place, warning)
         return value
 
@@ -104,20 +105,28 @@ class Checker:
             return text
         return environment.expand(text, self._environ)
 
-    def _list(self, shape: ListOf, place: Place) -> object:
+    def entries(self, shape: ListOf, place: Place) -> list[Place] | None:
+        """Return the places of a list's entries; None if it is none, or wrong as a whole."""
         node = Sequence(0, 0) if _is_nothing(place.node) else place.node
         if not isinstance(node, Sequence):
             got = f"got {structure(node)}: {listed(node)}"
-            return self._refuse(place, f"expected a list, {got}")
-        if isinstance(shape.item, Record) and (
+            self._refuse(place, f"expected a list, {got}")
+        elif isinstance(shape.item, Record) and (
             message := advice_on_entries(node.items, shape.item)
         ):
-            return self._refuse(Place(node.items[0], place, 0), message)
-        if len(node.items) < shape.minimum:
-            return self._refuse(place, f"expected at least {shape.minimum} entry, got none")
+            self._refuse(Place(node.items[0], place, 0), message)
+        elif len(node.items) < shape.minimum:
+            self._refuse(place, f"expected at least {shape.minimum} entry, got none")
+        else:
+            return [Place(item, place, index) for index, item in enumerate(node.items)]
+        return None
+
+    def _list(self, shape: ListOf, place: Place) -> object:
+        places = self.entries(shape, place)
+        if places is None:
+            return INVALID
         values: dict[object, Any] = {}
-        for index, item in enumerate(node.items):
-            item_place = Place(item, place, index)
+        for index, item_place in enumerate(places):
             value = self.value(shape.item, item_place)
             key = value if shape.unique else index
             if shape.unique and value is not INVALID and value in values:
@@ -136,23 +145,35 @@ class Checker:
         }
         return {name: value for name, value in values.items() if value is not INVALID}
 
-    def _record(self, shape: Record, place: Place) -> object:
+    def record(self, shape: Record, place: Place, values: collections.abc.Mapping[str, Any]) -> Any:
+        """Return the record of its right values; INVALID if a required one is not among them."""
         keys = keys_of(shape.cls)
+        if any(key.required and name not in values for name, key in keys.items()):
+            return INVALID
+        record = shape.cls(**values, place=place) if shape.placed else shape.cls(**values)
+        if isinstance(place.node, Mapping) and len(values) == len(place.node.entries):
+            for name, message in getattr(record, "contradictions", tuple)():
+                self._refuse(place.child(name), message)
+        return record
+
+    def parts(self, shape: Record, place: Place) -> dict[str, Any]:
+        """Return those values of a record that are right, by key.
+
+        Raises:
+            ConfigurationError: as ``value``.
+        """
+        if isinstance(place.node, Refused):
+            self._refuse(place, place.node.message)
+            return {}
         node = self._mapping(place, keys_such_as(shape))
         if node is None:
-            return INVALID
+            return {}
         values = dict(self._values(node, shape, place))
         self._check_alternatives(shape, node, place)
         meant = self._tell_unknown(node, shape, place)
         if not node.refused:  # else what is missing may be in there
             self._tell_missing(shape, place, node.entries.keys() | meant)
-        if any(key.required and name not in values for name, key in keys.items()):
-            return INVALID
-        record = shape.cls(**values, place=place) if shape.placed else shape.cls(**values)
-        if len(values) == len(node.entries):
-            for name, message in getattr(record, "contradictions", tuple)():
-                self._refuse(place.child(name), message)
-        return record
+        return values
 
     def _mapping(self, place: Place, expected: str) -> Mapping | None:
         """Return the mapping at a place, empty if nothing stands there; None if it is none."""
@@ -199,6 +220,9 @@ class Checker:
         meant: set[str] = set()
         for name, child in node.entries.items():
             if name in keys or name in shape.refused:
+                continue
+            if self._report.is_full:
+                self._refuse(place, "")  # it is counted only: to find the advice takes long
                 continue
             advice = advice_on(name, child, keys, self._root)
             meant |= set(advice.meant)

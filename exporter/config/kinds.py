@@ -6,7 +6,7 @@ messages, the JSON Schema and the reference.
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, TypeVar
 
 from exporter.config import environment, units
@@ -19,6 +19,13 @@ _UNPRINTABLE = re.compile(f"[{UNPRINTABLE}\ud800-\udfff]")
 _WHOLE = re.compile("-?(?:0|[1-9][0-9]{0,29})")
 _NUMBER = re.compile(r"-?[0-9]{1,18}(?:\.[0-9]{1,18})?")
 _LABEL_NAME: Final = "(?!__)[a-zA-Z_][a-zA-Z0-9_]{0,99}"
+# $NAME and ${NAME} of shells, $(NAME) of Kubernetes, {{ name }} of Argo, Helm and Jinja,
+# {name} of Python, %NAME% of Windows, <name> of manuals.
+_UNFILLED: Final = re.compile(
+    r"\$\{[^}]{0,40}\}?|\$\([^)]{0,40}\)?|\{\{.{0,40}?(?:\}\}|$)"
+    r"|^(?:\$[A-Za-z_]\w{0,40}|\{\w{0,40}\}|%\w{1,40}%|<[^>]{1,40}>)$"
+)
+_NOTHING: Final = frozenset({"", "none", "null", "nil", "undefined", "nan", "<nil>", "~"})
 _TAKEN_LABELS: Final = (
     *("job_id", "collection", "collection_namespace", "db_instance_id", "workspace_id"),
     *("kind", "target", "region_id", "status"),
@@ -53,7 +60,8 @@ class Kind:
         written: whether YAML must read it as text, must read it as a number, or either will do.
         secret: whether the value may be a secret, so that no message shows it.
         show: makes the text that one would write in the file for a value.
-        warning: makes the reason why a text, as it stands in the file, is unwise; or nothing.
+        warning: makes the reason why a text is unwise, or nothing. That of a secret gets the text
+            as it stands in the file, any other what was read.
         locate: makes a path from the configuration's directory and a text; raises Unfit.
     """
 
@@ -96,6 +104,19 @@ def text(shortest: int = 1, longest: int = 256) -> Kind:
         schema=or_reference({"type": "string", "pattern": expression, **length}),
         warning=_warn_of_spaces,
     )
+
+
+def identifier() -> Kind:
+    """Text that another program fills in: a warning where it seems to have filled in nothing."""
+
+    def warning(value: str) -> str:
+        if found := _UNFILLED.search(value):
+            return f"{found[0]!r} looks like a template that was never filled in"
+        if value.strip().lower() in _NOTHING:
+            return f"{value!r} looks like a variable without a value"
+        return _warn_of_spaces(value)
+
+    return replace(text(), warning=warning)
 
 
 def label_name() -> Kind:

@@ -54,10 +54,21 @@ Place.NOWHERE = Place(None)
 
 
 class Report:
-    """Collects problems and warnings of one file."""
+    """Collects problems and warnings of one file.
 
-    def __init__(self, file: str) -> None:
+    Args:
+        file: its path.
+        stops: whether the reading of the file ends once there are too many problems. Otherwise
+            the further ones are counted only.
+
+    Attributes:
+        count: how many problems there are, those that are not shown included.
+    """
+
+    def __init__(self, file: str, *, stops: bool = True) -> None:
+        self.count = 0
         self._file = file
+        self._stops = stops
         self._problems: list[Problem] = []
         self._missing: list[tuple[frozenset[str], Problem]] = []
         self._misplaced: set[str] = set()
@@ -69,8 +80,9 @@ class Report:
         Raises:
             ConfigurationError: there are so many that the rest does not matter.
         """
-        self._problems.append(self._told(place, message))
-        self._stop_at_too_many(place)
+        if not self.is_full:
+            self._problems.append(self._told(place, message))
+        self._count(place)
 
     def missing(self, place: Place, names: Collection[str], message: str) -> None:
         """Note that one of these keys should be given. Not told if it stands where it cannot be.
@@ -78,22 +90,36 @@ class Report:
         Raises:
             ConfigurationError: as ``problem``.
         """
-        self._missing.append((frozenset(names), self._told(place, message)))
-        self._stop_at_too_many(place)
+        if not self.is_full:
+            self._missing.append((frozenset(names), self._told(place, message)))
+        self._count(place)
 
     def misplaced(self, names: Iterable[str]) -> None:
         """Note that these keys stand where they cannot be, which is told as a problem."""
         self._misplaced.update(names)
 
-    def _stop_at_too_many(self, place: Place) -> None:
-        if len(self._problems) + len(self._missing) >= MOST_PROBLEMS:
+    @property
+    def is_full(self) -> bool:
+        """Whether a further problem would not be shown."""
+        return self.count >= MOST_PROBLEMS
+
+    def _count(self, place: Place) -> None:
+        self.count += 1
+        if self.count == MOST_PROBLEMS:
             self._problems.append(self._told(place, "too many problems: the rest is not told"))
-            self.finish()
+            if self._stops:
+                self.finish()
 
     def warn(self, place: Place, message: str) -> None:
         """Note something that is not wrong, but unwise."""
         if len(self._warnings) < MOST_PROBLEMS:
             self._warnings.append(self._told(place, message))
+
+    def settle(self) -> None:
+        """End a part of the file: what is misplaced in it is not missing from another part."""
+        self._problems += [t for names, t in self._missing if names.isdisjoint(self._misplaced)]
+        self._missing.clear()
+        self._misplaced.clear()
 
     def finish(self) -> tuple[Problem, ...]:
         """Return the warnings.
@@ -101,9 +127,17 @@ class Report:
         Raises:
             ConfigurationError: there are problems.
         """
-        missing = [told for names, told in self._missing if names.isdisjoint(self._misplaced)]
-        if self._problems or missing:
-            raise ConfigurationError(self._problems + missing)
+        if problems := self.problems():
+            raise ConfigurationError(problems)
+        return self.warnings()
+
+    def problems(self) -> tuple[Problem, ...]:
+        """Return the problems, in the file's order."""
+        self.settle()
+        return tuple(sorted(self._problems))
+
+    def warnings(self) -> tuple[Problem, ...]:
+        """Return what is not wrong, but unwise, in the file's order."""
         return tuple(sorted(self._warnings))
 
     def _told(self, place: Place, message: str) -> Problem:

@@ -32,17 +32,35 @@ check-config` tells every mistake in yours, each with its line and column.
 _JOB_FILES: Final = """\
 ## Job files
 
-Each file that matches one of `job_files` is a list of jobs. It is read again when it changes, at
-the next scrape. An empty file is an empty list. A `$` has no meaning there.
+Each file that matches one of `job_files` is a list of jobs. Patterns are as in a shell; `~` is the
+home of the exporter's user. A file that is new, replaced or deleted is noticed at the next scrape.
+So is one that is edited in place, where there are at most 2,000 files; of more, 2,000 are looked
+at in turn at each scrape. An empty file is an empty list. A `$` has no meaning there.
 
-While a file cannot be read or holds a mistake, its last good list stays, the mistakes are logged
-once, and `adbpg_exporter_job_file_error` is 1 for it. When it is deleted, its jobs are no longer
-watched. Write a new version beside it and rename it into place: a file that is cut off between
-two jobs looks whole.
+Write a new version beside the file and rename it into place: a file that is cut off between two
+jobs looks whole.
+
+| what is wrong | what stays |
+|---|---|
+| an entry holds a mistake | the other entries, and of its id the job as it was last good |
+| the file is no YAML, or no list | its last good list |
+| the file cannot be read, or is a symlink to nothing | its last good list |
+| its folder is away or cannot be listed | the last good lists of all its files |
+| the file is deleted, and its folder is there | nothing: its jobs are no longer watched |
+
+All mistakes are logged once, `adbpg_exporter_job_file_error` is 1 for the file or the pattern, and
+`adbpg_exporter_job_files_readable` is 0 for a pattern whose folder cannot be listed. What comes
+and goes is a line in the log. An id or a collection that looks like a template that was never
+filled in, such as `${JOB_ID}` or `None`, is watched, with a warning in the log and in
+`check-config`.
 
 A job that is also in the configuration is taken from there. Of two files, the first in
 alphabetical order counts. Both are logged once, as a warning. Within one file, a job given twice
-is a mistake.
+is a mistake of the second entry.
+
+Of more jobs than `scrape.max_jobs`, those that have not ended are watched first, among them those
+that are watched already, then those that ended last. A job that was never asked about counts as
+one that has not ended.
 """
 
 

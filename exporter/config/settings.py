@@ -34,7 +34,10 @@ class ScrapeSettings:
     ] = 300.0
     concurrency: Annotated[int, kinds.whole(1, 512), "Calls in flight at once."] = 32
     max_jobs: Annotated[
-        int, kinds.whole(1, 1_000_000), "More jobs are not watched: they are counted and logged."
+        int,
+        kinds.whole(1, 1_000_000),
+        "Of more, those that have not ended are watched first, then those that ended last. "
+        "The others are counted and logged.",
     ] = 10_000
     timeout: Annotated[
         float,
@@ -108,8 +111,8 @@ class DeadlineSettings:
 class JobEntry:
     """One upload job, below its target."""
 
-    id: Annotated[str, kinds.text(), "The job id that UpsertCollectionDataAsync returned."]
-    collection: Annotated[str, kinds.text(), "The collection that it uploads to."]
+    id: Annotated[str, kinds.identifier(), "The job id that UpsertCollectionDataAsync returned."]
+    collection: Annotated[str, kinds.identifier(), "The collection that it uploads to."]
     expected_entries: Annotated[
         int | None,
         kinds.whole(1, 10**15),
@@ -244,4 +247,5 @@ class Config:
 
 
 CONFIG_FILE: Final = Record(ConfigFile, placed=True)
-JOB_FILE: Final = ListOf(Record(JobFileEntry, placed=True))
+JOB_FILE_ENTRY: Final = Record(JobFileEntry, placed=True)
+JOB_FILE: Final = ListOf(JOB_FILE_ENTRY)

@@ -1,15 +1,22 @@
 """The registry: merges what the sources name, each job once, and shards and caps it."""
 
+import heapq
 import logging
 import threading
+import time
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from functools import partial
 
 from exporter.config import Config
 from exporter.errors import Problem
+from exporter.jobs.background import Background
 from exporter.jobs.source import JobSource, Listing
-from exporter.model import EVERYTHING, JobRef, Shard, WatchList
+from exporter.model import EVERYTHING, EndedAt, JobRef, Shard, Target, WatchList
 
 _log = logging.getLogger(__name__)
+
+Identity = tuple[str, ...]
 
 
 class Registry:
@@ -18,42 +25,117 @@ class Registry:
     Args:
         config: its targets, and how many jobs may be watched.
         sources: of a job that two of them name, the first one's facts count.
+        previous: of the configuration before a reload.
         shard: only its jobs are watched, out of all that are named.
     """
 
     def __init__(
-        self, config: Config, sources: Sequence[JobSource], *, shard: Shard = EVERYTHING
+        self,
+        config: Config,
+        sources: Sequence[JobSource],
+        *,
+        previous: "Registry | None" = None,
+        shard: Shard = EVERYTHING,
     ) -> None:
         self._config = config
+        self._targets = {target.name: target for target in config.targets}
         self._sources = tuple(sources)
         self._shard = shard
+        self._refreshing = [Background(partial(self._refresh, source)) for source in sources]
+        self._unread = {source.name for source in sources}
         self._lock = threading.Lock()
-        self._dropped = 0
-        self._doubles: Mapping[str, frozenset[tuple[str, ...]]] = {}
-        self._versions: tuple[int, ...] = ()
-        self._list: WatchList | None = None
+        self._doubles: Mapping[str, frozenset[Identity]] = {}
+        self._versions: tuple[int, ...] | None = None  # of the listings that are merged
+        self._named: tuple[JobRef, ...] = ()  # all jobs of this shard, each once
+        self._others: frozenset[tuple[str, str, str, str]] = frozenset()  # collections of others
+        self._list = previous.latest if previous else WatchList({}, ())
+        # Ended jobs that are left out. Nobody else remembers that they have ended.
+        self._left_out: dict[Identity, tuple[Target, float]] = {}
+        if previous:
+            self._left_out = previous.left_out(self._targets)
 
     @property
-    def dropped(self) -> int:
-        """How many jobs are over ``scrape.max_jobs`` and so not watched."""
-        return self._dropped
+    def latest(self) -> WatchList:
+        """The last watch list that ``current`` returned; at first, that of before a reload."""
+        return self._list
 
-    def current(self) -> WatchList:
-        """Return what is to be watched now. It is the same object while nothing has changed."""
+    def left_out(self, targets: Mapping[str, Target]) -> dict[Identity, tuple[Target, float]]:
+        """Return when each ended job that is left out did, as those of these targets say."""
+        return {
+            identity: (targets[target.name], end)
+            for identity, (target, end) in self._left_out.items()
+            if targets.get(target.name) == target
+        }
+
+    def refresh(self, patience: float) -> None:
+        """Have all sources look for what is named now.
+
+        Args:
+            patience: the most seconds to wait for them. Who takes longer goes on behind.
+        """
+        until = time.monotonic() + patience
+        for each, number in [(each, each.start()) for each in self._refreshing]:
+            each.wait(number, until)
+
+    def look(self) -> WatchList:
+        """Have all sources look, however long it takes, and return what is to be watched."""
+        for source in self._sources:
+            source.refresh()
+        return self.current(lambda _identity, _target: None)
+
+    def current(self, ended_at: EndedAt) -> WatchList:
+        """Return what is to be watched; the same object as long as nothing is different.
+
+        Args:
+            ended_at: knows which of the watched jobs have ended.
+        """
         with self._lock:
             listings = [source.listing() for source in self._sources]
             versions = tuple(listing.version for listing in listings)
-            if self._list is None or versions != self._versions:
-                self._list, self._versions = self._merged(listings), versions
+            if versions != self._versions:
+                self._named, self._versions = self._merged(listings), versions
+                self._list = self._chosen(listings, ended_at)
+            elif self._list.dropped_unfinished and self._has_one_ended(ended_at):
+                self._list = self._chosen(listings, ended_at)
             return self._list
 
-    def problems(self) -> tuple[Problem, ...]:
-        """Return what is wrong with the sources now."""
-        with self._lock:
-            return tuple(p for source in self._sources for p in source.listing().problems)
+    def count(self) -> int:
+        """Return how many jobs will be watched, or somewhat more."""
+        named = sum(
+            len(batch.jobs) for source in self._sources for batch in source.listing().batches
+        )
+        return min(named, self._config.scrape.max_jobs)
 
-    def _merged(self, listings: Sequence[Listing]) -> WatchList:
-        jobs: dict[tuple[str, ...], JobRef] = {}
+    def problems(self) -> tuple[Problem, ...]:
+        """Return what is wrong with the sources, so that jobs are left out."""
+        return tuple(p for source in self._sources for p in source.listing().problems)
+
+    def warnings(self) -> tuple[Problem, ...]:
+        """Return what is unwise in the sources, or cannot be told."""
+        return tuple(w for source in self._sources for w in source.listing().warnings)
+
+    def _refresh(self, source: JobSource) -> None:
+        source.refresh()
+        with self._lock:
+            is_last = self._unread == {source.name}
+            self._unread.discard(source.name)
+        if is_last:
+            self._log_named()
+
+    def _log_named(self) -> None:
+        """Log once what the sources name, when all of them have been read."""
+        listings = [source.listing() for source in self._sources]
+        facts: dict[str, object] = {"targets": len(self._targets)}
+        for source, listing in zip(self._sources, listings, strict=True):
+            facts[f"jobs_{source.name}"] = sum(len(batch.jobs) for batch in listing.batches)
+        patterns = [report for listing in listings for report in listing.patterns]
+        if patterns:
+            facts |= {"patterns": len(patterns), "files": sum(each.files for each in patterns)}
+            facts["pattern"] = patterns[0].pattern
+        _log.info("watching", extra=facts)
+
+    def _merged(self, listings: Sequence[Listing]) -> tuple[JobRef, ...]:
+        jobs: dict[Identity, JobRef] = {}
         doubles: dict[str, list[JobRef]] = {}
         for batch in (batch for listing in listings for batch in listing.batches):
             for job in batch.jobs:
@@ -61,20 +143,57 @@ class Registry:
                     doubles.setdefault(batch.origin, []).append(job)
         self._log_doubles(doubles)
         ours: list[JobRef] = []
-        others: list[JobRef] = []
+        others: set[tuple[str, str, str, str]] = set()
         for job in jobs.values():
-            (ours if self._shard.holds(job.job_id) else others).append(job)
-        most = self._config.scrape.max_jobs
-        self._log_dropped(max(0, len(ours) - most))
-        return WatchList(
-            targets={target.name: target for target in self._config.targets},
-            jobs=tuple(ours[:most]),
-            file_errors={
-                path: broken for each in listings for path, broken in each.file_errors.items()
-            },
-            sources=tuple(source.name for source in self._sources),
-            split=frozenset(job.collection_identity for job in [*others, *ours[most:]]),
+            if self._shard.holds(job.job_id):
+                ours.append(job)
+            else:
+                others.add(job.collection_identity)
+        self._others = frozenset(others)
+        return tuple(ours)
+
+    def _has_one_ended(self, ended_at: EndedAt) -> bool:
+        """Whether a job that was chosen as an unfinished one has ended since."""
+        return any(
+            ended_at(job.identity, self._targets[job.target]) is not None for job in self._list.jobs
         )
+
+    def _chosen(self, listings: Sequence[Listing], ended_at: EndedAt) -> WatchList:
+        """Return the watch list: all jobs, or if these are too many, those that matter most."""
+        jobs, most = self._named, self._config.scrape.max_jobs
+        unfinished: list[JobRef] = []
+        left_out: dict[Identity, tuple[Target, float]] = {}
+        if len(jobs) > most:
+            identities = [job.identity for job in jobs]
+            ends = [self._end(i, job, ended_at) for i, job in zip(identities, jobs, strict=True)]
+            kept = choose(identities, ends, most, {job.identity for job in self._list.jobs})
+            for number in {*range(len(jobs))}.difference(kept):
+                end = ends[number]
+                if end is None:
+                    unfinished.append(jobs[number])
+                else:
+                    left_out[identities[number]] = self._targets[jobs[number].target], end
+            jobs = tuple(jobs[number] for number in kept)
+        self._left_out = left_out
+        watched = WatchList(
+            targets=self._targets,
+            jobs=jobs,
+            file_errors={p: e for listing in listings for p, e in listing.file_errors.items()},
+            sources=tuple(source.name for source in self._sources),
+            patterns=tuple(report for listing in listings for report in listing.patterns),
+            dropped=len(self._named) - len(jobs),
+            dropped_unfinished=len(unfinished),
+            split=self._others.union(job.collection_identity for job in unfinished),
+        )
+        self._log_dropped(watched)
+        return watched
+
+    def _end(self, identity: Identity, job: JobRef, ended_at: EndedAt) -> float | None:
+        target = self._targets[job.target]
+        known = self._left_out.get(identity)
+        if known is not None and known[0] is target:
+            return known[1]
+        return ended_at(identity, target)
 
     def _log_doubles(self, doubles: Mapping[str, Sequence[JobRef]]) -> None:
         found = {path: frozenset(job.identity for job in jobs) for path, jobs in doubles.items()}
@@ -84,8 +203,35 @@ class Registry:
                 _log.warning("jobs of a job file are watched already", extra=facts)
         self._doubles = found
 
-    def _log_dropped(self, dropped: int) -> None:
-        if dropped and dropped != self._dropped:
-            facts = {"dropped": dropped, "max_jobs": self._config.scrape.max_jobs}
+    def _log_dropped(self, watched: WatchList) -> None:
+        before = (self._list.dropped, self._list.dropped_unfinished)
+        facts = {"dropped": watched.dropped, "unfinished": watched.dropped_unfinished}
+        if watched.dropped and tuple(facts.values()) != before:
+            facts["max_jobs"] = self._config.scrape.max_jobs
             _log.warning("more jobs than scrape.max_jobs", extra=facts)
-        self._dropped = dropped
+
+
+def choose(
+    jobs: Sequence[Identity],
+    ends: Sequence[float | None],
+    most: int,
+    watched: AbstractSet[Identity],
+) -> list[int]:
+    """Return the positions of the jobs to watch, in order.
+
+    Those that have not ended come first, and among them those that are watched already, so that
+    none is given up for one that was named later. Then those that ended last.
+
+    Args:
+        jobs: all that are named.
+        ends: Unix seconds when each ended; None for one that has not, as far as we know.
+        most: how many can be watched.
+        watched: those that are.
+    """
+    unfinished = [number for number, end in enumerate(ends) if end is None]
+    if len(unfinished) >= most:
+        unfinished.sort(key=lambda number: jobs[number] not in watched)
+        return sorted(unfinished[:most])
+    ended = ((end, -number) for number, end in enumerate(ends) if end is not None)
+    newest = heapq.nlargest(most - len(unfinished), ended)
+    return sorted([*unfinished, *(-number for _, number in newest)])

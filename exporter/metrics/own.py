@@ -1,11 +1,11 @@
 """The exporter's own metrics: of a scrape, and counted since the start."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from exporter.errors import REASONS
 from exporter.metrics.families import CountedFamily, Sample, ScrapeFamily
-from exporter.model import Observation, ScrapeResult, Snapshot
+from exporter.model import Observation, PatternReport, ScrapeResult, Snapshot
 
 
 def _by_result(snapshot: Snapshot) -> Iterable[Sample]:
@@ -30,6 +30,15 @@ def _phase(observation: Observation) -> str:
 
 def _file_errors(snapshot: Snapshot) -> Iterable[Sample]:
     return [((path,), float(broken)) for path, broken in sorted(snapshot.file_errors.items())]
+
+
+def _by_pattern(value: Callable[[PatternReport], float]) -> Callable[[Snapshot], Iterable[Sample]]:
+    def samples(snapshot: Snapshot) -> Iterable[Sample]:
+        # The same pattern may be configured twice.
+        values = {report.pattern: value(report) for report in snapshot.patterns}
+        return [((pattern,), each) for pattern, each in values.items()]
+
+    return samples
 
 
 def _clock_skews(snapshot: Snapshot) -> Iterable[Sample]:
@@ -68,9 +77,39 @@ SCRAPE_FAMILIES: tuple[ScrapeFamily, ...] = (
     ),
     ScrapeFamily(
         "adbpg_exporter_job_file_error",
-        "Whether the last reading of a job file failed; its last good list stays in use.",
+        "Whether the last reading of a job file, or of the folder of a pattern, found mistakes.",
         _file_errors,
         ("file",),
+        "Only of files and patterns that failed since the start, the broken ones first, at most "
+        "100. What is wrong is left out, or stays as it last was good.",
+    ),
+    ScrapeFamily(
+        "adbpg_exporter_job_files",
+        "Job files that match a pattern of job_files.",
+        _by_pattern(lambda report: report.files),
+        ("pattern",),
+        "Of a folder that cannot be listed, those that matched last, whose lists stay in use.",
+    ),
+    ScrapeFamily(
+        "adbpg_exporter_job_files_broken",
+        "Those of them that cannot be read, or hold a mistake.",
+        _by_pattern(lambda report: report.broken),
+        ("pattern",),
+    ),
+    ScrapeFamily(
+        "adbpg_exporter_job_files_readable",
+        "Whether it can be told which files match the pattern.",
+        _by_pattern(lambda report: not report.error),
+        ("pattern",),
+        "0 while a folder is away or cannot be listed, and where the pattern names a folder. The "
+        "last list stays in use.",
+    ),
+    ScrapeFamily(
+        "adbpg_exporter_jobs_dropped",
+        "Jobs that are named, but not watched: they are over scrape.max_jobs.",
+        lambda snapshot: (((), snapshot.dropped),),
+        (),
+        "Those that have not ended are watched first, then those that ended last.",
     ),
     ScrapeFamily(
         "adbpg_exporter_clock_skew_seconds",

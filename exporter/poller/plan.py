@@ -6,7 +6,7 @@ from typing import Protocol
 
 from exporter.config import ScrapeSettings
 from exporter.errors import QueryError
-from exporter.model import JobState, WatchList
+from exporter.model import EndedAt, JobState, WatchList
 from exporter.poller.query import Client
 from exporter.poller.record import DeadlineRule, Record
 
@@ -41,14 +41,15 @@ class Plan:
         scrape: limits and ages.
         deadline: when a job should have ended.
         calls_per_second: the most calls to one host in any second.
-        watched: gives the jobs to watch, each time a scrape begins.
+        watched: gives the jobs to watch, each time a scrape begins; it is told how to find out
+            which have ended.
         client: makes the calls.
     """
 
     scrape: ScrapeSettings
     deadline: DeadlineRule
     calls_per_second: int
-    watched: Callable[[], WatchList]
+    watched: Callable[[EndedAt], WatchList]
     client: Client
 
 

@@ -134,7 +134,7 @@ class Poller:
     def _look(self) -> View:
         """Take over today's watch list: keep the records of jobs that stay, forget the others."""
         plan, view = self._plan, self._view
-        watched = plan.watched()
+        watched = plan.watched(self._ended_at)
         if watched.generation != view.watched.generation:
             records = tuple(self._record(ref, watched) for ref in watched.jobs)
             self._records = {record.ref.identity: record for record in records}
@@ -142,6 +142,15 @@ class Poller:
         elif plan is not view.plan:
             self._view = View(plan, watched, view.records)
         return self._view
+
+    def _ended_at(self, identity: tuple[str, ...], target: Target) -> float | None:
+        """Return when a job ended (Unix seconds); None if it has not, as far as we know."""
+        record = self._records.get(identity)
+        if record is None or record.state is None or not record.is_final:
+            return None
+        if record.target is not target and record.target != target:
+            return None
+        return record.state.updated or record.state.created or 0.0
 
     def _record(self, ref: JobRef, watched: WatchList) -> Record:
         target = watched.targets[ref.target]
@@ -285,6 +294,9 @@ class Poller:
             targets=self._health(view.watched, observations, offset),
             file_errors=view.watched.file_errors,
             sources=view.watched.sources,
+            patterns=view.watched.patterns,
+            dropped=view.watched.dropped,
+            dropped_unfinished=view.watched.dropped_unfinished,
         )
 
     def _observations(self, asked: Asked, now: float, offset: float) -> tuple[Observation, ...]:

@@ -87,7 +87,7 @@ class Asking:
     """
 
     def __init__(self, plan: Plan, *, clock: Clock, progress: Callable[[int], None]) -> None:
-        watched = plan.watched()
+        watched = plan.watched(lambda _identity, _target: None)
         busy = {job.target for job in watched.jobs}
         targets = watched.targets.items()
         self._jobs = watched.jobs
@@ -97,7 +97,7 @@ class Asking:
         self._clock = clock
         self._is_cut = False
         self._poller = Poller(
-            replace(plan, watched=lambda: everything),
+            replace(plan, watched=lambda _ended_at: everything),
             tally=self._notes,
             clock=clock,
             witness=self._notes,

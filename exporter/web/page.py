@@ -20,6 +20,7 @@ from exporter.web.views import CONCERNS, LONGEST_SEARCH, PARTS, STATES, Choice, 
 REFRESH_SECONDS = 30  # as often as Prometheus usually scrapes: nothing changes sooner
 MOST_ROWS = 500
 MOST_ENDED = 20  # that ended without trouble, unless they are asked for
+_MOST_FILES = 5  # with a notice of their own
 _SKEW_WORTH_TELLING = 60.0  # seconds; the API refuses calls from 15 minutes on
 
 _STYLE = Path(__file__).with_name("page.css").read_text("utf-8")
@@ -116,6 +117,9 @@ def render(
     cases = [examine(seen, now) for seen in observations]
     shown = view.of(cases) if view.is_filtered else cases
     troubled = sum(case.group is Group.TROUBLED for case in cases)
+    unreadable = [report for report in snapshot.patterns if report.error]
+    patterns = {report.pattern for report in unreadable}
+    broken = sorted(p for p, failed in snapshot.file_errors.items() if failed and p not in patterns)
     asked = max((seen.queried_at for seen in observations if seen.queried_at), default=None)
     html = _PAGE.render(
         style=_STYLE,
@@ -136,7 +140,11 @@ def render(
         concerns=[tile for tile in _tiles(CONCERNS, cases) if tile.number],
         choices=(*STATES, *PARTS, *CONCERNS),
         longest_search=LONGEST_SEARCH,
-        broken_files=sorted(path for path, failed in snapshot.file_errors.items() if failed),
+        dropped=snapshot.dropped,
+        dropped_unfinished=snapshot.dropped_unfinished,
+        unreadable=unreadable[:_MOST_FILES],
+        broken_files=broken[:_MOST_FILES],
+        more_broken_files=sum(report.broken for report in snapshot.patterns) - _MOST_FILES,
         targets=list(_targets(snapshot)),
         columns=COLUMNS,
         sections=list(_sections(shown, view, now)),

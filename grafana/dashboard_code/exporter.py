@@ -31,7 +31,7 @@ def render() -> str:
         layout.Shelf(3, [(4, each) for each in (*_health(), *_loaded())]),
         layout.Shelf(9, [(8, _requests()), (8, _errors()), (8, _latency())], "Calls to the API"),
         layout.Shelf(9, [(8, _duration()), (8, _results()), (8, _watched())], "Scrapes"),
-        layout.Shelf(9, [(12, _skew()), (12, _checks())], "Clocks, files and answers"),
+        layout.Shelf(9, [(8, _skew()), (8, _checks()), (8, _files())], "Clocks, files and answers"),
         layout.Shelf(8, [(8, _cpu()), (8, _memory()), (8, _descriptors())], "Process"),
         layout.Shelf(5, [(24, _versions())]),
     ]
@@ -70,7 +70,7 @@ def _health() -> list[panels.Panel]:
 def _loaded() -> list[panels.Panel]:
     texts = panels.mapping({"0": ("no", theme.ACT), "1": ("yes", theme.FINE)})
     good = Scale("none", texts=[texts])
-    files = own("adbpg_exporter_job_file_error")
+    broken = own("adbpg_exporter_job_files_broken")
     return [
         tile(
             "Configuration loaded",
@@ -89,9 +89,9 @@ def _loaded() -> list[panels.Panel]:
         ),
         tile(
             "Job files broken",
-            "Files whose last good list stays in use. `adbpg-job-exporter check-config` prints "
+            "Files that cannot be read or hold mistakes. `adbpg-job-exporter check-config` prints "
             "what is wrong in them.",
-            instant(f"sum(max by (file) ({files}))"),
+            instant(f"sum(max by (pattern) ({broken}))"),
             wrong_from(1),
             nothing="no job files",
         ),
@@ -181,11 +181,14 @@ def _results() -> panels.Panel:
 
 def _watched() -> panels.Panel:
     jobs = f"max by (source, state) ({own('adbpg_exporter_jobs')})"
+    dropped = f"max({own('adbpg_exporter_jobs_dropped')})"
     panel = panels.graph(
         "Watched jobs",
         "By where they are named and what is known of them. Final ones cost nothing, but take "
-        "them out when nobody needs to see them. unseen for long: their queries fail.",
+        "them out when nobody needs to see them. unseen for long: their queries fail. not "
+        "watched: there are more jobs than `scrape.max_jobs`.",
         ranged(f"{jobs} > 0", "{{state}}, from {{source}}"),
+        ranged(f"{dropped} > 0", "not watched"),
         unit="short",
         nothing=NOT_SCRAPED,
         axis="jobs",
@@ -197,6 +200,7 @@ def _watched() -> panels.Panel:
         "final, from file": theme.LONG_ENDED,
         "unseen, from config": theme.WARN,
         "unseen, from file": theme.WARN,
+        "not watched": theme.ACT,
     }
     return panels.stacked(panel, colours)
 
@@ -233,6 +237,27 @@ def _checks() -> panels.Panel:
         ranged(f"sum by (field) ({unread}) > bool 0", "field {{field}}"),
         texts=panels.mapping(texts),
         nothing=NOT_SCRAPED,
+    )
+
+
+def _files() -> panels.Panel:
+    by_pattern = "max by (pattern) ({})"
+    files = by_pattern.format(own("adbpg_exporter_job_files"))
+    broken = by_pattern.format(own("adbpg_exporter_job_files_broken"))
+    readable = f"min by (pattern) ({own('adbpg_exporter_job_files_readable')})"
+    left = {"custom.align": "left"}
+    shown = [
+        Column("Pattern", "pattern"),
+        Column("Files", "", files, "short", 80, left),
+        Column("Broken", "", broken, "short", 80, left),
+        Column("Readable", "", readable, "bool_yes_no", 90, left),
+    ]
+    return columns.sheet(
+        "Job files",
+        "How many files match each pattern of `job_files`. Not readable: its folder is away or "
+        "forbidden, and the last list stays in use.",
+        shown,
+        nothing="no job files",
     )
 
 

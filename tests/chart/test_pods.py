@@ -89,7 +89,7 @@ def test_a_pod_answers_its_probes(api: Upstream, cluster: Cluster) -> None:
         assert pod.probe("readinessProbe") == 200
         assert page.value("adbpg_job_up", job_id="job-1") == 1.0
         assert page.value("adbpg_job_info", job_id="from-file") == 1.0
-        assert page.value("adbpg_exporter_job_file_error") == 0.0
+        assert page.value("adbpg_exporter_job_files_broken") == 0.0
         done = pod.helm_test()
         assert done.returncode == 0, done.stdout + done.stderr
         assert "/-/ready: 200 Ready." in done.stdout

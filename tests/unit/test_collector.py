@@ -26,6 +26,7 @@ from exporter.model import (
     JobState,
     JobStatus,
     Observation,
+    PatternReport,
     ScrapeResult,
     Snapshot,
     TargetHealth,
@@ -96,6 +97,8 @@ def snapshot(*observations: Observation) -> Snapshot:
         },
         file_errors={"/var/lib/adbpg-jobs/b.yaml": True, "/var/lib/adbpg-jobs/a.yaml": False},
         sources=("config", "file"),
+        patterns=(PatternReport("/var/lib/adbpg-jobs/*.yaml", files=2, broken=1),),
+        dropped=7,
     )
 
 

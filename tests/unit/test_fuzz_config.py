@@ -131,11 +131,11 @@ def check_job_files(batch: list[bytes]) -> None:
     """Fail where there is neither a good list nor a problem."""
     for data in batch:
         try:
-            jobs = read_job_file("jobs.yaml", data, CONFIG, "file")
+            found = read_job_file("jobs.yaml", data, CONFIG, "file")
         except ConfigurationError as error:
             _checked(error)
         else:
-            assert all(job.target in {"rag", "twin"} for job in jobs)
+            assert all(job.target in {"rag", "twin"} for job in found.jobs)
 
 
 def test_mutated_configurations() -> None:

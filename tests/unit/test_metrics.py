@@ -20,6 +20,7 @@ from exporter.model import (
     JobState,
     JobStatus,
     Observation,
+    PatternReport,
     ScrapeResult,
     Snapshot,
     TargetHealth,
@@ -52,6 +53,10 @@ SCRAPE_METRICS: dict[str, tuple[str, ...]] = {
     "adbpg_exporter_scrape_jobs": ("result",),
     "adbpg_exporter_jobs": ("source", "state"),
     "adbpg_exporter_job_file_error": ("file",),
+    "adbpg_exporter_job_files": ("pattern",),
+    "adbpg_exporter_job_files_broken": ("pattern",),
+    "adbpg_exporter_job_files_readable": ("pattern",),
+    "adbpg_exporter_jobs_dropped": (),
     "adbpg_exporter_clock_skew_seconds": ("target",),
     "adbpg_exporter_time_zone_suspect": ("target",),
 }
@@ -407,6 +412,12 @@ SNAPSHOT = Snapshot(
     },
     file_errors={"/jobs/b.yaml": True, "/jobs/a.yaml": False},
     sources=("config", "file"),
+    patterns=(
+        PatternReport("/jobs/*.yaml", files=2, broken=1),
+        PatternReport("/away/*.yaml", files=5, error="/away cannot be listed"),
+    ),
+    dropped=3,
+    dropped_unfinished=1,
 )
 NOTHING = Snapshot(NOW, 0.0, (), {}, {}, ("config", "file"))
 
@@ -430,6 +441,21 @@ def test_scrape_families() -> None:
         ("file", "unseen"): 1,
     }
     assert scraped("job_file_error", SNAPSHOT) == {("/jobs/a.yaml",): 0, ("/jobs/b.yaml",): 1}
+
+
+def test_job_files_by_pattern() -> None:
+    """Each pattern has its files, how many are broken, and whether it can be read at all."""
+    good, away = ("/jobs/*.yaml",), ("/away/*.yaml",)
+
+    assert scraped("job_files", SNAPSHOT) == {good: 2, away: 5}
+    assert scraped("job_files_broken", SNAPSHOT) == {good: 1, away: 0}
+    assert scraped("job_files_readable", SNAPSHOT) == {good: 1, away: 0}
+
+
+def test_dropped_jobs() -> None:
+    """Jobs over the limit are a number, which is 0 where there are none."""
+    assert scraped("jobs_dropped", SNAPSHOT) == {(): 3}
+    assert scraped("jobs_dropped", NOTHING) == {(): 0}
     assert scraped("clock_skew_seconds", SNAPSHOT) == {("b",): -0.5}
     assert scraped("time_zone_suspect", SNAPSHOT) == {("b",): 1, ("a",): 0}
 
