@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-KEY_ID, KEY_SECRET = "LTAI5tBenchAccessKey00", "BenchSecretOfTheSimulator00000"
+KEY_ID, KEY_SECRET = "LTAI5tBenchKey", "bench-secret-of-the-simulator"
 PASSWORD = "password-of-the-bench"
 REGION, INSTANCE = "cn-hangzhou", "gp-bp1bench"
 

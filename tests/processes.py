@@ -26,14 +26,14 @@ PATIENCE = 60.0
 
 PROGRAM = (sys.executable, "-m", "exporter")
 KEY = {
-    "ALIBABA_CLOUD_ACCESS_KEY_ID": "LTAI5tTestAccessKey000",
-    "ALIBABA_CLOUD_ACCESS_KEY_SECRET": "TestSecretOfTheSimulator000000",
+    "ALIBABA_CLOUD_ACCESS_KEY_ID": "LTAI5tTestAccessKey",
+    "ALIBABA_CLOUD_ACCESS_KEY_SECRET": "test-secret-of-the-simulator",
 }
 # In no output of any test that uses this module, in no form: see ``get``, ``run`` and ``started``.
 PLANTED = (KEY["ALIBABA_CLOUD_ACCESS_KEY_SECRET"], "pw-of-rag-namespace")
 ACCESS_KEYS = """\
 access_keys:
-  - {id: LTAI5tTestAccessKey000, secret: TestSecretOfTheSimulator000000}
+  - {id: LTAI5tTestAccessKey, secret: test-secret-of-the-simulator}
 """
 ONE_NAMESPACE = """\
 namespaces:

@@ -23,7 +23,7 @@ SECRETS = {
     "misspelt": "misspelt-secret-33550",
 }
 ENVIRON = {
-    "ALIBABA_CLOUD_ACCESS_KEY_ID": "LTAI5tPlantedKey000000",
+    "ALIBABA_CLOUD_ACCESS_KEY_ID": "LTAI5tPlantedKey",
     "ALIBABA_CLOUD_ACCESS_KEY_SECRET": SECRETS["access key"],
     "ALIBABA_CLOUD_SECURITY_TOKEN": SECRETS["token"],
     "RAG_PASSWORD": SECRETS["variable password"],

@@ -34,12 +34,12 @@ def write(folder: Path, **files: str) -> None:
 
 def test_wrong_key(tmp_path: Path) -> None:
     """Fault 14: a key that is refused costs one call a target, until its files change."""
-    write(tmp_path, id="LTAI5tTestAccessKey000", secret="TheWrongSecretOfTheSimulator00")
+    write(tmp_path, id="LTAI5tTestAccessKey", secret="the-wrong-secret-of-the-simulator")
     with simulator(TWO_TARGETS, tmp_path) as api:
         with exporter(api.configuration(FILES), tmp_path) as process:
             refused = [scrape(process) for _ in range(15)]
             calls = api.calls()
-            write(tmp_path, secret="TestSecretOfTheSimulator000000")
+            write(tmp_path, secret="test-secret-of-the-simulator")
             good = scrape(process)
 
         assert calls == 2
@@ -67,12 +67,12 @@ def test_refused_key_every_minute(tmp_path: Path) -> None:
 
 def test_deleted_key(tmp_path: Path) -> None:
     """Fault 14: a key that the API does not know is no different."""
-    write(tmp_path, id="LTAI5tDeletedAccessKey", secret="TestSecretOfTheSimulator000000")
+    write(tmp_path, id="LTAI5tDeletedKey", secret="test-secret-of-the-simulator")
     with simulator(TWO_TARGETS, tmp_path) as api:
         with exporter(api.configuration(FILES), tmp_path) as process:
             refused = [scrape(process) for _ in range(5)]
             calls = api.calls()
-            write(tmp_path, id="LTAI5tTestAccessKey000")
+            write(tmp_path, id="LTAI5tTestAccessKey")
             good = scrape(process)
 
         assert calls == 2
@@ -83,7 +83,7 @@ def test_deleted_key(tmp_path: Path) -> None:
 def test_key_of_the_environment(tmp_path: Path) -> None:
     """Fault 14: nor is a key out of the environment, which can change by a restart only."""
     wrong = {
-        "ALIBABA_CLOUD_ACCESS_KEY_ID": "LTAI5tTestAccessKey000",
+        "ALIBABA_CLOUD_ACCESS_KEY_ID": "LTAI5tTestAccessKey",
         "ALIBABA_CLOUD_ACCESS_KEY_SECRET": "wrong",
     }
     settings = "scrape: {min_interval: 0s}\n"

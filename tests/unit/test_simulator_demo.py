@@ -234,8 +234,8 @@ def test_export_lines(demo: Scenario) -> None:
     words = [shlex.split(line) for line in export_lines(demo).splitlines()]
 
     assert words == [
-        ["export", "ALIBABA_CLOUD_ACCESS_KEY_ID=LTAI5tDemoAccessKey000"],
-        ["export", "ALIBABA_CLOUD_ACCESS_KEY_SECRET=DemoSecretOfTheSimulator000000"],
+        ["export", "ALIBABA_CLOUD_ACCESS_KEY_ID=LTAI5tDemoKey"],
+        ["export", "ALIBABA_CLOUD_ACCESS_KEY_SECRET=demo-secret-of-the-simulator"],
     ]
 
 
@@ -256,7 +256,7 @@ def test_the_command_prints_what_one_needs(stopped: threading.Event) -> None:
     text = output.getvalue()
     url = text.split()[4].rstrip(":")
     assert url.startswith("http://127.0.0.1:")
-    assert "export ALIBABA_CLOUD_ACCESS_KEY_ID=LTAI5tDemoAccessKey000" in text
+    assert "export ALIBABA_CLOUD_ACCESS_KEY_ID=LTAI5tDemoKey" in text
     snippet = text[text.index("job_labels:") : text.index("# Then")]
     assert {target["endpoint"] for target in yaml.safe_load(snippet)["targets"]} == {url}
 

@@ -8,32 +8,11 @@ from pathlib import Path
 import pytest
 
 from exporter.sockets import DeadlineSocket, DeadlineTlsSocket
+from tests.certificates import Authority
 
 TIMEOUT = 0.2  # seconds
 BETWEEN_BYTES = 0.01  # far under the timeout, so that only a deadline can end the dripping
 BYTES = 1_000  # a reader without a deadline sees them all, and then the end
-
-# Made for this test alone, for localhost, until 2126.
-KEY = """\
------BEGIN PRIVATE KEY-----
-MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgsFy5hHktOoKQCzuu
-WpTWuYIL/py8kLUgw4pbHboyWJKhRANCAARL/CuHG0UtqmihD9ZEREfrr/ZRt0p+
-Nqxkxa+FtcVeWVZpv9ECG/u2MS1poJoH1wnj7HzF/aTqSXdJmhpdIJD6
------END PRIVATE KEY-----
-"""
-CERTIFICATE = """\
------BEGIN CERTIFICATE-----
-MIIBljCCATugAwIBAgIUVI5rR9NHmNiVquxBU1AJZK2ASGUwCgYIKoZIzj0EAwIw
-FDESMBAGA1UEAwwJbG9jYWxob3N0MCAXDTI2MTEyMzE4MTAzOFoYDzIxMjYxMDMw
-MTgxMDM4WjAUMRIwEAYDVQQDDAlsb2NhbGhvc3QwWTATBgcqhkjOPQIBBggqhkjO
-PQMBBwNCAARL/CuHG0UtqmihD9ZEREfrr/ZRt0p+Nqxkxa+FtcVeWVZpv9ECG/u2
-MS1poJoH1wnj7HzF/aTqSXdJmhpdIJD6o2kwZzAdBgNVHQ4EFgQUBAd99IFhoS3K
-IJORemRm6auxlJkwHwYDVR0jBBgwFoAUBAd99IFhoS3KIJORemRm6auxlJkwDwYD
-VR0TAQH/BAUwAwEB/zAUBgNVHREEDTALgglsb2NhbGhvc3QwCgYIKoZIzj0EAwID
-SQAwRgIhAOUyACV7xXZUS4rjf4Vpk1wPL604tIaEjoEZYZhrY2hnAiEA5h4WCfsK
-pDTuEk18LUDSeUDwTwWnRQxUqoTYw0+HgI0=
------END CERTIFICATE-----
-"""
 
 
 @contextmanager
@@ -74,10 +53,9 @@ def pair() -> Iterator[tuple[DeadlineSocket, socket.socket]]:
 @pytest.fixture
 def contexts(tmp_path: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
     """The client's context and the server's."""
-    (tmp_path / "server.pem").write_text(KEY + CERTIFICATE)
-    server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    server.load_cert_chain(tmp_path / "server.pem")
-    client = ssl.create_default_context(cadata=CERTIFICATE)
+    authority = Authority(tmp_path)
+    server = authority.server()
+    client = ssl.create_default_context(cafile=authority.ca_file)
     client.sslsocket_class = DeadlineTlsSocket
     return client, server
 
