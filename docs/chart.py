@@ -100,7 +100,13 @@ def schema() -> str:
 
 def copies() -> dict[str, str]:
     """Return the text of each copied file by its path in the chart."""
-    return {"LICENSE": (ROOT / "LICENSE").read_text("utf-8")} | {
+    checked = "config.schema.json"  # by the templates, against the text of the value config
+    return {
+        "LICENSE": (ROOT / "LICENSE").read_text("utf-8"),
+        f"files/{checked}": (ROOT / "docs" / checked).read_text("utf-8"),
+        # Of what Helm has taken away, since a user wrote null, a template knows nothing.
+        "files/values.txt": "\n".join(".".join(value.path) for value in values()) + "\n",
+    } | {
         f"files/{kind}/{file.name}": file.read_text("utf-8")
         for kind, pattern in COPIED.items()
         for file in sorted((ROOT / "grafana" / kind).glob(pattern))

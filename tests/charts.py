@@ -74,14 +74,14 @@ def read(path: Path) -> dict[str, Any]:
     return values
 
 
-def render(values: dict[str, Any], *, name: str = RELEASE) -> Rendered:
+def render(values: dict[str, Any], *, name: str = RELEASE, namespace: str = NAMESPACE) -> Rendered:
     """Return what Helm makes of values.
 
     Raises:
         helm.HelmError: it refuses them.
     """
     chart().validate_schema(values)
-    made = chart().render(values, name=name, namespace=NAMESPACE)
+    made = chart().render(values, name=name, namespace=namespace)
     texts = {path.partition("/")[2]: text for path, text in sorted(made.items()) if text.strip()}
     manifests = [
         manifest

@@ -165,18 +165,16 @@ def test_tls_and_users(api: Upstream, cluster: Cluster, tmp_path: Path) -> None:
 
 def test_a_configuration_of_ones_own(api: Upstream, cluster: Cluster) -> None:
     """With existingConfigMap its config.yaml is taken as it is."""
-    cluster.config_maps["mine"] = {"config.yaml": api.configuration()}
-    values = {"config": "", "existingConfigMap": "mine", "extraEnv": env(KEY), "credentials": {}}
+    keys = {"provider": "files"} | {
+        f"{name.replace('-', '_')}_file": f"/etc/adbpg/access-key/{name}" for name in ACCESS_KEY
+    }
+    credentials = f"credentials: {json.dumps(keys)}\n"
+    cluster.config_maps["mine"] = {"config.yaml": api.configuration(credentials)}
 
-    with cluster.pod(made(api, **values)) as pod:
+    with cluster.pod(made(api, config="", existingConfigMap="mine")) as pod:
         page = scrape(pod.process)
 
     assert page.value("adbpg_job_up", job_id="job-1") == 1.0
-
-
-def env(variables: dict[str, str]) -> list[dict[str, str]]:
-    """Return variables as a container's env has them."""
-    return [{"name": name, "value": value} for name, value in variables.items()]
 
 
 @pytest.mark.prometheus

@@ -11,6 +11,7 @@ import yaml
 from tests.charts import CHART, CI, GOLDEN, NAMESPACE, ROOT, golden, minimal, read, render
 
 EVERY = pytest.mark.parametrize("path", CI, ids=lambda path: path.stem.removesuffix("-values"))
+CONFIG = str(minimal()["config"])
 DASHBOARDS = sorted((ROOT / "grafana" / "dashboards").glob("*.json"))
 
 
@@ -75,7 +76,7 @@ def test_names(release: str, values: dict[str, str], name: str) -> None:
 def test_a_change_of_the_configuration_restarts() -> None:
     """Another configuration is another pod: the exporter reads its own at start."""
     before, after = (
-        render(minimal(config=f"targets: [{{name: {name}}}]")).pod()["metadata"]["annotations"]
+        render(minimal(config=CONFIG.replace("rag-prod", name))).pod()["metadata"]["annotations"]
         for name in ("a", "b")
     )
 
@@ -109,6 +110,7 @@ def test_notes_say_what_to_do(path: Path) -> None:
         ({"credentials": {"ram": True}}, "kubectl label namespace"),
         ({"image": {}}, "no registry has"),
         ({}, "set prometheusRule.enabled"),
+        ({"updateStrategy": {"type": "Recreate"}}, "not with updateStrategy.type Recreate"),
         ({"config": "", "existingConfigMap": "mine"}, "rollout restart"),
         ({"serviceMonitor": {"enabled": True}}, "serviceMonitor.labels"),
     ],

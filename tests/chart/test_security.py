@@ -8,6 +8,7 @@ import pytest
 from tests.charts import CI, Manifest, Rendered, minimal, read, render
 
 EVERY = pytest.mark.parametrize("path", CI, ids=lambda path: path.stem.removesuffix("-values"))
+CONFIG = str(minimal()["config"])
 WAYS = {
     "default": minimal(),
     "shards": minimal(shards=3),
@@ -154,7 +155,10 @@ def test_no_secret_is_rendered(path: Path) -> None:
 )
 def test_a_password_by_name_is_taken(line: str) -> None:
     """Only one in clear text is refused."""
-    assert render(minimal(config=f"targets:\n  - name: a\n    {line}\n")).manifests
+    config = CONFIG.replace("namespace_password_file: /etc/adbpg/passwords/rag", line)
+    others = "    namespace_password_file: a\n" * line.startswith("#")
+
+    assert render(minimal(config=config + others)).manifests
 
 
 @EVERY
@@ -170,7 +174,8 @@ def test_secrets_are_mounted_as_directories(path: Path) -> None:
 
 def test_the_policy_lets_out_what_is_needed() -> None:
     """DNS and HTTPS; with the sidecar, the Kubernetes API too."""
-    assert _let_out(render(WAYS["default"])) == {("UDP", 53), ("TCP", 53), ("TCP", 443)}
+    dns = {("UDP", 53), ("TCP", 53), ("UDP", 5353), ("TCP", 5353)}
+    assert _let_out(render(WAYS["default"])) == {*dns, ("TCP", 443)}
     assert _let_out(render(WAYS["sidecar"])) - _let_out(render(WAYS["default"])) == {("TCP", 6443)}
 
 

@@ -50,6 +50,25 @@ def test_wrong_values_are_refused(name: str) -> None:
     assert any(word in message for word in _names(wrong))
 
 
+GOOD = sorted((ROOT / "tests" / "data" / "config").glob("good-*.yaml"))
+
+
+@pytest.mark.parametrize("path", GOOD, ids=lambda path: path.stem)
+def test_what_the_exporter_takes_is_taken(path: Path) -> None:
+    """A good configuration is refused only for a password that stands in it in plain."""
+    text = path.read_text("utf-8")
+    try:
+        made = render({"config": text})
+    except helm.HelmError as error:
+        refusal = str(error)
+    else:
+        assert made.one("ConfigMap")["data"]["config.yaml"].strip() == text.strip()
+        return
+
+    assert "config: has a" in refusal
+    assert "password in it" in refusal
+
+
 def test_enough_wrong_values() -> None:
     """There are thirty of them and more, and none without its message."""
     assert len(BAD) >= 30
@@ -95,7 +114,7 @@ def test_no_copy_is_left_over() -> None:
         for path in (CHART / "files" / kind).glob("*")
     }
 
-    assert there == {name for name in docs.copies() if name.startswith("files/")}
+    assert there == {name for name in docs.copies() if name.count("/") == 2}
     assert any(name.startswith("files/alerts/") for name in there)
 
 
@@ -115,7 +134,7 @@ def test_readme_values_work() -> None:
 
     for block in blocks:
         assert render(minimal(**yaml.safe_load(block))).manifests, block
-    assert len(blocks) == 8
+    assert len(blocks) == 9
 
 
 def _names(values: dict[str, Any]) -> set[str]:

@@ -7,6 +7,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from tests.charts import minimal, render
 from tests.custom_resources import validator
 from tests.processes import KEY, get, run, simulator, started
 from tests.single_target import SCENARIO, with_endpoint
@@ -168,3 +169,25 @@ def test_it_runs(tmp_path: Path) -> None:
     assert live.stdout.endswith("live: good: 1 of 1 job answered\n")
     assert statuses == {"livenessProbe": 200, "readinessProbe": 200}
     assert "adbpg_job_up{" in page
+
+
+DEFAULT_PROBE = {"periodSeconds": 10, "failureThreshold": 3}
+
+
+def test_the_pod_is_that_of_the_chart() -> None:
+    """Who leaves Helm for the plain manifests gets the same rights, limits, mounts and probes."""
+    chart = render(minimal())
+    theirs, rendered = chart.pod()["spec"], chart.container()
+
+    for key in ("automountServiceAccountToken", "terminationGracePeriodSeconds", "securityContext"):
+        assert pod()[key] == theirs[key]
+    for key in ("resources", "securityContext", "volumeMounts", "ports"):
+        assert container()[key] == rendered[key]
+    for key in ("livenessProbe", "readinessProbe"):
+        ours = DEFAULT_PROBE | container()[key]
+        assert ours["httpGet"] == {
+            name: value for name, value in rendered[key]["httpGet"].items() if name != "scheme"
+        }
+        assert {**ours, "httpGet": None} == {**rendered[key], "httpGet": None}
+    secrets = [each["secret"] for each in pod()["volumes"] if "secret" in each]
+    assert secrets == [each["secret"] for each in theirs["volumes"] if "secret" in each]

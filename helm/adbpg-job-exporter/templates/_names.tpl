@@ -4,8 +4,25 @@
 {{- if .Values.fullnameOverride }}{{ $name = .Values.fullnameOverride }}
 {{- else if contains $name .Release.Name }}{{ $name = .Release.Name }}
 {{- else }}{{ $name = printf "%s-%s" .Release.Name $name }}{{ end }}
+{{- /* A Service's name has no dot, and begins with a letter. */}}
+{{- $name = replace "." "-" $name }}
+{{- if regexMatch "^[0-9]" $name }}{{ $name = printf "adbpg-%s" $name }}{{ end }}
 {{- /* Room for what is added: a StatefulSet's revision, a pod's number, a dashboard's name. */}}
-{{- $name | trunc 40 | trimSuffix "-" }}
+{{- $name | trunc 40 | trimAll "-" }}
+{{- end }}
+
+{{/*
+What is installed in a namespace; the list is of the root and the namespace. In another one than the
+release's, where releases of that name from several namespaces may meet, the release's is in the name.
+*/}}
+{{- define "adbpg.nameIn" -}}
+{{- $root := first . }}
+{{- $name := include "adbpg.fullname" $root }}
+{{- if and $root.Release.Namespace (ne (last .) $root.Release.Namespace) }}
+{{- $name = printf "%s-%s" $name $root.Release.Namespace }}
+{{- if gt (len $name) 40 }}{{ $name = printf "%s-%s" (trunc 31 $name | trimSuffix "-") (sha256sum $name | trunc 8) }}{{ end }}
+{{- end }}
+{{- $name }}
 {{- end }}
 
 {{- define "adbpg.selector" -}}
@@ -16,6 +33,10 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- define "adbpg.labels" -}}
 {{- with .Values.commonLabels }}{{ toYaml . }}
 {{ end }}
+{{- include "adbpg.ownLabels" . }}
+{{- end }}
+
+{{- define "adbpg.ownLabels" -}}
 {{- include "adbpg.selector" . }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
@@ -59,14 +80,12 @@ app.kubernetes.io/component: exporter
 {{/* A metadata block: of what kind of thing it is, with its values: namespace, labels and annotations. */}}
 {{- define "adbpg.monitorMetadata" -}}
 {{- $root := first . }}
-{{- $values := last . -}}
-name: {{ include "adbpg.fullname" $root }}
-namespace: {{ default $root.Release.Namespace $values.namespace }}
+{{- $values := last . }}
+{{- $namespace := default $root.Release.Namespace $values.namespace -}}
+name: {{ include "adbpg.nameIn" (list $root $namespace) }}
+namespace: {{ $namespace }}
 labels:
-  {{- include "adbpg.labels" $root | nindent 2 }}
-  {{- with $values.labels }}
-  {{- toYaml . | nindent 2 }}
-  {{- end }}
+  {{- mustMerge (dict) $values.labels (include "adbpg.labels" $root | fromYaml) | toYaml | nindent 2 }}
 {{- with $values.annotations }}
 annotations:
   {{- toYaml . | nindent 2 }}

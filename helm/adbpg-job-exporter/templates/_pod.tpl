@@ -178,6 +178,56 @@ httpGet:
               fieldRef: {fieldPath: metadata.namespace}
 {{- end }}
 
+{{/*
+How pods are replaced, in full. What Kubernetes fills in itself nobody may take away later: with the
+defaults of RollingUpdate left to it, another type would be refused after the installation.
+*/}}
+{{- define "adbpg.updateStrategy" -}}
+{{- $given := .Values.updateStrategy }}
+{{- $type := default "RollingUpdate" $given.type }}
+{{- $default := ternary (dict "partition" 0) (dict "maxSurge" "25%" "maxUnavailable" "25%") (gt (int .Values.shards) 1) -}}
+type: {{ $type }}
+{{- if eq $type "RollingUpdate" }}
+{{- /* Not merge, which takes 0 for nothing given. */}}
+{{- range $key, $value := default (dict) $given.rollingUpdate }}{{ $_ := set $default $key $value }}{{ end }}
+rollingUpdate:
+  {{- toYaml $default | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{/* Constraints of the pods' spread; one without a selector would match no pod, so it gets the pods' own. */}}
+{{- define "adbpg.topologySpreadConstraints" -}}
+{{- $own := dict "matchLabels" (include "adbpg.podSelector" . | fromYaml) }}
+{{- $constraints := deepCopy .Values.topologySpreadConstraints }}
+{{- range $constraint := $constraints }}
+{{- if not (kindIs "map" $constraint.labelSelector) }}
+{{- $_ := set $constraint "labelSelector" $own }}
+{{- /* While pods are replaced, those that go are not counted. A StatefulSet's pods have no such label. */}}
+{{- if and (le (int $.Values.shards) 1) (not (hasKey $constraint "matchLabelKeys")) }}
+{{- $_ := set $constraint "matchLabelKeys" (list "pod-template-hash") }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- toYaml $constraints }}
+{{- end }}
+
+{{/* Affinity; as above, each term about other pods has a selector. */}}
+{{- define "adbpg.affinity" -}}
+{{- $own := dict "matchLabels" (include "adbpg.podSelector" . | fromYaml) }}
+{{- $affinity := deepCopy .Values.affinity }}
+{{- range $kind := list "podAffinity" "podAntiAffinity" }}
+{{- $terms := default (dict) (index $affinity $kind) }}
+{{- range $term := default (list) $terms.requiredDuringSchedulingIgnoredDuringExecution }}
+{{- if not (kindIs "map" $term.labelSelector) }}{{ $_ := set $term "labelSelector" $own }}{{ end }}
+{{- end }}
+{{- range $weighted := default (list) $terms.preferredDuringSchedulingIgnoredDuringExecution }}
+{{- $term := default (dict) $weighted.podAffinityTerm }}
+{{- if not (kindIs "map" $term.labelSelector) }}{{ $_ := set $term "labelSelector" $own }}{{ end }}
+{{- end }}
+{{- end }}
+{{- toYaml $affinity }}
+{{- end }}
+
 {{/* The pod of the Deployment and of the StatefulSet. */}}
 {{- define "adbpg.pod" -}}
 metadata:
@@ -221,10 +271,18 @@ spec:
   {{- with .Values.priorityClassName }}
   priorityClassName: {{ . }}
   {{- end }}
-  {{- range $field := list "imagePullSecrets" "nodeSelector" "tolerations" "affinity" "topologySpreadConstraints" }}
+  {{- range $field := list "imagePullSecrets" "nodeSelector" "tolerations" }}
   {{- with index $.Values $field }}
   {{ $field }}:
     {{- toYaml . | nindent 4 }}
   {{- end }}
+  {{- end }}
+  {{- if .Values.affinity }}
+  affinity:
+    {{- include "adbpg.affinity" . | nindent 4 }}
+  {{- end }}
+  {{- if .Values.topologySpreadConstraints }}
+  topologySpreadConstraints:
+    {{- include "adbpg.topologySpreadConstraints" . | nindent 4 }}
   {{- end }}
 {{- end }}
