@@ -29,6 +29,7 @@ COMPLETE = {
     "adbpg_job_info",
     "adbpg_job_up",
     "adbpg_job_status",
+    "adbpg_job_waiting",
     "adbpg_job_completed",
     "adbpg_job_progress_entries",
     "adbpg_job_expected_entries",
@@ -91,7 +92,10 @@ def target(name: str, url: str, jobs: Sequence[str], **settings: object) -> dict
         "db_instance_id": "gp-bp1test",
         "namespace_password": "pw-of-rag",
         "endpoint": url,
-        "jobs": [{"id": job, "collection": "c", "expected_entries": 9_000_000} for job in jobs],
+        # Each its own collection: uploads to one wait for each other.
+        "jobs": [
+            {"id": job, "collection": f"c-{job}", "expected_entries": 9_000_000} for job in jobs
+        ],
         **settings,
     }
 
