@@ -188,7 +188,7 @@ class Keys:
         )
 
     def _role(self, settings: RamSettings, proxy: Secret | None, ca_file: str) -> Credentials:
-        values = {
+        values: dict[str, str | Secret] = {
             "kind": settings.kind,
             "role_arn": settings.role_arn,
             "oidc_provider_arn": settings.oidc_provider_arn,
@@ -197,8 +197,8 @@ class Keys:
             "role_name": settings.role_name,
             "profile": settings.profile,
             "profile_file": settings.profile_file,
-            "uri": settings.uri.reveal() if settings.uri else "",
-            "proxy": proxy.reveal() if proxy else "",
+            "uri": settings.uri or "",
+            "proxy": proxy or "",
             "ca_file": ca_file,
         }
         credentials = RoleCredentials(

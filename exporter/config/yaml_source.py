@@ -102,7 +102,8 @@ class Mapping:
 
     line: int
     column: int
-    entries: "dict[str, Node]" = field(default_factory=dict)
+    # A key may be a part of a password: see ``places.shown_key``.
+    entries: "dict[str, Node]" = field(default_factory=dict, repr=False)
     refused: tuple[Refused, ...] = ()
 
 

@@ -13,7 +13,7 @@ import email.utils
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC
 from functools import lru_cache
 from typing import Final
@@ -104,7 +104,7 @@ class Answer:
         request_id: what the vendor's support asks for; empty where the answer has none.
     """
 
-    document: Mapping[str, object]
+    document: Mapping[str, object] = field(repr=False)  # it may repeat what was asked
     clock_skew: float | None = None
     request_id: str = ""
 

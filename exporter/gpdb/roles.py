@@ -47,7 +47,9 @@ class RoleKey:
     ends: float | None
 
 
-def ask_for_key(settings: Mapping[str, str], environ: Mapping[str, str], timeout: float) -> RoleKey:
+def ask_for_key(
+    settings: Mapping[str, str | Secret], environ: Mapping[str, str], timeout: float
+) -> RoleKey:
     """Return a key that ``role_key`` got, in a process that is killed when its time is up.
 
     Args:
@@ -58,9 +60,13 @@ def ask_for_key(settings: Mapping[str, str], environ: Mapping[str, str], timeout
     Raises:
         NoCredentials: there is none; the text holds no secret.
     """
-    _check_that_files_answer(settings, environ)
+    plain = {
+        name: value.reveal() if isinstance(value, Secret) else value
+        for name, value in settings.items()
+    }
+    _check_that_files_answer(plain, environ)
     times = {"timeout": str(timeout), "lifetime": str(timeout + _LAST_RESORT)}
-    request = json.dumps({**settings, **times})
+    request = json.dumps({**plain, **times})
     # The same modules as in this process, whatever lies in the working directory.
     environ = {**environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     if sys.pycache_prefix:  # compiling the vendor's package anew takes a second

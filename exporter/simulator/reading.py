@@ -38,7 +38,7 @@ class Item:
     """
 
     file: str
-    node: yaml.Node
+    node: yaml.Node = field(repr=False)  # a password may stand there
     path: str = ""
     problems: list[Problem] = field(default_factory=list)
 
@@ -74,7 +74,7 @@ class Table:
     """
 
     item: Item
-    values: dict[str, Item]
+    values: dict[str, Item] = field(repr=False)
 
     def get(self, key: str, reader: Read[T], default: T) -> T:
         """Return the key's value, or the default where the file does not name the key."""

@@ -65,11 +65,11 @@ class Request:
 
     method: str
     path: str
-    query: str
-    headers: Mapping[str, str]
-    body: bytes
-    query_parameters: Mapping[str, str] = field(init=False)
-    form_parameters: Mapping[str, str] = field(init=False)
+    query: str = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+    query_parameters: Mapping[str, str] = field(init=False, repr=False)
+    form_parameters: Mapping[str, str] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         form = self.body.decode("utf-8", "replace")

@@ -3,6 +3,7 @@
 import logging
 import select
 import socket
+import ssl
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -134,20 +135,39 @@ class Connection:
 
         Raises:
             OSError: it could not agree with us, or not in time.
+            Refused: its certificate has no allowed name.
         """
         self._sock = sock = endpoint.wrap(self._sock)
         # It may have been hung up while the descriptor went from one object to the other.
         if not self._may_wait(self):
             return False
         sock.settimeout(max(deadline - monotonic(), _SHORTEST))
-        sock.do_handshake()
+        try:
+            sock.do_handshake()
+        except ssl.SSLError:
+            self._let_read()
+            raise
         sock.settimeout(max(deadline - monotonic(), _SHORTEST))  # the library begins it anew
-        certificate = sock.getpeercert()
-        if endpoint.admits(certificate):
+        if not endpoint.allowed_sans:
             return True
-        names = ", ".join(sorted(alternative_names(certificate or {})))
-        _log.warning("client certificate with no allowed name", extra={"names": names})
-        return False
+        try:
+            names = alternative_names(sock.getpeercert() or {})
+        except ValueError:  # UnicodeDecodeError: one of them is no text
+            names = set()
+        if not endpoint.allowed_sans.isdisjoint(names):
+            return True
+        shown = ", ".join(sorted(names)) or "none that can be read"
+        _log.warning("client certificate with no allowed name", extra={"names": shown})
+        # The handshake is over, and Python's TLS has no alert for it but that we close.
+        raise Refused(403, "The client's certificate has none of the names that are allowed here.")
+
+    def _let_read(self) -> None:
+        """Let a client read OpenSSL's alert: closing on what it still sends would reset it."""
+        self._sock.end_sending()
+        self._sock.settimeout(_LINGER)
+        deadline = monotonic() + _LINGER
+        while monotonic() < deadline and socket.socket.recv(self._sock, _RECEIVE):
+            pass
 
     def _receive(self) -> bool:
         """Return whether anything more came."""

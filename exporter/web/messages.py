@@ -7,7 +7,7 @@ the colon and HTTP/0.9, so it is not used.
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from email.utils import formatdate
 from http import HTTPStatus
 from urllib.parse import quote
@@ -28,8 +28,8 @@ class Request:
 
     method: str
     path: str
-    query: str
-    headers: Mapping[str, str]
+    query: str = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)  # Authorization is one of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,8 +183,8 @@ def _spelt(found: re.Match[str]) -> str:
 
 def _parse_fields(fields: list[str]) -> dict[str, str]:
     headers: dict[str, str] = {}
-    for field in fields:
-        name, colon, value = field.partition(":")
+    for line in fields:
+        name, colon, value = line.partition(":")
         if not (colon and _NAME.fullmatch(name) and _VALUE.fullmatch(value)):
             raise Refused(400, "A header line is not NAME: VALUE.")
         _add(headers, name.lower(), value.strip(" \t"))

@@ -271,7 +271,40 @@ def test_only_clients_with_an_allowed_name(site: Site, names: str, served: bool)
         if not served:
             it.wait_for_log('"client certificate with no allowed name"')
 
-    assert (status == 200) is served
+    assert status == (200 if served else 403)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        "DER:30:07:87:05:01:02:03:04:05",  # an address of five bytes
+        "DER:30:04:82:02:FF:FE",  # a DNS name that is no text
+        "DER:30:05:82:03:61:00:62",  # a DNS name with a NUL
+    ],
+)
+def test_a_client_with_a_malformed_name(site: Site, names: str) -> None:
+    """A name that cannot be read is no allowed name, and no fault of the exporter."""
+    site.authority.issue("client", names)
+
+    with site.serving(TLS + CLIENTS + "  client_allowed_sans: [prometheus.example]\n") as it:
+        status, _ = site.curl(it, "--cert", "client.pem", "--key", "client.key")
+        it.wait_for_log('"client certificate with no allowed name"')
+
+    assert status == 403
+    assert not [line for line in it.log if "level=error" in line]
+
+
+def test_a_client_without_a_certificate_reads_why(site: Site) -> None:
+    """The alert arrives, though the client has already sent a request that nobody reads."""
+    with site.serving(TLS + CLIENTS) as it:
+        reasons = set()
+        for _ in range(20):
+            with site.connect(it) as connection, pytest.raises(ssl.SSLError) as caught:  # noqa: PT012  either may be the first to notice
+                connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+                connection.recv(1)
+            reasons.add(caught.value.reason)
+
+    assert reasons == {"TLSV13_ALERT_CERTIFICATE_REQUIRED"}
 
 
 @pytest.mark.parametrize(

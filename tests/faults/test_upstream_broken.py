@@ -71,6 +71,24 @@ LIES: dict[str, Behaviour] = {
     "Content-Length no number, and good": both(
         send(message(BODY, length=-1, headers=[("Content-Length", "abc")])), hang_up()
     ),
+    "Content-Length with a sign": send(
+        message(BODY, length=-1, headers=[("Content-Length", f"+{len(BODY)}")])
+    ),
+    "Content-Length twice": send(message(BODY, headers=[("Content-Length", str(len(BODY)))])),
+    "Content-Length beside chunks": send(
+        message(BODY, chunk=50, headers=[("Content-Length", "9")])
+    ),
+    "chunk of a length with a prefix": send(
+        message(headers=[("Transfer-Encoding", "chunked")], length=-1)
+        + b"0x%x\r\n%b\r\n0\r\n\r\n" % (len(BODY), BODY)
+    ),
+    "chunk that is longer than it says": send(
+        message(headers=[("Transfer-Encoding", "chunked")], length=-1)
+        + b"%x\r\n%b!\r\n0\r\n\r\n" % (len(BODY), BODY)
+    ),
+    "an unknown transfer coding": send(
+        message(BODY, length=-1, headers=[("Transfer-Encoding", "xz, chunked")])
+    ),
     "chunks without end": both(
         send(message(headers=[("Transfer-Encoding", "chunked")], length=-1)),
         pour(b"100\r\n" + b"x" * 256 + b"\r\n"),
@@ -152,6 +170,28 @@ def test_no_leftovers(tmp_path: Path) -> None:
         for page in pages:
             assert page.is_complete("sick")
             page.check_others()
+
+
+def test_one_answer_too_many(tmp_path: Path) -> None:
+    """Fault 66: an answer that nobody asked for costs one job at most, and shifts no other."""
+    jobs = [f"job-{number:02}" for number in range(20)]
+    strays = iter([job_answer(jobs[0], Progress=1000)])
+
+    def pick(request: Request) -> Behaviour:
+        job = asked_for(request)
+        own = message(job_answer(job, Progress=1000 + jobs.index(job)))
+        stray = next(strays, None) if job == jobs[1] else None
+        # The stray one is read as the answer to this call; its own one comes to the next call's.
+        return send(own) if stray is None else both(send(message(stray)), hold(), send(own))
+
+    with Upstream(pick) as upstream:
+        text = configuration(target("t", upstream.url, jobs), scrape={"concurrency": 1})
+        with exporter(text, tmp_path) as process:
+            page = scrape(process, 20.0)
+
+    shown = {job: page.value("adbpg_job_progress_entries", job_id=job) for job in jobs}
+    assert shown == {job: 1000.0 + position for position, job in enumerate(jobs)}
+    assert page.errors() == {}
 
 
 REDIRECTS = (300, 301, 302, 303, 307, 308)

@@ -6,8 +6,20 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.bench import Bench, Memory, Recorder, bench, job_answer, only_sick
-from tests.upstream import Behaviour, Request, Upstream, both, message, pour, send
+from tests.faults.bench import (
+    Bench,
+    Memory,
+    Recorder,
+    bench,
+    configuration,
+    job_answer,
+    only_sick,
+    scrape,
+    target,
+    well,
+)
+from tests.processes import exporter
+from tests.upstream import Behaviour, Request, Upstream, both, message, pour, rest, send
 
 MOST_GROWTH = 8 << 20  # bytes
 HALF_GIGABYTE = 500 << 20
@@ -39,7 +51,7 @@ BODIES: dict[str, tuple[Behaviour, str]] = {
     ),
     "an error page": (
         both(send(message(status=500, length=HALF_GIGABYTE)), pour(PIECE)),
-        "server",
+        "too_large",
     ),
 }
 ENCODINGS: dict[str, tuple[Behaviour, str]] = {
@@ -134,3 +146,38 @@ def test_the_process_is_still_good(warm: Bench, switch: Switch, tmp_path: Path) 
     switch.behaviour = send(message(GOOD))
 
     assert warm.scrape().is_complete("sick")
+
+
+MOST_DENSE = 48 * 2**20  # bytes, of 32 answers of 256 KiB at once; their parts would take 180 MiB
+DENSE: dict[str, bytes] = {
+    "lists": b"[" + b"[]," * 80_000 + b"0]",
+    "depth": b'{"a":' * 50_000,
+    "keys": b"{" + b",".join(b'"%x":0' % number for number in range(20_000)) + b"}",
+    "numbers": b"[" + b"1.5," * 60_000 + b"0]",
+    "tiny chunks": b"[" + b" " * 40_000 + b"0]",
+    "a wide text": job_answer("sick", Error="x" * 240_000 + "\U0001f600"),
+}
+
+
+@pytest.mark.parametrize("name", DENSE)
+def test_dense(name: str, tmp_path: Path, record_testsuite_property: Recorder) -> None:
+    """Fault 67: 32 answers at once, each dense JSON within the limit, take hardly any memory."""
+    answer = message(DENSE[name], chunk=int(name == "tiny chunks"))
+    jobs = [f"sick {number}" for number in range(64)]
+
+    with Upstream([both(rest(0.2), send(answer))]) as sick, Upstream(well) as other:
+        text = configuration(
+            target("sick", sick.url, jobs),
+            target("well", other.url, ["well"]),
+            scrape={"min_interval": "0s"},
+            api={"request_timeout": "60s", "connect_timeout": "60s"},
+        )
+        with exporter(text, tmp_path) as process:
+            scrape(process, 5.0)
+            memory = Memory(process)
+            pages = [scrape(process, 20.0) for _ in range(3)]
+            growth = memory.growth
+
+    record_testsuite_property(f"growth in bytes, dense: {name}", growth)
+    assert growth <= MOST_DENSE
+    assert all(page.is_complete("well") for page in pages)

@@ -4,6 +4,7 @@ import ipaddress
 import socket
 import ssl
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
@@ -41,21 +42,20 @@ class TlsEndpoint:
         wrapped = self.context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
         return cast("DeadlineTlsSocket", wrapped)
 
-    def admits(self, certificate: Mapping[str, Any] | None) -> bool:
-        """Tell whether a verified certificate, as ``getpeercert`` gives it, has an allowed name."""
-        if not self.allowed_sans:
-            return True
-        return not self.allowed_sans.isdisjoint(alternative_names(certificate or {}))
-
 
 def alternative_names(certificate: Mapping[str, Any]) -> set[str]:
-    """Return the subject's alternative names as Go writes them: DNS, e-mail, URI and IP."""
+    """Return the subject's alternative names as Go writes them: DNS, e-mail, URI and IP.
+
+    Args:
+        certificate: as ``getpeercert`` gives it. A malformed address in it is no name.
+    """
     names = set()
     for kind, value in certificate.get("subjectAltName", ()):
         if kind in {"DNS", "email", "URI"}:
             names.add(value)
         elif kind == "IP Address":
-            names.add(str(ipaddress.ip_address(value.strip())))
+            with suppress(ValueError):
+                names.add(str(ipaddress.ip_address(value.strip())))
     return names
 
 
