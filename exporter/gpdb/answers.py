@@ -58,13 +58,14 @@ _RULES: Final[tuple[tuple[re.Pattern[str], type[QueryError]], ...]] = tuple(
         # The namespace's is the only password that a call carries.
         (r"password", NamespacePasswordRejected),
         (r"throttl|^qpslimitexceeded", Throttled),
-        (r"^invalidaccesskey|^(invalid|missing)securitytoken", AuthRejected),
+        (r"accesskey|securitytoken", AuthRejected),
         (r"^signaturedoesnotmatch|^incompletesignature|^unauthorized(\.|$)", AuthRejected),
         (r"^(illegal|invalid)timestamp", ClockSkewed),
-        (r"^usernotopenservice|arrearage|riskcontrol", AccountLacking),
+        (r"^usernotopenservice|arrearage|overdue|riskcontrol", AccountLacking),
         (r"^operationdenied|instancestat(e|us)|statusnotactive", InstanceNotReady),
+        (r"instance\.?(is)?(locked|not(active|available|ready|running))", InstanceNotReady),
         (r"^invalid(api|action|product|version)(\.|notfound|$)", BadRequest),
-        (r"not[._-]?(found|exist)|no[._-]?exist", NotFound),
+        (r"not[._-]?(found|exist)|no[._-]?exist|nosuch", NotFound),
         # The second and the third are the vendor's own spellings.
         (r"^(forbidden|forbbiden|forbedden|nopermission|accessdenied)", PermissionDenied),
         (r"^(missing|invalid|unsupported)parameter", BadRequest),

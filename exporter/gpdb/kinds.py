@@ -116,7 +116,11 @@ class _Fields:
         return _unix_time(value, self._zone)
 
 
-_STATUSES = {status.lower(): status for status in JobStatus if status is not JobStatus.UNKNOWN}
+# Pending is what sibling operations say of a job that has not begun.
+_STATUSES = {
+    **{status.lower(): status for status in JobStatus if status is not JobStatus.UNKNOWN},
+    "pending": JobStatus.START,
+}
 
 
 def _status(value: object) -> JobStatus | None:

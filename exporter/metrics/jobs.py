@@ -72,7 +72,8 @@ FAMILIES: tuple[JobFamily, ...] = (
         "The job's status: 1 for the series of the present status, 0 for the others.",
         labels=("status",),
         labelled=_status,
-        notes="`Unknown` stands for a missing status and for one that the API does not document.",
+        notes="`Start` stands for `Pending` too, which sibling operations say. `Unknown` is a missing "
+        "status, or one that the API does not document.",
     ),
     JobFamily(
         "adbpg_job_completed",

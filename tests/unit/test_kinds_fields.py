@@ -22,6 +22,7 @@ from tests.job_answers import MISSING, REF, RUNNING, decode
         ("Failed", JobStatus.FAILED, True, False),
         ("Cancelled", JobStatus.CANCELLED, True, False),
         ("Start", JobStatus.START, False, True),
+        ("Pending", JobStatus.START, False, True),  # as siblings say it
         ("Running", JobStatus.RUNNING, False, True),
         ("Cancelling", JobStatus.CANCELLING, False, True),
     ],
@@ -41,7 +42,7 @@ def test_status(text: str, status: JobStatus, spell: Any, *, final: bool, active
         (MISSING, ""),
         (None, ""),
         ("", ""),
-        ("Pending", "Pending"),
+        ("Queued", "Queued"),
         ("Unknown", "Unknown"),
         ("unknown", "unknown"),
         ("Successful", "Successful"),
@@ -213,8 +214,10 @@ def test_error(value: object, text: str) -> None:
         ("Running", "true", "", True),
         ("Running", "false", "", False),
         ("Cancelling", True, "", True),
-        ("Pending", True, "text", False),  # of an unknown status nothing can be said
+        ("Pending", True, "", True),
         ("Pending", False, "", False),
+        ("Queued", True, "text", False),  # of an unknown status nothing can be said
+        ("Queued", False, "", False),
     ],
 )
 def test_contradictions(status: str, completed: object, error: str, *, inconsistent: bool) -> None:

@@ -2,6 +2,8 @@ from typing import Any
 
 import pytest
 
+from exporter.advice import ADVICE
+from exporter.errors import REASONS
 from exporter.model import JobRef, JobState, JobStatus, Observation, ScrapeResult
 from exporter.web.triage import Group, Level, examine, urgency
 from exporter.web.wording import clock, count, duration, rate, utc
@@ -171,3 +173,14 @@ def test_moments_beyond_the_calendar_are_none() -> None:
 def test_a_moment_is_as_exact_as_people_say_it(moment: float, words: str) -> None:
     """Today the time is enough, this year the day with it, else the day."""
     assert clock(moment, NOW) == words
+
+
+@pytest.mark.parametrize("reason", REASONS)
+def test_every_reason_is_explained(reason: str) -> None:
+    """For each way a query can fail the page says what it means, and what to do."""
+    failed = Observation(JOB, ScrapeResult.FAILED, up=False, reason=reason)
+
+    (remark,) = examine(failed, NOW).remarks
+
+    assert remark.title == f"Query failing: {reason}"
+    assert remark.text == " ".join(ADVICE[reason].in_general())
