@@ -72,7 +72,7 @@ FAMILIES: tuple[JobFamily, ...] = (
         "The job's status: 1 for the series of the present status, 0 for the others.",
         labels=("status",),
         labelled=_status,
-        notes="`Start` stands for `Pending` too, which sibling operations say. `Unknown` is a missing "
+        notes="`Start` stands for `Pending` too, which siblings say. `Unknown` is a missing "
         "status, or one that the API does not document.",
     ),
     JobFamily(
