@@ -4,7 +4,6 @@ import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from exporter import files
 from exporter.errors import TlsFailed
 from exporter.gpdb.answers import Answer
 from exporter.gpdb.credentials import Credentials
@@ -22,7 +21,7 @@ class DeferredClient:
 
     Args:
         credentials: give the key for each call.
-        make: makes the client.
+        make: makes the client, or raises OSError where a file for it cannot be read.
     """
 
     def __init__(self, credentials: Credentials, make: "Callable[[], ApiClient]") -> None:
@@ -62,7 +61,7 @@ class DeferredClient:
         with self._lock:
             if self._made is None:
                 try:
-                    self._made = files.within((self, "client"), self._make)
+                    self._made = self._make()
                 except OSError as error:
                     why = error.strerror
                     where = "api.ca_file, REQUESTS_CA_BUNDLE, or SSL_CERT_FILE"

@@ -5,12 +5,17 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from exporter.errors import NoCredentials, TlsFailed
+from exporter import files
+from exporter.cli.build import build_client
+from exporter.clock import Clock
+from exporter.config import Config
+from exporter.errors import ConnectionFailed, NoCredentials, TlsFailed
 from exporter.gpdb.answers import Answer
 from exporter.gpdb.credentials import EnvironmentCredentials
 from exporter.gpdb.deferred import DeferredClient
 from exporter.gpdb.kinds import KINDS
 from exporter.model import UPSERT_COLLECTION_DATA, JobRef, Target
+from exporter.redaction import Redactor
 from exporter.secret import Secret
 
 if TYPE_CHECKING:
@@ -91,3 +96,17 @@ def test_a_client_that_cannot_be_made_is_told_by_the_call() -> None:
 
     with pytest.raises(TlsFailed, match=r"api\.ca_file.* cannot be read: No such file"):
         client.call(TARGET, KIND, REF)
+
+
+def test_slow_imports_cost_no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the machine is busy imports outlast the patience with files: nothing is lost."""
+    monkeypatch.setattr(files, "_LEAST", 0.0)
+    config = Config(targets=(), jobs=())
+    client = build_client(config, environ=KEY, clock=Clock(), redactor=Redactor())
+    nowhere = Target("t", "cn-hangzhou", Secret("password"), endpoint="http://127.0.0.1:9")
+
+    with files.patience(0.0):
+        client.key_mark()
+
+    with pytest.raises(ConnectionFailed):
+        client.call(nowhere, KIND, REF)
