@@ -45,7 +45,8 @@ class NameServer:
         self._thread = threading.Thread(target=self._serve)
         self._over = threading.Event()
         file = folder / "resolv.conf"
-        file.write_text(f"nameserver {here}\n")
+        # Ten attempts of half a minute each: nobody who waits for the system's resolver is in time.
+        file.write_text(f"nameserver {here}\noptions timeout:30 attempts:10\n")
         # In a mount namespace of its own: no other process sees this resolv.conf.
         script = f'mount --bind "{file}" /etc/resolv.conf && exec "$@"'
         self.prefix = ("unshare", "--mount", "sh", "-c", script, "sh")

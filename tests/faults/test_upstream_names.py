@@ -8,6 +8,7 @@ import pytest
 from tests.certificates import Authority
 from tests.faults.bench import Recorder, bench, status, well
 from tests.faults.names import HOST, NameServer, needs_root
+from tests.processes import eventually
 from tests.upstream import Behaviour, Request, Upstream, message, send
 
 pytestmark = needs_root
@@ -35,24 +36,28 @@ def test_silent_name_server(
             tmp_path,
             endpoint=f"https://{HOST}",
             prefix=names.prefix,
-            api=api(authority, connect_timeout="400ms"),
+            api=api(authority, connect_timeout="2s"),
         ) as it:
             first = it.scrape()
             early = status(it.process, "Threads")
-            pages = [it.scrape(0.1) for _ in range(100)]
-            late = status(it.process, "Threads")
+            pages = []
+
+            def have_many_failed() -> bool:
+                pages.append(it.scrape(0.1))
+                return pages[-1].errors()["sick", "dns"] > 10
+
+            eventually(have_many_failed, "more than ten lookups have failed")
+            # Threads of the web server come and go.
+            eventually(lambda: status(it.process, "Threads") <= early + 2, "few threads")
 
     overshoot = max(page.overshoot for page in [first, *pages])
     record_testsuite_property("overshoot of silent names", overshoot)
-    record_testsuite_property("threads after 1 and 101 silent scrapes", f"{early}, {late}")
     assert names.questions > 0
     assert first.up("sick") == first.up("neighbour") == 0
     for page in [first, *pages]:
         assert set(page.errors()) == {("sick", "dns")}
         assert page.is_complete("well")
-        page.check_time()
-    assert pages[-1].errors()["sick", "dns"] > 10
-    assert late <= early + 2  # threads of the web server come and go
+    first.check_time()  # the system's resolver would have waited for longer than the budget
 
 
 def test_no_such_name(authority: Authority, tmp_path: Path) -> None:

@@ -9,8 +9,6 @@ from pathlib import Path
 import pytest
 
 from tests.faults.bench import (
-    Bench,
-    Recorder,
     Scrape,
     asked_for,
     bench,
@@ -52,69 +50,59 @@ class Gate:
         self.times.append(time.monotonic())
         return THROTTLING if self.is_throttling else well(request)
 
-    def busiest(self) -> int:
-        """Return the most calls in any second, less what a call may be late on its way."""
-        times = self.times
-        return max(sum(start <= at < start + 0.9 for at in times) for start in times)
 
-    def between(self, start: float, end: float) -> int:
-        """Return how many calls came from one moment to another."""
-        return sum(start <= at < end for at in self.times)
-
-
-def scrape_for(it: Bench, seconds: float) -> list[Scrape]:
-    """Scrape again and again."""
-    end = time.monotonic() + seconds
-    pages = []
-    while time.monotonic() < end:
-        pages.append(it.scrape(0.2))
-    return pages
-
-
-def test_throttled(tmp_path: Path, record_testsuite_property: Recorder) -> None:
+def test_throttled(tmp_path: Path) -> None:
     """Fault 11: a host that throttles is asked ever less; its last answers age in sight."""
-    gate = Gate()
-    with bench(Upstream(gate), tmp_path, api={"calls_per_second": LIMIT}) as it:
+    gate, clocks = Gate(), Clocks(tmp_path)
+    pages, calls = list[Scrape](), list[int]()
+    with bench(Upstream(gate), tmp_path, environ=clocks.environ) as it:
         good = it.scrape()
         gate.is_throttling = True
-        began = time.monotonic()
-        pages = scrape_for(it, 6.0)
+        # Pauses of 1, 2, 4, 8, 16, 32 and 60 seconds, each by chance up to half shorter.
+        for seconds in (0, 2, 5, 10, 19, 36, 69, 79, 131):
+            clocks.set(f"+{seconds}s")
+            before = len(gate.times)
+            pages.append(it.scrape())
+            calls.append(len(gate.times) - before)
 
-        calls = [gate.between(began + at, began + at + 2.0) for at in (0, 2, 4)]
-        record_testsuite_property("calls in each two seconds of throttling", str(calls))
-        assert good.is_complete("sick")
-        # Two jobs, and pauses of one, two and four seconds, each up to half shorter.
-        assert 2 <= sum(calls) <= 2 * 4
-        assert calls[0] >= calls[2]
-        last = pages[-1]
-        assert last.up("sick") == 0
-        assert last.value("adbpg_job_status", job_id="sick", status="Running") == 1
-        assert last.value(LAST_SUCCESS, job_id="sick") == good.value(LAST_SUCCESS, job_id="sick")
-        assert set(last.errors()) == {("sick", "throttled")}
-        for page in pages:
-            assert page.is_complete("well")
-            page.check_time()
+    assert good.is_complete("sick")
+    assert calls[7] == 0
+    # One for each of the two jobs, at the most.
+    assert {1, 2}.issuperset([*calls[:7], calls[8]])
+    last = pages[-1]
+    assert last.up("sick") == 0
+    assert last.value("adbpg_job_status", job_id="sick", status="Running") == 1
+    succeeded = [page.value(LAST_SUCCESS, job_id="sick") for page in (good, last)]
+    assert succeeded == pytest.approx([succeeded[0]] * 2, abs=1.0)
+    assert set(last.errors()) == {("sick", "throttled")}
+    for page in pages:
+        assert page.is_complete("well")
 
 
-def test_no_herd_after_throttling(tmp_path: Path, record_testsuite_property: Recorder) -> None:
-    """Fault 12: when throttling ends there is no herd: the limit holds in every second."""
+def test_no_herd_after_throttling(tmp_path: Path) -> None:
+    """Fault 12: when throttling ends there is no herd: each second has its number of calls."""
     gate = Gate()
     with Upstream(gate) as sick:
         text = configuration(target("sick", sick.url, JOBS), api={"calls_per_second": LIMIT})
         with exporter(text, tmp_path) as process:
             gate.is_throttling = True
-            throttled = scrape(process, 0.5)
+            throttled = scrape(process)
+            before = len(gate.times)
             gate.is_throttling = False
-            scrapers = [threading.Thread(target=scrape, args=(process, 3.0)) for _ in range(8)]
+            ended = time.monotonic()
+            scrapers = [threading.Thread(target=scrape, args=(process,)) for _ in range(8)]
             for scraper in scrapers:
                 scraper.start()
             for scraper in scrapers:
                 scraper.join()
-            eventually(lambda: set(ups(scrape(process, 1.0))) == {1.0}, "all jobs are back")
+            eventually(lambda: set(ups(scrape(process))) == {1.0}, "all jobs are back")
 
-            record_testsuite_property("calls in the busiest second", gate.busiest())
-            assert ("sick", "throttled") in throttled.errors()
-            assert LIMIT / 2 < gate.busiest() <= LIMIT
+    calls = gate.times[before:]
+    assert ("sick", "throttled") in throttled.errors()
+    assert len(calls) >= len(JOBS)
+    # Calls come late on a busy machine, and never early.
+    early = [number for number, at in enumerate(calls) if at - ended < number // LIMIT]
+    assert early == []
 
 
 def ups(page: Scrape) -> list[float | None]:
@@ -128,7 +116,7 @@ def test_retry_after(tmp_path: Path) -> None:
     clocks = Clocks(tmp_path)
     calls = []
     with bench(Upstream(only_sick(wait)), tmp_path, environ=clocks.environ) as it:
-        for seconds in (0, 30, 58, 62):
+        for seconds in (0, 20, 40, 62):
             clocks.set(f"+{seconds}s")
             assert it.scrape().is_complete("well")
             calls.append(it.calls())
@@ -205,7 +193,7 @@ def test_job_not_found_for_long(tmp_path: Path) -> None:
     calls = []
     with bench(Upstream(script), tmp_path, environ=clocks.environ) as it:
         # Pauses of 30, 60, 120 and 240 seconds.
-        for seconds in (0, 28, 32, 88, 94, 208, 218, 448, 462):
+        for seconds in (0, 12, 31, 71, 93, 193, 215, 435, 457):
             clocks.set(f"+{seconds}s")
             assert it.scrape().is_complete("well")
             calls.append(it.calls())

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.bench import (
-    BUDGET,
+    CALL,
     Recorder,
     Scrape,
     asked_for,
@@ -47,9 +47,9 @@ DRIPPED_BODIES: dict[str, Behaviour] = {
 DRIPPED_HEADERS: dict[str, Behaviour] = {
     "headers": drip(GOOD, every=1.0),
     "headers, ten bytes a second": drip(GOOD, every=0.1),
-    "endless headers": both(send(HEAD[:-2]), drip(b"X-Padding: y\r\n" * 1000, every=0.01)),
+    "endless headers": both(send(HEAD[:-2]), drip(b"X-Padding: y\r\n" * 1000, every=0.05)),
     "endless 100 Continue": both(
-        drip(b"HTTP/1.1 100 Continue\r\n\r\n" * 1000, every=0.01), send(GOOD)
+        drip(b"HTTP/1.1 100 Continue\r\n\r\n" * 1000, every=0.05), send(GOOD)
     ),
 }
 
@@ -58,7 +58,7 @@ def test_slow_but_within_budget(tmp_path: Path) -> None:
     """Fault 1: an answer that is slow, but within the budget, is shown."""
 
     def late(wire: Wire) -> None:
-        wire.pause(0.6)
+        wire.pause(1.0)
         wire.send(GOOD)
 
     with bench(Upstream(only_sick(late)), tmp_path) as it:
@@ -79,7 +79,8 @@ def pages(
         pages = [it.scrape(), it.scrape()]
 
         asked = Counter(map(asked_for, it.sick.requests))
-        record_testsuite_property("overshoot of timeouts", max(p.overshoot for p in pages))
+        overshoot = max(page.seconds - CALL for page in pages)
+        record_testsuite_property("overshoot of timeouts", overshoot)
         # One a scrape: what is out of time is not tried again.
         assert {asked[f"sick {name}"] for name in slow} == {2}
     return pages
@@ -133,20 +134,24 @@ def test_cut_headers(cut: Scrape, name: str) -> None:
 
 
 def test_overshoot(tmp_path: Path, record_testsuite_property: Recorder) -> None:
-    """Fault 2, 3 and 4: where calls may outlast a scrape, its page comes without their jobs."""
+    """Fault 2, 3 and 4: where calls outlast a scrape, its page comes before they end, without them.
+
+    Their timeout is far away: none of them has ended in any of the pages.
+    """
     slow = SILENT | DRIPPED_BODIES | DRIPPED_HEADERS
 
-    with ward(slow, tmp_path, api={"request_timeout": "3s"}) as it:
-        first = it.scrape()
-        pages = [it.scrape(0.15) for _ in range(20)]
+    with ward(slow, tmp_path, api={"request_timeout": "5m"}) as it:
+        first = it.scrape(CALL)
+        pages = [it.scrape(0.15) for _ in range(5)]
 
         overshoots = [page.overshoot for page in (first, *pages)]
         record_testsuite_property("overshoot of budgets", max(overshoots))
-        assert first.seconds >= BUDGET  # the budget ended it, and not the calls
-        assert first.value("adbpg_exporter_scrape_jobs", result="late") == len(slow)
-        assert pages[-1].errors() == {(f"sick {name}", "timeout"): 1 for name in slow}
+        for page in (first, *pages):
+            assert page.errors() == {}
+            assert (page.value("adbpg_exporter_scrape_jobs", result="late") or 0) >= len(slow)
         for name in slow:
             assert first.up(f"sick {name}") is None
-            first.check_others(name)
-        for page in pages:
-            page.check_time()
+            assert first.is_complete(f"neighbour {name}")
+        assert first.is_complete("well")
+        asked = Counter(map(asked_for, it.sick.requests))
+        assert {asked[f"sick {name}"] for name in slow} == {1}
