@@ -11,7 +11,7 @@ help: ## say what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | column -t -s '|'
 
 demo: .venv/runtime.stamp ## run the exporter on a simulated API, and say where to look
-	@$(BIN)/adbpg-job-exporter demo
+	@$(BIN)/python -m exporter demo
 
 stack: .venv/runtime.stamp ## run the demo with Prometheus, its alerts and Alertmanager, and say where to look
 	@sh .ci/tools.sh stack
@@ -41,10 +41,14 @@ docs: .venv/dev.stamp ## write the generated parts of docs/ and of the Helm char
 dashboards: .venv/dev.stamp ## write grafana/dashboards/ again
 	@$(BIN)/python -m grafana.generate
 
-lock: .venv/dev.stamp ## write requirements.lock again: what goes into the image, with hashes
-	@UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --upgrade --universal \
-		--python-version=3.11 --only-binary=:all: --generate-hashes --no-emit-index-url --extra=ram \
-		--output-file=requirements.lock pyproject.toml
+# What is locked stays as it is, as long as pyproject.toml allows it.
+COMPILE = UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --universal \
+	--python-version=3.11 --only-binary=:all: --generate-hashes --no-emit-index-url $(if $(UPGRADE),--upgrade)
+
+lock: .venv/uv.stamp ## write the locks again: what is installed, with hashes; UPGRADE=1 takes the newest
+	@$(COMPILE) --extra=ram --output-file=requirements.lock pyproject.toml
+	@$(COMPILE) --extra=ram --extra=dev --constraint=requirements.lock --output-file=requirements-dev.lock pyproject.toml
+	@echo cyclonedx-bom | $(COMPILE) --output-file=.ci/sbom.lock -
 
 dist: .venv/dev.stamp ## build wheel and source distribution of the commit into dist/
 	@sh .ci/dist.sh $(BIN)/python
@@ -73,15 +77,26 @@ clean: ## remove what the other targets made here
 	@echo "== a virtual environment in .venv"
 	@$(PYTHON) -m venv .venv
 
-.venv/runtime.stamp: pyproject.toml | .venv/bin/python
-	@echo "== the exporter and what it needs, from the Python package index"
-	@$(BIN)/pip install --quiet --disable-pip-version-check --editable .
+# The tools install nothing but what a lock holds, and check its hashes.
+PIP = $(BIN)/pip install --quiet --disable-pip-version-check --no-deps
+LOCKED = --require-hashes --only-binary=:all: --requirement
+
+.venv/runtime.stamp: requirements.lock | .venv/bin/python
+	@echo "== what the exporter needs, from the Python package index"
+	@$(PIP) $(LOCKED) requirements.lock
 	@touch $@
 
-.venv/dev.stamp: pyproject.toml | .venv/bin/python
+.venv/dev.stamp: requirements-dev.lock pyproject.toml | .venv/bin/python
 	@echo "== what the tests need, from the Python package index"
-	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
-	@touch $@ .venv/runtime.stamp
+	@$(PIP) $(LOCKED) requirements-dev.lock
+	@$(PIP) --no-build-isolation --editable .
+	@touch $@ .venv/runtime.stamp .venv/uv.stamp
+
+# uv alone: a lock that has to be written again may not be installable.
+.venv/uv.stamp: | .venv/bin/python
+	@sed -n '/^uv==/,/^    #/p' requirements-dev.lock >.venv/uv.lock
+	@$(PIP) $(LOCKED) .venv/uv.lock
+	@touch $@
 
 grafana/viewer/node_modules/.package-lock.json: grafana/viewer/package-lock.json
 	@echo "== Grafana's panels, from the npm registry"
