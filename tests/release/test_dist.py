@@ -14,7 +14,7 @@ import pytest
 
 from exporter import __version__
 from tests.processes import PATIENCE, scrape, started
-from tests.unit.test_lock import locked
+from tests.unit.test_lock import IMAGE, locked
 
 PROJECT = Path(__file__).parent.parent.parent
 BIN = Path(sys.executable).parent
@@ -145,7 +145,7 @@ def test_sbom_is_the_lock(tmp_path: Path) -> None:
     parts = {part["purl"]: part for part in bill["components"]}
     entries = {
         f"pkg:pypi/{name}@{next(iter(pin.specifier)).version}"
-        for name, (pin, _) in locked().items()
+        for name, (pin, _) in locked(IMAGE).items()
         if pin.marker is None or pin.marker.evaluate()
     }
     edges = {edge["ref"]: edge.get("dependsOn", []) for edge in bill["dependencies"]}
