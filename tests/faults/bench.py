@@ -41,7 +41,6 @@ COMPLETE = {
     "adbpg_job_progress_changed_timestamp_seconds",
     "adbpg_job_deadline_timestamp_seconds",
     "adbpg_job_last_success_timestamp_seconds",
-    "adbpg_job_waiting",
 }
 """The metrics of a healthy job."""
 
