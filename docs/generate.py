@@ -69,11 +69,12 @@ alerts go by one rule, among the jobs under way of one collection:
   have the jobs of all shards, and apply the rule to them. The same holds for jobs over
   `scrape.max_jobs`.
 
-While a job waits, or may wait, it has no `adbpg_job_deadline_timestamp_seconds` and no
-`adbpg_job_progress_changed_timestamp_seconds`: it is neither late nor stalled. Both count from when
-it was last observed to wait, by the exporter's clock. A restarted exporter has not observed that.
-It goes by the UpdateTime of the job before it, where that job is still watched, and else by
-CreateTime; the alert rules remember the later time. Name all jobs of a collection in one exporter,
+While a job waits, or may wait, it has no `adbpg_job_turn_timestamp_seconds`, no
+`adbpg_job_deadline_timestamp_seconds` and no `adbpg_job_progress_changed_timestamp_seconds`: it is
+neither late nor stalled. All three count from when it was last observed to wait, by the exporter's
+clock. A restarted exporter has not observed that. It goes by the UpdateTime of the job before it,
+where that job is still watched, and else by CreateTime; the alert rules remember the later time.
+Name all jobs of a collection in one exporter,
 or in the shards of one: an exporter cannot know of jobs that only another one has.
 
 """

@@ -298,8 +298,9 @@ class Observation:
             does the last moment at which it waited. None while it waits or may wait.
         entries_per_second: over the progress observed in the last five minutes, or in what there
             is of them; None in the first half minute, and of a job that has ended.
-        deadline_at: when it should have ended; None without expected_entries or CreateTime, and
-            while it waits or may wait.
+        turn_at: when its own time began: its CreateTime, or when its collection became free for
+            it. None where neither is known, and while it waits or may wait.
+        deadline_at: when it should have ended; None without expected_entries or turn_at.
         waits: whether it waits for its turn in its collection; None where that cannot be known.
             False for a job that is not under way. ``exporter.queues`` has the rule.
         behind: the job that it waits behind, or may wait behind; None where there is none, or it
@@ -315,6 +316,7 @@ class Observation:
     answered_at: float | None = None
     progress_changed_at: float | None = None
     entries_per_second: float | None = None
+    turn_at: float | None = None
     deadline_at: float | None = None
     waits: bool | None = False
     behind: JobRef | None = None

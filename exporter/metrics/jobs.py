@@ -48,9 +48,13 @@ FAMILIES: tuple[JobFamily, ...] = (
         "What does not change about a job; the configured job labels are labels here.",
         labels=("kind", "target", "region_id"),
         labelled=_info,
-        notes="Always 1, for every watched job. Join it to give other metrics a team or pipeline: "
-        "`adbpg_job_age_seconds * on (job_id, collection, collection_namespace, db_instance_id, "
-        "workspace_id) group_left (team) adbpg_job_info`.",
+        notes="Always 1, for every watched job. Join it to give other metrics a team or pipeline, "
+        "each job once however many exporters watch it: "
+        "`max by (job_id, collection, collection_namespace, db_instance_id, workspace_id) "
+        "(adbpg_job_age_seconds) * on (job_id, collection, collection_namespace, db_instance_id, "
+        "workspace_id) group_left (team) topk by (job_id, collection, collection_namespace, "
+        "db_instance_id, workspace_id) (1, max by (job_id, collection, collection_namespace, "
+        "db_instance_id, workspace_id, team) (adbpg_job_info))`.",
     ),
     JobFamily(
         "adbpg_job_up",
@@ -142,13 +146,19 @@ FAMILIES: tuple[JobFamily, ...] = (
         "cannot be known.",
     ),
     JobFamily(
+        "adbpg_job_turn_timestamp_seconds",
+        "When the job's own time began: its turn in its collection.",
+        lambda o, _: o.turn_at,
+        notes="CreateTime, or later: when it was last observed to wait. Absent while the job "
+        "waits, or may wait, and where neither is known.",
+    ),
+    JobFamily(
         "adbpg_job_deadline_timestamp_seconds",
         "When the job should have ended.",
         lambda o, _: o.deadline_at,
-        notes="The time when its collection became free for it + expected_entries / "
-        "`deadline.entries_per_second` + `deadline.grace`, after the vendor's advice. The "
-        "collection is free from CreateTime on where the job did not wait. Only for jobs with "
-        "expected_entries and a CreateTime; absent while the job waits, or may wait.",
+        notes="`adbpg_job_turn_timestamp_seconds` + expected_entries / "
+        "`deadline.entries_per_second` + `deadline.grace`, after the vendor's advice. Only for "
+        "jobs with expected_entries; absent while the job waits, or may wait.",
     ),
     JobFamily(
         "adbpg_job_last_success_timestamp_seconds",

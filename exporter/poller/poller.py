@@ -24,9 +24,8 @@ from exporter.poller.journal import Journal
 from exporter.poller.limits import HostLimit, Lane
 from exporter.poller.plan import Asked, Plan, Tally, View, Witness
 from exporter.poller.query import Client
-from exporter.poller.record import Record
+from exporter.poller.record import Record, observe
 from exporter.poller.rounds import Round, Task
-from exporter.queues import line_up
 
 logger = logging.getLogger(__name__)
 
@@ -285,8 +284,16 @@ class Poller:
 
     def _snapshot(self, asked: Asked) -> Snapshot:
         now, offset = self._clock.monotonic(), self._clock.offset()
-        observations = self._observations(asked, now, offset)
-        view = asked.view
+        view, plan = asked.view, asked.view.plan
+        observations = observe(
+            view.records,
+            view.watched,
+            now,
+            max_age=plan.scrape.max_age,
+            rule=plan.deadline,
+            round_number=asked.round,
+            offset=offset,
+        )
         return Snapshot(
             taken_at=now + offset,
             duration=now - asked.since,
@@ -298,24 +305,6 @@ class Poller:
             dropped=view.watched.dropped,
             dropped_unfinished=view.watched.dropped_unfinished,
         )
-
-    def _observations(self, asked: Asked, now: float, offset: float) -> tuple[Observation, ...]:
-        view, plan = asked.view, asked.view.plan
-        made = [
-            record.observation(
-                ref,
-                now,
-                max_age=plan.scrape.max_age,
-                rule=plan.deadline,
-                round_number=asked.round,
-                offset=offset,
-            )
-            for ref, record in zip(view.watched.jobs, view.records, strict=True)
-        ]
-        for index, place in line_up(made, view.watched.split).items():
-            record = view.records[index]
-            made[index] = record.placed(made[index], place, plan.deadline, now, offset)
-        return tuple(made)
 
     def _health(
         self, watched: WatchList, observations: tuple[Observation, ...], offset: float

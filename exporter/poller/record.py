@@ -1,11 +1,12 @@
 """What was last seen of one job, and when it may be asked about again. Time is an argument."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from exporter.errors import NotFound, QueryError
-from exporter.model import JobRef, JobState, Observation, ScrapeResult, Target
+from exporter.model import JobRef, JobState, Observation, ScrapeResult, Target, WatchList
 from exporter.poller.pace import Pace
-from exporter.queues import Place
+from exporter.queues import Place, line_up
 
 _NOT_FOUND_PAUSE = 30.0  # seconds after the first not_found; doubles with each further one
 _LONGEST_PAUSE = 900.0  # seconds
@@ -23,20 +24,16 @@ class DeadlineRule:
     entries_per_second: float
     grace: float
 
-    def deadline(
-        self, ref: JobRef, state: JobState | None, free_since: float | None = None
-    ) -> float | None:
-        """Return Unix seconds; None without expected entries or a CreateTime.
+    def deadline(self, ref: JobRef, turn_at: float | None) -> float | None:
+        """Return Unix seconds; None without expected entries, or where the start is not known.
 
         Args:
             ref: the job.
-            state: its last answer.
-            free_since: when its collection became free for it, in Unix seconds.
+            turn_at: when its own time began, in Unix seconds.
         """
-        if ref.expected_entries is None or state is None or state.created is None:
+        if ref.expected_entries is None or turn_at is None:
             return None
-        start = state.created if free_since is None else max(state.created, free_since)
-        return start + ref.expected_entries / self.entries_per_second + self.grace
+        return turn_at + ref.expected_entries / self.entries_per_second + self.grace
 
 
 @dataclass(slots=True)
@@ -150,6 +147,7 @@ class Record:
         state = self.state
         if state is not None and not state.status.is_final and self._age(now) >= max_age:
             state = None
+        turn_at = self._turn_at(state, offset)
         observation = Observation(
             ref=ref,
             result=self._result(round_number),
@@ -160,7 +158,8 @@ class Record:
             answered_at=_unix(self.answered, offset),
             progress_changed_at=None if state is None else _unix(self.progress_changed, offset),
             entries_per_second=self.pace.entries_per_second if state and self.pace else None,
-            deadline_at=rule.deadline(ref, state, self._free_since(offset)),
+            turn_at=turn_at,
+            deadline_at=rule.deadline(ref, turn_at),
         )
         if observation.result is ScrapeResult.FINAL:
             self.shown = rule, offset, observation
@@ -180,8 +179,8 @@ class Record:
         """
         if place.waits is False:
             self.free_since = place.free_since
-            free_since = self._free_since(offset)
-            return replace(made, deadline_at=rule.deadline(made.ref, made.state, free_since))
+            turn_at = self._turn_at(made.state, offset)
+            return replace(made, turn_at=turn_at, deadline_at=rule.deadline(made.ref, turn_at))
         self.waited = now
         if self.progress_changed is not None:
             self.progress_changed = now
@@ -190,12 +189,22 @@ class Record:
             waits=place.waits,
             behind=place.behind,
             progress_changed_at=None,
+            turn_at=None,
             deadline_at=None,
         )
 
-    def _free_since(self, offset: float) -> float | None:
-        """Return when the collection became free, by our own clock where we observed that."""
-        return self.free_since if self.waited is None else self.waited + offset
+    def _turn_at(self, state: JobState | None, offset: float) -> float | None:
+        """Return when the job's own time began, in Unix seconds; None where that is not known.
+
+        Its collection became free for it when it was last observed to wait, by our own clock, or
+        else when the job before it ended, by the API's.
+        """
+        if state is None:
+            return None
+        free_since = self.free_since if self.waited is None else self.waited + offset
+        if state.created is None or free_since is None:
+            return state.created if free_since is None else free_since
+        return max(state.created, free_since)
 
     def _age(self, now: float) -> float:
         return float("inf") if self.answered is None else now - self.answered
@@ -214,3 +223,35 @@ class Record:
 
 def _unix(moment: float | None, offset: float) -> float | None:
     return None if moment is None else moment + offset
+
+
+def observe(
+    records: Sequence[Record],
+    watched: WatchList,
+    now: float,
+    *,
+    max_age: float,
+    rule: DeadlineRule,
+    round_number: int,
+    offset: float,
+) -> tuple[Observation, ...]:
+    """Return what a scrape has to say about all jobs, each with its place in its collection.
+
+    Args:
+        records: one for each job of the watch list, in its order.
+        watched: the watch list.
+        now: monotonic seconds.
+        max_age: as ``Record.observation`` has it.
+        rule: likewise.
+        round_number: likewise.
+        offset: likewise.
+    """
+    made = [
+        record.observation(
+            ref, now, max_age=max_age, rule=rule, round_number=round_number, offset=offset
+        )
+        for ref, record in zip(watched.jobs, records, strict=True)
+    ]
+    for index, place in line_up(made, watched.split).items():
+        made[index] = records[index].placed(made[index], place, rule, now, offset)
+    return tuple(made)

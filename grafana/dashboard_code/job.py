@@ -125,13 +125,16 @@ def _time_left() -> panels.Panel:
     panel = panels.graph(
         "Time left, and time to the deadline",
         "The blue line above the grey one: at its present rate the job will miss its deadline. "
-        "A gap in the blue one: queries failed, so that the rate is not known.",
+        "A gap in the blue one: queries failed, so that the rate is not known. Its own time begins "
+        "when it no longer waits for others of its collection.",
         ranged(f"{queries.TIME_LEFT} / 3600", "time left"),
         ranged(f"{left} / 3600", "to the deadline"),
+        ranged(f"{queries.while_active(queries.SINCE_ITS_TURN)} / 3600", "since its turn"),
         unit="suffix:h",  # the units of time put their lines at 1.16 days
         nothing="not active, not answered, or expected_entries is not configured",
     )
     panels.drawn(panel, "time left", theme.BUSY, dashed=False)
+    panels.drawn(panel, "since its turn", theme.LONG_ENDED, dashed=False)
     return panels.drawn(panel, "to the deadline", theme.ENDED, dashed=True)
 
 

@@ -89,6 +89,7 @@ PROGRESS = fact("adbpg_job_progress_entries")
 EXPECTED = fact("adbpg_job_expected_entries")
 UPDATED = fact("adbpg_job_updated_timestamp_seconds")
 DEADLINE = fact("adbpg_job_deadline_timestamp_seconds")
+SINCE_ITS_TURN = f"(time() - {fact('adbpg_job_turn_timestamp_seconds')})"
 CHANGED = fact("adbpg_job_progress_changed_timestamp_seconds")
 ANSWERED = fact("adbpg_job_last_success_timestamp_seconds")
 AGE = fact("adbpg_job_age_seconds")

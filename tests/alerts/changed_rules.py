@@ -34,7 +34,7 @@ def with_team(firing: Firing) -> Firing:
 
 
 API_CALLS = (requests((0, 10)), errors("timeout", (0, 3)))  # 30 %, 100 calls in ten minutes
-API_ERRORS = Firing("AdbpgApiErrors", "warning", 1, UNTIL, {"target": "rag-prod"})
+API_ERRORS = Firing("AdbpgApiErrors", "warning", 1, UNTIL, {"target": "rag-prod", "job": "adbpg"})
 
 SCENARIOS = (
     *(
@@ -84,6 +84,16 @@ SCENARIOS = (
         (Exporter("a"),),
         API_CALLS,
     ),
+    Scenario(
+        "what an exporter counted before it is scraped here is no news",
+        UNTIL,
+        (replace(API_ERRORS, first=20),),
+        (Exporter("a", uptime=99),),
+        tuple(
+            (name, f"_x59 {' '.join(str(9000 + float(n)) for n in values.split())}")
+            for name, values in API_CALLS
+        ),
+    ),
     *(
         Scenario(
             f"they are not with the threshold {name} from {old} to {new}",
@@ -109,8 +119,8 @@ SCENARIOS = (
         ),
         changes=(
             (
-                "workspace_id, target) (\n              last_over_time(adbpg_job_info",
-                "workspace_id, target, team) (\n              last_over_time(adbpg_job_info",
+                "cluster, target) (\n              last_over_time(adbpg_job_info",
+                "cluster, target, team) (\n              last_over_time(adbpg_job_info",
             ),
         ),
     ),

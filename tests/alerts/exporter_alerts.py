@@ -1,55 +1,106 @@
 """The alerts of exporters and targets: when each fires, what it says, and when it ends."""
 
+from dataclasses import replace
+
+from exporter.model import Shard
 from tests.alerts.exporters import Exporter
 from tests.alerts.scenario import Firing, Read, Scenario
-from tests.alerts.series import errors, gauge, requests, shard
+from tests.alerts.series import errors, gauge, requests
 
 UNTIL = 40
-TARGET = {"target": "rag-prod"}
 JOB = {"job": "adbpg"}
-SHARDS = tuple((("shard", number),) for number in ("0", "1"))
+TARGET = {**JOB, "target": "rag-prod"}
+HEALTHY = (Exporter("a"),)
+DOWN = Read(
+    "No upload job of an exporter is watched: the exporter does not answer.",
+    "Prometheus gets no metrics from any exporter of the scrape job adbpg, for five minutes or "
+    "longer. Alerts on its upload jobs cannot be relied on. Look at the error on Prometheus' page "
+    "of targets, and start the exporter again.",
+    "adbpg-exporter",
+)
 
 
-UP = gauge("up", (0, 1))
+def shards(of: int, *numbers: int) -> tuple[Exporter, ...]:
+    """Return exporters that share the jobs; without numbers all of them."""
+    held = numbers or range(1, of + 1)
+    return tuple(Exporter(f"shard-{number}", shard=Shard(number, of)) for number in held)
+
+
+def missing(first: int, last: int, text: str, **labels: str) -> Firing:
+    """Return the alert of a shard."""
+    read = Read(
+        "The upload jobs of a shard are not watched: no exporter of it answers.",
+        f"{text} Nobody watches the jobs of the missing one; the alerts of all others can be "
+        "relied on. Start it again, or see that Prometheus scrapes it.",
+        "adbpg-exporter",
+    )
+    labels = {**JOB, **labels}
+    return Firing("AdbpgExporterShardMissing", "critical", first, last, labels, read)
+
+
+def in_cluster(name: str) -> tuple[tuple[str, str], ...]:
+    """Return the labels that the targets of a cluster have."""
+    return (("namespace", "search"), ("cluster", name), ("pod", "exporter-0"))
+
+
+def later(exporters: tuple[Exporter, ...], start: int) -> tuple[Exporter, ...]:
+    """Return exporters that start in a minute, at other addresses."""
+    return tuple(replace(each, instance=f"{each.instance}-new", start=start) for each in exporters)
+
 
 SCENARIOS = (
     Scenario(
         "an exporter that does not answer is down",
+        UNTIL,
+        (Firing("AdbpgExporterDown", "critical", *(15, 29), JOB, DOWN),),
+        (Exporter("a", down=((10, 30),)),),
+    ),
+    Scenario(
+        "of two exporters of one name in two clusters each is told by itself",
         UNTIL,
         (
             Firing(
                 "AdbpgExporterDown",
                 "critical",
                 *(15, 29),
-                JOB,
-                Read(
-                    "No upload job is watched: the exporter does not answer.",
-                    "Prometheus gets no metrics from the scrape job adbpg, for five minutes or "
-                    "longer. No other alert on its upload jobs can be relied on.",
-                    "adbpg-exporter",
+                {**JOB, "namespace": "search", "cluster": "eu-1"},
+                replace(
+                    DOWN,
+                    description=DOWN.description.replace(
+                        "scrape job adbpg,", "scrape job adbpg, namespace search, cluster eu-1,"
+                    ),
                 ),
             ),
         ),
-        (Exporter("a", down=((10, 30),)),),
+        (
+            Exporter("a", labels=in_cluster("eu-1"), down=((10, 30),)),
+            Exporter("b", labels=in_cluster("us-1")),
+        ),
     ),
     Scenario(
         "so is one that Prometheus no longer scrapes",
         UNTIL,
-        (
-            Firing(
-                "AdbpgExporterDown",
-                "critical",
-                *(16, 29),
-                {},
-                Read(
-                    "No upload job is watched: the exporter does not answer.",
-                    "Prometheus gets no metrics from any scrape job whose name contains adbpg, for "
-                    "five minutes or longer. No other alert on its upload jobs can be relied on.",
-                    "adbpg-exporter",
-                ),
-            ),
-        ),
+        (Firing("AdbpgExporterDown", "critical", *(16, 29), JOB, DOWN),),
         (Exporter("a", end=10), Exporter("b", start=30)),
+    ),
+    Scenario(
+        "the name of its scrape job does not matter, nor that of another program",
+        UNTIL,
+        (Firing("AdbpgExporterDown", "critical", *(15, UNTIL), {"job": "uploads"}),),
+        (Exporter("a", job="uploads", down=((10, 99),)), Exporter("b", job="elsewhere")),
+        (gauge("up", (0, 0), job="adbpg-postgres"), gauge("up", (0, 1), job="uploads-too")),
+    ),
+    Scenario(
+        "it stays down for as long as its target is scraped, and for a day without one",
+        60 * 26,
+        (
+            Firing("AdbpgExporterDown", "critical", *(15, 60 * 26), {"job": "scraped"}),
+            Firing("AdbpgExporterDown", "critical", *(15, 60 * 24 + 9), {"job": "gone"}),
+        ),
+        (
+            Exporter("a", job="scraped", down=((10, 9999),)),
+            Exporter("b", job="gone", end=10, offset=10),
+        ),
     ),
     Scenario(
         "four minutes without an exporter are a restart",
@@ -64,74 +115,64 @@ SCENARIOS = (
         (Exporter("a", down=((10, 30),)), Exporter("b")),
     ),
     Scenario(
-        "of two shards each must be there",
+        "a new exporter under another name of its scrape job does not stand in for the old one",
         UNTIL,
-        (
-            Firing(
-                "AdbpgExporterDown",
-                "critical",
-                *(15, 29),
-                {**JOB, "shard": "1"},
-                Read(
-                    "No upload job is watched: the exporter does not answer.",
-                    "Prometheus gets no metrics from the scrape job adbpg, shard 1, for five "
-                    "minutes or longer. No other alert on its upload jobs can be relied on.",
-                    "adbpg-exporter",
+        (Firing("AdbpgExporterDown", "critical", *(16, UNTIL), JOB),),
+        (Exporter("a", end=10), Exporter("a", start=11, job="uploads")),
+    ),
+    Scenario("of two shards both are there", UNTIL, (), shards(2)),
+    *(
+        Scenario(
+            f"a shard that {what} is named, and the exporter is not down",
+            UNTIL,
+            (
+                missing(
+                    *(first, last),
+                    "Shard 2 of the exporter does not answer (scrape job adbpg), for five minutes "
+                    "or longer. Those that answer: 1, 3 of 3.",
+                    shard="2",
                 ),
             ),
-        ),
-        (
-            Exporter("a", labels=SHARDS[0]),
-            Exporter("b", labels=SHARDS[1], down=((10, 30),)),
-        ),
-    ),
-    Scenario(
-        "a shard that nobody scrapes is told without a label",
-        UNTIL,
-        (
-            Firing(
-                "AdbpgExporterDown",
-                "critical",
-                *(5, 29),
-                JOB,
-                Read(
-                    "No upload job is watched: the exporter does not answer.",
-                    "Prometheus gets metrics from 1 of the shards of the scrape job adbpg only, "
-                    "for five minutes or longer. No other alert on its upload jobs can be relied "
-                    "on.",
-                    "adbpg-exporter",
-                ),
+            (*shards(3, 1, 3), *lost),
+        )
+        for what, first, last, lost in (
+            ("does not answer", 15, 29, (Exporter("b", shard=Shard(2, 3), down=((10, 30),)),)),
+            (
+                "nobody scrapes any more",
+                *(16, 29),
+                (Exporter("b", shard=Shard(2, 3), end=10), replace(shards(3, 2)[0], start=30)),
             ),
-        ),
-        series=(
-            UP,
-            *shard(1, of=2),
-            *shard(1, of=2, instance="replica"),
-            *shard(2, of=2, instance="late", start=30),
-        ),
+        )
     ),
     Scenario(
-        "a shard that is down is told once",
+        "a shard that was never there has no name",
         UNTIL,
         (
-            Firing(
-                "AdbpgExporterDown",
-                "critical",
+            missing(
                 *(5, UNTIL),
-                {**JOB, "shard": "2"},
-                Read(
-                    "No upload job is watched: the exporter does not answer.",
-                    "Prometheus gets no metrics from the scrape job adbpg, shard 2, for five "
-                    "minutes or longer. No other alert on its upload jobs can be relied on.",
-                    "adbpg-exporter",
-                ),
+                "A shard of the exporter does not answer (scrape job adbpg), for five minutes or "
+                "longer. Those that answer: 1 of 2.",
             ),
         ),
-        series=(
-            gauge("up", (0, 1), labels='shard="1"'),
-            gauge("up", (0, 0), labels='shard="2"'),
-            *shard(1, of=2),
-        ),
+        (*shards(2, 1), Exporter("replica", shard=Shard(1, 2))),
+    ),
+    Scenario(
+        "of a shard one replica is enough",
+        UNTIL,
+        (),
+        (*shards(2), Exporter("replica", shard=Shard(2, 2), down=((10, 30),))),
+    ),
+    Scenario(
+        "fewer shards than before are not missing",
+        UNTIL,
+        (),
+        (*(replace(each, end=10) for each in shards(3)), *later(shards(2), 11)),
+    ),
+    Scenario(
+        "without any shard the exporter is down, and no shard is missing",
+        UNTIL,
+        (Firing("AdbpgExporterDown", "critical", *(15, UNTIL), JOB),),
+        tuple(replace(each, down=((10, 99),)) for each in shards(2)),
     ),
     *(
         Scenario(
@@ -146,12 +187,14 @@ SCENARIOS = (
                     Read(
                         "The API refuses the exporter: the jobs of a target are not watched.",
                         f"Calls for target rag-prod are refused for five minutes or longer, reason "
-                        f"{reason}: 5 in the last five minutes. None of its jobs can be seen.",
+                        f"{reason}: 5 in the last five minutes. None of its jobs can be seen. The "
+                        "runbook says what to do for this reason.",
                         "adbpg-exporter",
                     ),
                 ),
             ),
-            series=(UP, errors(reason, (0, 0), (10, 1), (30, 0))),
+            exporters=HEALTHY,
+            series=(errors(reason, (0, 0), (10, 1), (30, 0)),),
         )
         for reason in ("auth", "permission", "credentials", "clock_skew")
     ),
@@ -167,13 +210,14 @@ SCENARIOS = (
                 Read(
                     "Many calls to the API fail.",
                     "24% of the calls for target rag-prod failed in the last ten minutes. The "
-                    "reasons: server (12), timeout (12).",
+                    "reasons: server (12), timeout (12). What is shown of its jobs is older than "
+                    "usual. The runbook says what to do for each reason.",
                     "adbpg-exporter",
                 ),
             ),
         ),
+        exporters=HEALTHY,
         series=(
-            UP,
             requests((0, 10)),
             errors("timeout", (0, 0), (10, 2), (30, 0)),
             errors("server", (0, 0), (10, 2), (30, 0)),
@@ -200,12 +244,14 @@ SCENARIOS = (
                     Read(
                         "Many calls to the API fail.",
                         "24% of the calls for target rag-prod failed in the last ten minutes. The "
-                        f"reasons: {reason} (24).",
+                        f"reasons: {reason} (24). What is shown of its jobs is older than usual. "
+                        "The runbook says what to do for each reason.",
                         "adbpg-exporter",
                     ),
                 ),
             ),
-            series=(UP, requests((0, 10)), errors(reason, (0, 0), (10, 4), (30, 0))),
+            exporters=HEALTHY,
+            series=(requests((0, 10)), errors(reason, (0, 0), (10, 4), (30, 0))),
         )
         for reason in ("instance_state", "namespace_password", "account", "proxy")
     ),
@@ -221,12 +267,14 @@ SCENARIOS = (
                 Read(
                     "The API throttles the exporter.",
                     "The API throttles calls for target rag-prod for 15 minutes or longer: 5 in "
-                    "the last five minutes. What is shown of its jobs is older than usual.",
+                    "the last five minutes. What is shown of its jobs is older than usual. Scrape "
+                    "less often, or ask the vendor for a higher quota.",
                     "adbpg-exporter",
                 ),
             ),
         ),
-        series=(UP, errors("throttled", (0, 0), (10, 1), (30, 0))),
+        exporters=HEALTHY,
+        series=(errors("throttled", (0, 0), (10, 1), (30, 0)),),
     ),
     *(
         Scenario(
@@ -241,13 +289,14 @@ SCENARIOS = (
                     Read(
                         "The exporter runs with an old configuration.",
                         "The last loading of a configuration file failed (adbpg), ten minutes ago "
-                        "or longer. The one before stays in force; the exporter's log has each "
-                        "problem with its line.",
+                        "or longer. The one before stays in force. The exporter's log has each "
+                        "problem with its line: correct the file, and reload.",
                         "adbpg-exporter",
                     ),
                 ),
             ),
-            series=(UP, gauge(f"adbpg_exporter_{name}", (0, 1), (10, 0), (30, 1))),
+            exporters=HEALTHY,
+            series=(gauge(f"adbpg_exporter_{name}", (0, 1), (10, 0), (30, 1)),),
         )
         for name in ("config_last_reload_successful", "web_config_last_reload_successful")
     ),
@@ -262,15 +311,15 @@ SCENARIOS = (
                 {**JOB, "file": "/jobs/nightly.yaml"},
                 Read(
                     "New upload jobs are not watched: a job file cannot be read.",
-                    "The job file /jobs/nightly.yaml cannot be read for ten minutes or longer. Its "
-                    "last good list stays in use, so newer jobs are missing; the exporter's log "
-                    "has each problem with its line.",
+                    "The job file /jobs/nightly.yaml cannot be read for ten minutes or longer "
+                    "(adbpg). Its last good list stays in use, so newer jobs are missing. The "
+                    "exporter's log has each problem with its line.",
                     "adbpg-exporter",
                 ),
             ),
         ),
+        exporters=HEALTHY,
         series=(
-            UP,
             gauge(
                 "adbpg_exporter_job_file_error",
                 *((0, 0), (10, 1), (30, 0)),
@@ -291,13 +340,14 @@ SCENARIOS = (
                 Read(
                     "Ages and deadlines of a target's jobs are wrong.",
                     "A running job of target rag-prod was updated in the future, so its time_zone "
-                    "must be another. Ages and deadlines of its jobs are off by hours.",
+                    "must be another. Ages and deadlines of its jobs are off by hours. Set the "
+                    "target's time_zone, and reload.",
                     "adbpg-exporter",
                 ),
             ),
         ),
+        exporters=HEALTHY,
         series=(
-            UP,
             gauge(
                 "adbpg_exporter_time_zone_suspect",
                 *((0, 0), (10, 1), (30, 0)),
@@ -317,13 +367,14 @@ SCENARIOS = (
                 Read(
                     "Not every upload job can be asked about in time.",
                     "Each scrape of adbpg leaves jobs unasked for 15 minutes or longer, now 7. "
-                    "What is shown of them is older than it should be.",
+                    "What is shown of them is older than it should be. Give the scrape more time, "
+                    "or scrape less often.",
                     "adbpg-exporter",
                 ),
             ),
         ),
+        exporters=HEALTHY,
         series=(
-            UP,
             gauge("adbpg_exporter_scrape_jobs", (0, 0), (10, 7), (30, 0), labels='result="late"'),
             gauge("adbpg_exporter_scrape_jobs", (0, 9), labels='result="failed"'),
         ),

@@ -11,9 +11,27 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from exporter.errors import QueryError
-from exporter.metrics import API_ERRORS, API_REQUESTS, FAMILIES, job_label_names
-from exporter.model import JobRef, JobState, JobStatus, Observation, Target
-from exporter.poller.record import DeadlineRule, Record
+from exporter.metrics import (
+    API_ERRORS,
+    API_REQUESTS,
+    BUILD_INFO,
+    FAMILIES,
+    RELOAD_SUCCESSFUL,
+    SHARD,
+    SHARDS,
+    job_label_names,
+)
+from exporter.model import (
+    EVERYTHING,
+    JobRef,
+    JobState,
+    JobStatus,
+    Observation,
+    Shard,
+    Target,
+    WatchList,
+)
+from exporter.poller.record import DeadlineRule, Record, observe
 from exporter.secret import Secret
 
 MINUTE = 60.0
@@ -125,6 +143,9 @@ class Exporter:
         down: from and until when, in minutes, it does not answer.
         offset: seconds that its scrapes come after the half minute.
         labels: further ones of the scrape target.
+        shard: the jobs of other shards are not watched.
+        job: the name of the scrape job.
+        uptime: minutes that it was there before its first scrape.
     """
 
     instance: str
@@ -134,6 +155,10 @@ class Exporter:
     down: tuple[tuple[float, float], ...] = ()
     offset: int = 0
     labels: tuple[tuple[str, str], ...] = ()
+    shard: Shard = EVERYTHING
+    job: str = "adbpg"
+    uptime: float = 0
+    _watched: WatchList = field(init=False)
     _records: dict[JobRef, Record] = field(default_factory=dict)
     _counters: Counter[str] = field(default_factory=Counter)
 
@@ -149,7 +174,14 @@ class Exporter:
 
     def _start_anew(self) -> None:
         self._counters = Counter()
-        for job in self.jobs:
+        self._records = {}
+        held = [job for job in self.jobs if self.shard.holds(job.ref.job_id)]
+        self._watched = WatchList(
+            targets={},
+            jobs=tuple(job.ref for job in held),
+            split=frozenset(job.ref.collection_identity for job in self.jobs if job not in held),
+        )
+        for job in held:
             target = Target(job.ref.target, job.ref.region_id, Secret("of a namespace"))
             self._records[job.ref] = Record(job.ref, target)
             self._counters[_requests(job)] = 0
@@ -158,16 +190,29 @@ class Exporter:
 
     def _page(self, now: float) -> Page:
         for job in self.jobs:
-            record = self._records[job.ref]
+            record = self._records.get(job.ref)
+            if record is None:
+                continue
             if record.is_due(now + UPTIME, MIN_INTERVAL):
                 self._query(job, record, now)
-        seen = tuple(
-            record.observation(
-                ref, now + UPTIME, max_age=MAX_AGE, rule=RULE, round_number=0, offset=-UPTIME
-            )
-            for ref, record in self._records.items()
+        seen = observe(
+            tuple(self._records.values()),
+            self._watched,
+            now + UPTIME,
+            max_age=MAX_AGE,
+            rule=RULE,
+            round_number=0,
+            offset=-UPTIME,
         )
-        return dict(_samples(seen, now)) | {name: float(n) for name, n in self._counters.items()}
+        return {
+            **dict(_samples(seen, now)),
+            **{name: float(n) for name, n in self._counters.items()},
+            _series(BUILD_INFO.name, {"version": "1.2.3", "revision": "", "python": "3.11"}): 1.0,
+            f"{SHARD.name}{{}}": float(self.shard.number),
+            f"{SHARDS.name}{{}}": float(self.shard.of),
+            f"{RELOAD_SUCCESSFUL.name}{{}}": 1.0,
+            "process_start_time_seconds{}": (self.start - self.uptime) * MINUTE,
+        }
 
     def _query(self, job: Job, record: Record, now: float) -> None:
         record.asked_at = now + UPTIME
@@ -180,7 +225,7 @@ class Exporter:
 
     def _located(self, series: str) -> str:
         name, _, rest = series.partition("{")
-        labels = (("job", "adbpg"), ("instance", self.instance), *self.labels)
+        labels = (("job", self.job), ("instance", self.instance), *self.labels)
         added = ",".join(f'{label}="{value}"' for label, value in labels)
         return f"{name}{{{added}" + ("" if rest == "}" else ",") + rest
 

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from exporter.model import Shard
 from tests.alerts.exporters import MINUTE, Exporter, Job, Outage
 from tests.alerts.jobs import (
     ALERTS,
@@ -19,7 +20,18 @@ from tests.alerts.scenario import Firing, Scenario, of_job
 UNTIL = 70
 API_ERRORS = ("AdbpgApiErrors", "warning")
 QUERY_FAILING = ("AdbpgJobQueryFailing", "warning")
-TARGET = {"target": "rag-prod"}
+TARGET = {"target": "rag-prod", "job": "adbpg"}
+
+
+def in_shard_2(firing: Firing) -> bool:
+    """Whether an alert is about a job of the second shard of two, or about its collection."""
+    (job,) = [each for each in TROUBLED if each.ref.collection == firing.labels["collection"]]
+    return Shard(2, 2).holds(job.ref.job_id)
+
+
+def cut(firing: Firing) -> Firing:
+    """Return an alert that ends five minutes after its exporter has left, in minute 30."""
+    return replace(firing, last=min(firing.last, 34))
 
 
 def out_of_reach(start: float, end: float) -> tuple[Job, ...]:
@@ -31,6 +43,14 @@ def out_of_reach(start: float, end: float) -> tuple[Job, ...]:
 def still_runs(job: Job) -> bool:
     """Whether it is asked about after its first ten minutes, and answers."""
     return job.answer(30 * MINUTE).status.is_active if job is not IS_UNSEEN else False
+
+
+OUTSIDE = {"namespace": "search", "cluster": "eu-1"}
+
+
+def from_outside(firing: Firing) -> Firing:
+    """Return an alert as it is where the targets have labels of namespace, cluster and pod."""
+    return replace(firing, labels={**firing.labels, **OUTSIDE}, read=None)
 
 
 SCENARIOS = (
@@ -45,6 +65,60 @@ SCENARIOS = (
         UNTIL,
         unread(),
         (Exporter("a", TROUBLED), Exporter("b", TROUBLED, offset=20)),
+    ),
+    *(
+        Scenario(
+            f"labels of namespace, cluster and pod {how} change no alert",
+            UNTIL,
+            tuple(map(from_outside, ALERTS)),
+            tuple(
+                Exporter(
+                    each, TROUBLED, labels=(*OUTSIDE.items(), ("pod", f"pod-{each}")), offset=offset
+                )
+                for each, offset in (("a", 0), ("b", 20))
+            ),
+            enforced=enforced,
+        )
+        for how, enforced in (
+            ("on the targets alone", {}),
+            ("on the targets, of which the rules get the namespace too", {"namespace": "search"}),
+        )
+    ),
+    Scenario(
+        "a label that only what is recorded gets breaks no rule",
+        UNTIL,
+        tuple(
+            replace(each, labels={**each.labels, "tenant": "search"}, read=None) for each in ALERTS
+        ),
+        (Exporter("a", TROUBLED), Exporter("b", TROUBLED, offset=20)),
+        enforced={"tenant": "search"},
+    ),
+    Scenario(
+        "two shards with two replicas each are as one exporter",
+        UNTIL,
+        unread(),
+        tuple(
+            Exporter(f"{number}-{replica}", TROUBLED, shard=Shard(number, 2), offset=offset)
+            for number in (1, 2)
+            for replica, offset in (("a", 0), ("b", 20))
+        ),
+    ),
+    Scenario(
+        "a lost shard takes only its own jobs' alerts away, and says so itself",
+        UNTIL,
+        (
+            *(cut(each) if in_shard_2(each) else each for each in unread()),
+            Firing(
+                "AdbpgExporterShardMissing",
+                "critical",
+                *(35, UNTIL),
+                {"job": "adbpg", "shard": "2"},
+            ),
+        ),
+        (
+            Exporter("a", TROUBLED, shard=Shard(1, 2)),
+            Exporter("b", TROUBLED, shard=Shard(2, 2), end=30, offset=10),
+        ),
     ),
     *(
         Scenario(
@@ -117,7 +191,7 @@ SCENARIOS = (
             ),
             (
                 "any, until a new one comes",
-                Firing("AdbpgExporterDown", "critical", 35, 42),
+                Firing("AdbpgExporterDown", "critical", 35, 42, {"job": "adbpg"}),
                 (
                     Exporter("a", TROUBLED, end=30, offset=10),
                     Exporter("b", TROUBLED, start=42, offset=10),

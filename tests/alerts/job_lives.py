@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 from exporter.errors import NotFound
+from exporter.model import JobStatus, Shard
 from tests.alerts.exporters import Exporter, Job, Outage, Phase
 from tests.alerts.jobs import (
     FAILED,
@@ -21,6 +22,8 @@ from tests.alerts.jobs import (
 )
 from tests.alerts.scenario import Firing, Read, Scenario, of_job
 
+Jobs = tuple[Job, ...]
+
 
 @dataclass(frozen=True, slots=True)
 class Life:
@@ -37,12 +40,29 @@ class Life:
     fires: tuple[Firing, ...] = ()
 
 
-# One collection: each waits for the one before, and two minutes more until it starts.
-QUEUE = (
-    Job(ref("q-1", "queue"), (Phase(0, RUNNING, rate=1000), Phase(20, SUCCESS))),
-    Job(ref("q-2", "queue"), (Phase(0, START), Phase(22, RUNNING, rate=1000), Phase(42, SUCCESS))),
-    Job(ref("q-3", "queue"), (Phase(0, START), Phase(44, RUNNING, rate=1000), Phase(64, SUCCESS))),
-)
+def queue(collection: str, waiting: JobStatus, number: int = 6, expected: int = 1000) -> Jobs:
+    """Return jobs of one collection that wait for one another.
+
+    They are created within seconds. Each uploads for 20 minutes; the next begins two minutes after.
+    The deadline of each is half an hour after its turn has come: if the time that they wait
+    counted, most would be late.
+    """
+    return tuple(
+        Job(
+            ref(f"{collection}-{n}", collection, expected),
+            (
+                *((Phase(0, waiting),) if n else ()),
+                Phase(22 * n, RUNNING, rate=1000),
+                Phase(22 * n + 20, SUCCESS),
+            ),
+            created=n / 60,
+        )
+        for n in range(number)
+    )
+
+
+QUEUE = queue("queue", START)
+RUNNING_QUEUE = queue("running", RUNNING)
 NO_API = tuple(replace(job, outages=(Outage(18, 22, TIMEOUT),)) for job in QUEUE)
 STARTS_LATE = Job(
     ref("s-1", "restart"),
@@ -61,9 +81,24 @@ TELLS_NO_PROGRESS = Job(
 WAITS_BEHIND = Job(ref("w-1", "stalls"), (Phase(0, START), Phase(59.5, SUCCESS)))
 ENDS = Job(ref("w-2", "left"), (Phase(0, RUNNING, rate=1000), Phase(19.5, SUCCESS)))
 DOES_NOT_FOLLOW = Job(ref("w-3", "left"), (Phase(0, START), Phase(59.5, SUCCESS)))
+UNSEEN_IN_FRONT = Job(
+    ref("i-1", "unseen-front"),
+    (Phase(0, RUNNING, rate=10), Phase(59.5, SUCCESS)),
+    outages=(Outage(4.5, 59.5, TIMEOUT),),
+)
+WAITS_FOR_THE_UNSEEN = Job(ref("i-2", "unseen-front", 1000), (Phase(0, START), Phase(62, SUCCESS)))
+GONE_IN_FRONT = Job(
+    ref("g-1", "ghost"), (Phase(0, RUNNING),), outages=(Outage(0, 99, NotFound("no such job")),)
+)
+NEVER_ANSWERS = Job(ref("n-2", "mute"), (Phase(0, RUNNING),), outages=(Outage(0, 99, TIMEOUT),))
+STUCK_BEHIND_THE_GONE = Job(ref("g-2", "ghost", None), (Phase(0, START), Phase(59.5, SUCCESS)))
 AT_ONCE = tuple(
     Job(ref(f"two-{n}", "two"), (Phase(0, RUNNING, rate=1000), Phase(end, SUCCESS)))
     for n, end in ((1, 19.5), (2, 30))
+)
+ONE_STOPS = (
+    replace(STALLS, ref=ref("o-1", "one-stops")),
+    Job(ref("o-2", "one-stops"), (Phase(0, RUNNING, rate=1000), Phase(59.5, SUCCESS))),
 )
 IS_UNKNOWN = Job(
     ref("u-1", "unknown"), (Phase(0, RUNNING), Phase(4.5, UNKNOWN), Phase(29.5, SUCCESS))
@@ -80,14 +115,15 @@ ODD = replace(ref('up"load\\1 &x', "größe-向量", None), db_instance_id="", w
 ODD_READ = Read(
     "An upload job was cancelled: its documents are not all there.",
     'Job up"load\\1 &x of collection größe-向量 (namespace rag of gp-ws-1, target rag-prod) was '
-    "cancelled; seen 1970-01-01 00:06:00 +0000 UTC. It has uploaded 3000 entries.",
+    "cancelled; this was noticed on 1 Jan 00:06 UTC. It has uploaded 3k entries. If nobody meant "
+    "to cancel it, upload the rest again as a new job.",
     dashboard("up%22load%5C1+%26x", "gr%C3%B6%C3%9Fe-%E5%90%91%E9%87%8F"),
 )
 BLOCKED = Read(
-    "Nothing more can be uploaded to a collection.",
-    "Collection stalls (namespace rag of gp-1, target rag-prod) is blocked for ten minutes or "
-    "longer: a job there is stalled, stuck or overdue, or two are Running at once, and uploads to "
-    "a collection run one after the other. Jobs under way there: 2.",
+    "Uploads to a collection are held up.",
+    "The uploads to collection stalls (namespace rag of gp-1, target rag-prod) are held up for ten "
+    "minutes or longer, since they run one after the other. In front is job j-3, which is stalled. "
+    "Jobs that wait: 2. Start no further uploads to it, and help or cancel the job in front.",
     "adbpg-overview?var-collection=stalls&var-collection_namespace=rag",
 )
 
@@ -100,20 +136,34 @@ def failed_before(hours: int) -> Job:
 
 LIVES: tuple[Life, ...] = (
     Life("jobs that wait for one another and end well fire nothing", QUEUE),
+    Life("nor do those that are called Running while they wait", RUNNING_QUEUE),
+    Life(
+        "what cannot be queried may be in front: nobody is stuck behind it",
+        (UNSEEN_IN_FRONT, WAITS_FOR_THE_UNSEEN),
+        (Firing("AdbpgJobQueryFailing", "warning", 15, 59, of_job(UNSEEN_IN_FRONT.ref)),),
+    ),
+    Life(
+        "what the API does not know holds nobody up",
+        (GONE_IN_FRONT, STUCK_BEHIND_THE_GONE),
+        (
+            Firing("AdbpgJobQueryFailing", "warning", 11, 80, of_job(GONE_IN_FRONT.ref)),
+            Firing(
+                "AdbpgJobStuckInState",
+                *("warning", 16, 59),
+                of_job(STUCK_BEHIND_THE_GONE.ref, status="Start"),
+            ),
+            Firing("AdbpgCollectionBlocked", "warning", 26, 59, of_collection("ghost")),
+        ),
+    ),
     Life("a job that starts while its exporter is replaced is not stuck", (STARTS_LATE,)),
     Life("a job that moves every 14 minutes is not stalled", (MOVES_SELDOM,)),
     Life("of a job without known progress nobody says that it stands still", (TELLS_NO_PROGRESS,)),
     Life(
-        "who waits for a stalled job is stuck with it",
+        "who waits for a stalled job is counted, and has no alert of its own",
         (STALLS, WAITS_BEHIND),
         (
             Firing("AdbpgJobStalled", "warning", 22, 59, of_job(STALLS.ref, status="Running")),
-            Firing(
-                "AdbpgJobStuckInState", "warning", 22, 59, of_job(WAITS_BEHIND.ref, status="Start")
-            ),
-            Firing(
-                "AdbpgCollectionBlocked", "warning", *(32, 59), of_collection("stalls"), BLOCKED
-            ),
+            Firing("AdbpgCollectionBlocked", "warning", *(32, 59), of_collection("stalls")),
         ),
     ),
     Life(
@@ -123,17 +173,23 @@ LIVES: tuple[Life, ...] = (
             Firing(
                 "AdbpgJobStuckInState",
                 "warning",
-                34,
+                35,
                 59,
                 of_job(DOES_NOT_FOLLOW.ref, status="Start"),
             ),
-            Firing("AdbpgCollectionBlocked", "warning", 44, 59, of_collection("left")),
+            Firing("AdbpgCollectionBlocked", "warning", 45, 59, of_collection("left")),
         ),
     ),
+    Life("two jobs that upload at once on a collection are no trouble", AT_ONCE),
     Life(
-        "two jobs that run at once on a collection block it",
-        AT_ONCE,
-        (Firing("AdbpgCollectionBlocked", "warning", 11, 19, of_collection("two")),),
+        "one that stops beside another that moves is stalled",
+        ONE_STOPS,
+        (
+            Firing(
+                "AdbpgJobStalled", "warning", 22, 59, of_job(ONE_STOPS[0].ref, status="Running")
+            ),
+            Firing("AdbpgCollectionBlocked", "warning", 32, 59, of_collection("one-stops")),
+        ),
     ),
     Life(
         "a status that is not a documented one cannot be relied on",
@@ -190,7 +246,101 @@ SCENARIOS = (
     Scenario(
         "four minutes without the API fire nothing of a healthy job, only the target's alert",
         80,
-        (Firing("AdbpgApiErrors", "warning", 20, 30, {"target": "rag-prod"}),),
+        (Firing("AdbpgApiErrors", "warning", 20, 29, {"target": "rag-prod", "job": "adbpg"}),),
         (Exporter("a", NO_API),),
+    ),
+    Scenario(
+        "the alert of a collection names the job in front, and counts those that wait",
+        60,
+        (
+            Firing("AdbpgJobStalled", "warning", *(22, 59), of_job(STALLS.ref, status="Running")),
+            Firing(
+                "AdbpgCollectionBlocked", "warning", *(32, 59), of_collection("stalls"), BLOCKED
+            ),
+        ),
+        (Exporter("a", (STALLS, WAITS_BEHIND, replace(WAITS_BEHIND, ref=ref("w-4", "stalls")))),),
+    ),
+    Scenario(
+        "each job that cannot be queried has its own reason in its alert",
+        30,
+        tuple(
+            Firing(
+                "AdbpgJobQueryFailing",
+                "warning",
+                *(11, 30),
+                of_job(job.ref),
+                Read(
+                    "The API gives no answer about an upload job.",
+                    f"Job {job.ref.job_id} of collection {job.ref.collection} (namespace rag of "
+                    "gp-1, target rag-prod) cannot be queried, for ten minutes or longer. Its last "
+                    f"query failed with {reason}. The API has not answered since the exporter "
+                    "started. The job itself may be well. The runbook says what to do for each "
+                    "reason.",
+                    dashboard(job.ref.job_id, job.ref.collection),
+                ),
+            )
+            for job, reason in ((NEVER_ANSWERS, "timeout"), (GONE_IN_FRONT, "not_found"))
+        ),
+        (Exporter("a", (NEVER_ANSWERS, GONE_IN_FRONT, *QUEUE), offset=10),),
+    ),
+    *(
+        Scenario(
+            f"a queue of two hours is no trouble {how}",
+            135,
+            (),
+            exporters,
+        )
+        for how, exporters in (
+            (
+                "in three shards",
+                tuple(
+                    Exporter(str(n), QUEUE + RUNNING_QUEUE, shard=Shard(n, 3)) for n in (1, 2, 3)
+                ),
+            ),
+            (
+                "in two shards of two replicas each, all replaced, with labels from outside",
+                tuple(
+                    Exporter(
+                        f"{n}-{replica}-{start}",
+                        QUEUE + RUNNING_QUEUE,
+                        shard=Shard(n, 2),
+                        start=start,
+                        end=end,
+                        labels=(
+                            ("namespace", "search"),
+                            ("cluster", "eu-1"),
+                            ("pod", f"p-{start}"),
+                        ),
+                    )
+                    for n in (1, 2)
+                    for replica in ("a", "b")
+                    for start, end in ((0, 50), (52, 999))
+                ),
+            ),
+            (
+                "for two replicas",
+                (Exporter("a", QUEUE), Exporter("b", QUEUE + RUNNING_QUEUE, offset=20)),
+            ),
+            (
+                "for an exporter that is replaced again and again, without the jobs that ended",
+                tuple(
+                    Exporter(
+                        f"e-{n}",
+                        QUEUE[n:] + RUNNING_QUEUE[n:],
+                        start=start,
+                        end=start + 20 + 99 * (n > 4),
+                    )
+                    for n, start in enumerate((0, 21, 43, 65, 87, 109))
+                ),
+            ),
+            (
+                "for a new exporter and a new Prometheus, while the jobs that ended are watched",
+                (
+                    Exporter(
+                        "a", tuple(each.earlier(50) for each in QUEUE + RUNNING_QUEUE), start=0
+                    ),
+                ),
+            ),
+        )
     ),
 )

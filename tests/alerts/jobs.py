@@ -25,7 +25,7 @@ def ref(job_id: str, collection: str, expected: int | None = 9_000_000) -> JobRe
 def of_collection(name: str) -> dict[str, str]:
     """Return the labels that an alert of a collection has."""
     identity = {"collection": name, "collection_namespace": "rag", "db_instance_id": "gp-1"}
-    return {**identity, "target": "rag-prod"}
+    return {**identity, "target": "rag-prod", "job": "adbpg"}
 
 
 def dashboard(job_id: str, collection: str) -> str:
@@ -78,8 +78,9 @@ ALERTS = (
         Read(
             "An upload job failed: its documents are not all there.",
             "Job j-1 of collection fails (namespace rag of gp-1, target rag-prod) failed; "
-            "seen 1970-01-01 00:06:00 +0000 UTC. It has uploaded 3500 entries of 9000000. "
-            "The exporter's log has the API's error text.",
+            "this was noticed on 1 Jan 00:06 UTC. It has uploaded 3.5k entries of 9M. The API's "
+            "error text is in the exporter's log. Correct the cause, and upload the rest "
+            "again as a new job.",
             dashboard("j-1", "fails"),
         ),
     ),
@@ -91,8 +92,8 @@ ALERTS = (
         Read(
             "An upload job was cancelled: its documents are not all there.",
             "Job j-2 of collection cancelled (namespace rag of gp-1, target rag-prod) was "
-            "cancelled; seen 1970-01-01 00:06:00 +0000 UTC. It has uploaded 3000 entries of "
-            "9000000.",
+            "cancelled; this was noticed on 1 Jan 00:06 UTC. It has uploaded 3k entries of 9M. If "
+            "nobody meant to cancel it, upload the rest again as a new job.",
             dashboard("j-2", "cancelled"),
         ),
     ),
@@ -104,8 +105,9 @@ ALERTS = (
         Read(
             "An upload job runs, but uploads nothing.",
             "Job j-3 of collection stalls (namespace rag of gp-1, target rag-prod) is Running, "
-            "but has not moved since 1970-01-01 00:06:00 +0000 UTC. It has uploaded 3500 entries "
-            "of 9000000. Uploads to its collection run one after the other, so all others wait.",
+            "but has uploaded nothing since 1 Jan 00:06 UTC. It has uploaded 3.5k entries of 9M. "
+            "Look at the load of the instance. If the job does not go on, cancel it and "
+            "upload the rest again.",
             dashboard("j-3", "stalls"),
         ),
     ),
@@ -116,9 +118,9 @@ ALERTS = (
         of_job(STAYS_CANCELLING.ref, status="Cancelling"),
         Read(
             "An upload job does not start, or is not cancelled.",
-            "Job j-4 of collection cancelling (namespace rag of gp-1, target rag-prod) stays in "
-            "Cancelling since 1970-01-01 00:06:00 +0000 UTC, and no job of its collection moves. "
-            "It has uploaded 3500 entries.",
+            "Job j-4 of collection cancelling (namespace rag of gp-1, target rag-prod) has been in "
+            "Cancelling since 1 Jan 00:06 UTC, and does not wait for another job that is watched. "
+            "It has uploaded 3.5k entries. Ask the vendor's support to end it.",
             dashboard("j-4", "cancelling"),
         ),
     ),
@@ -130,7 +132,9 @@ ALERTS = (
         Read(
             "An upload job runs past its deadline.",
             "Job j-5 of collection late (namespace rag of gp-1, target rag-prod) should have "
-            "ended by 1970-01-01 00:21:00 +0000 UTC. It has uploaded 25000 entries of 60000.",
+            "ended by 1 Jan 00:21 UTC. The time that it waited for others is not counted. It has "
+            "uploaded 25k entries of 60k. At its present rate it needs 35m 0s more. Tell those who "
+            "wait for its documents; if it does not move, cancel it and upload the rest again.",
             dashboard("j-5", "late"),
         ),
     ),
@@ -142,9 +146,9 @@ ALERTS = (
         Read(
             "The API gives no answer about an upload job.",
             "Job j-6 of collection unseen (namespace rag of gp-1, target rag-prod) cannot be "
-            "queried, for ten minutes or longer. The API last answered 1970-01-01 00:05:00 +0000 "
-            "UTC. It had uploaded 5000 entries of 9000000. Why calls for this target failed: "
-            "timeout.",
+            "queried, for ten minutes or longer. Its last query failed with timeout. The API last "
+            "answered on 1 Jan 00:05 UTC. It had uploaded 5k entries of 9M. The job itself may be "
+            "well. The runbook says what to do for each reason.",
             dashboard("j-6", "unseen"),
         ),
     ),
@@ -156,8 +160,9 @@ ALERTS = (
         Read(
             "What the API says of an upload job cannot be relied on.",
             "Job j-7 of collection odd (namespace rag of gp-1, target rag-prod): Status, Completed "
-            "and Error contradict each other, or the status is not a documented one, for 15 "
-            "minutes or longer. It has uploaded 19000 entries of 9000000.",
+            "and Error contradict each other, for 15 minutes or longer. It has uploaded 19k "
+            "entries of 9M. Look with `adbpg-job-exporter query` at what the API says, and "
+            "compare the collection with what was uploaded.",
             dashboard("j-7", "odd"),
         ),
     ),

@@ -7,22 +7,13 @@ from tests.alerts.scenario import GRID
 END = 62  # minutes: longer than any scenario that has such series
 
 
-def gauge(name: str, *steps: tuple[float, int], labels: str = "") -> tuple[str, str]:
+def gauge(
+    name: str, *steps: tuple[float, int], labels: str = "", job: str = "adbpg"
+) -> tuple[str, str]:
     """Return a series that has each value from a minute on."""
-    return _series(name, labels), " ".join(
+    return _series(name, labels, job), " ".join(
         f"{value}x{int((end - start) * 60 / GRID) - 1}"
         for (start, value), (end, _) in pairwise((*steps, (END, 0)))
-    )
-
-
-def shard(
-    number: int, *, of: int, instance: str = "a", start: int = 0
-) -> tuple[tuple[str, str], ...]:
-    """Return what an exporter says of its shard, from a minute on."""
-    labels, blank = f'{{job="adbpg",instance="{instance}"}}', int(start * 60 / GRID)
-    return tuple(
-        (f"{name}{labels}", f"{f'_x{blank - 1} ' if blank else ''}{value}x{int(END * 60 / GRID)}")
-        for name, value in (("adbpg_exporter_shard", number), ("adbpg_exporter_shards", of))
     )
 
 
@@ -36,8 +27,8 @@ def counter(name: str, *steps: tuple[float, int], labels: str) -> tuple[str, str
     return _series(name, labels), " ".join(values)
 
 
-def _series(name: str, labels: str) -> str:
-    return f'{name}{{job="adbpg",instance="a",{labels}}}'
+def _series(name: str, labels: str, job: str = "adbpg") -> str:
+    return f'{name}{{job="{job}",instance="a",{labels}}}'
 
 
 def errors(reason: str, *steps: tuple[float, int], target: str = "rag-prod") -> tuple[str, str]:

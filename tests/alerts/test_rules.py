@@ -1,31 +1,29 @@
 """The alert and recording rules, as promtool evaluates them."""
 
 import subprocess
+from pathlib import Path
 
 import pytest
 
-from tests.alerts.scenario import RULES, outcomes
+from tests.alerts.scenario import RULES, Scenario, outcome
 from tests.alerts.scenarios import SCENARIOS
+from tests.processes import tool
 
 pytestmark = pytest.mark.prometheus
 
 
-@pytest.fixture(scope="module")
-def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """What promtool says of each scenario."""
-    return outcomes(SCENARIOS, tmp_path_factory.mktemp("rules"))
-
-
-@pytest.mark.parametrize("claim", [scenario.claim for scenario in SCENARIOS])
-def test_scenario(claim: str, results: dict[str, str]) -> None:
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.claim)
+def test_scenario(scenario: Scenario, tmp_path: Path) -> None:
     """What the scenario claims, held at every evaluation."""
-    assert not results[claim], results[claim]
+    wrong = outcome(scenario, tmp_path)
+
+    assert not wrong, wrong
 
 
 def test_promtool_has_nothing_against_the_rules() -> None:
     """All that promtool can check of a rules file is well."""
     done = subprocess.run(
-        ["promtool", "check", "rules", "--lint=all", "--lint-fatal", RULES],
+        [tool("promtool"), "check", "rules", "--lint=all", "--lint-fatal", RULES],
         capture_output=True,
         text=True,
         check=False,

@@ -109,7 +109,7 @@ def test_job_labels() -> None:
     """Labels of jobs are added to what the alerts of jobs carry."""
     made = rules(groups(jobLabels=["team", "pipeline"]))
 
-    assert "workspace_id, target, team, pipeline)" in made["adbpg:job_info"]["expr"]
+    assert "cluster, target, team, pipeline)" in made["adbpg:job_info"]["expr"]
     assert made["adbpg:job_info"] != rules(groups())["adbpg:job_info"]
 
 

@@ -138,13 +138,17 @@ def test_a_failed_job_is_told_and_ends_by_itself(chain: Chain) -> None:
         "severity": "warning",
         "status": "Failed",
         "target": "main",
+        "job": "adbpg",
         "job_id": "failed",
         "collection": "c2",
         "collection_namespace": "rag",
         "db_instance_id": "gp-bp1test",
     }
     assert (alert["receiver"], alert["path"]) == ("adbpg-warning", "/warning")
-    _says_all(alert, r"failed; seen \d.*It has uploaded 2000 entries of 9000\.")
+    _says_all(
+        alert,
+        r"failed; this was noticed on \d+ \w+ \d\d:\d\d UTC\. It has uploaded 2k entries of 9k\.",
+    )
     chain.pager.wait_for("resolved", alertname="AdbpgJobFailed")
 
 
@@ -157,12 +161,13 @@ def test_a_stalled_job_is_told_until_it_moves(chain: Chain) -> None:
         "severity": "warning",
         "status": "Running",
         "target": "main",
+        "job": "adbpg",
         "job_id": "pausing",
         "collection": "c3",
         "collection_namespace": "rag",
         "db_instance_id": "gp-bp1test",
     }
-    _says_all(alert, r"has not moved since \d.*It has uploaded \d+ entries of 900\.")
+    _says_all(alert, r"uploaded nothing since \d.* UTC\. It has uploaded \d+ entries of 900\.")
     uploaded = re.search(r"uploaded (\d+) entries", alert["annotations"]["description"])
     chain.pager.wait_for("resolved", alertname="AdbpgJobStalled", job_id="pausing")
     now = ask(chain.prometheus, 'adbpg_job_progress_entries{job_id="pausing"}')
@@ -222,10 +227,42 @@ def test_a_dead_exporter_is_told_and_nothing_else(chain: Chain, tmp_path: Path) 
         chain.pager.wait_for("resolved", alertname="AdbpgExporterDown", job="adbpg")
 
 
+def test_only_what_follows_is_muted(tmp_path: Path) -> None:
+    """An exporter that is down mutes its own alerts and no others; a lost shard mutes nothing."""
+    job = {"alertname": "AdbpgJobFailed", "job_id": "1", "target": "main"}
+    refused = {"alertname": "AdbpgApiAuthFailing", "target": "main"}
+    unseen = {"alertname": "AdbpgJobQueryFailing", "job_id": "2", "target": "main"}
+    down, lost = {"alertname": "AdbpgExporterDown"}, {"alertname": "AdbpgExporterShardMissing"}
+    alerts = [
+        *(each | {"job": "down"} for each in (down, job, refused, unseen)),
+        *(each | {"job": "down", "cluster": "us-1"} for each in (job, unseen)),
+        *(each | {"job": "lost"} for each in (lost | {"shard": "2"}, job, unseen)),
+        *(each | {"job": "refused"} for each in (refused, unseen, unseen | {"target": "other"})),
+        {"alertname": "SomebodyElses", "job": "down"},
+    ]
+    with alertmanager(EXAMPLE.read_text("utf-8"), tmp_path) as decides:
+        url = f"--alertmanager.url={decides.url}"
+        for labels in alerts:
+            _amtool("alert", "add", url, *(f"{name}={value}" for name, value in labels.items()))
+
+        shown = json.loads(get(decides.url + "/api/v2/alerts")[1])
+
+    muted = [each["labels"] for each in shown if each["status"]["inhibitedBy"]]
+    assert len(shown) == len(alerts)
+    assert sorted(muted, key=str) == sorted(
+        [
+            *(each | {"job": "down"} for each in (job, refused, unseen)),
+            unseen | {"job": "refused"},
+        ],
+        key=str,
+    )
+
+
 @pytest.mark.parametrize(
     ("labels", "receiver"),
     [
         ("alertname=AdbpgExporterDown severity=critical job=adbpg", "adbpg-critical"),
+        ("alertname=AdbpgExporterShardMissing severity=critical shard=2", "adbpg-critical"),
         ("alertname=AdbpgJobStalled severity=warning target=main", "adbpg-warning"),
         ("alertname=AdbpgJobCancelled severity=info target=main", "adbpg-info"),
         ("alertname=SomebodyElses severity=critical", "others"),

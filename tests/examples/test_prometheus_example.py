@@ -5,7 +5,6 @@ import subprocess
 from pathlib import Path
 
 import pytest
-import yaml
 
 from tests.processes import PATIENCE
 
@@ -27,10 +26,3 @@ def test_promtool_takes_it() -> None:
     )
 
     assert done.returncode == 0, done.stderr
-
-
-def test_the_alerts_find_it() -> None:
-    """The names of the jobs are as AdbpgExporterDown looks for them."""
-    jobs = yaml.safe_load(FILE.read_text("utf-8"))["scrape_configs"]
-
-    assert [job["job_name"] for job in jobs if "adbpg" not in job["job_name"]] == []

@@ -70,6 +70,7 @@ def observed(
     *,
     answered_at: float = NOW - 0.25,
     progress_changed_at: float | None = None,
+    turn_at: float | None = None,
     deadline_at: float | None = None,
 ) -> Observation:
     """Return the observation of a job that answered."""
@@ -81,6 +82,7 @@ def observed(
         queried_at=answered_at,
         answered_at=answered_at,
         progress_changed_at=progress_changed_at,
+        turn_at=turn_at,
         deadline_at=deadline_at,
     )
 
@@ -119,6 +121,7 @@ EVERY_CASE = snapshot(
         replace(INSTANCE, job_id="1-running", expected_entries=500_000),
         STATE,
         progress_changed_at=NOW - 30.0,
+        turn_at=1_704_703_924.864664,
         deadline_at=1_704_703_924.864664 + 500.0 + 1_800.0,
     ),
     observed(

@@ -45,6 +45,7 @@ JOB_METRICS = {
     "adbpg_job_age_seconds": J,
     "adbpg_job_progress_changed_timestamp_seconds": J,
     "adbpg_job_waiting": J,
+    "adbpg_job_turn_timestamp_seconds": J,
     "adbpg_job_deadline_timestamp_seconds": J,
     "adbpg_job_last_success_timestamp_seconds": J,
 }
@@ -110,6 +111,7 @@ RUNNING = Observation(
     answered_at=NOW - 0.5,
     progress_changed_at=NOW - 60.0,
     entries_per_second=12.5,
+    turn_at=NOW - 400.0,
     deadline_at=NOW + 1_900.0,
 )
 FINAL = replace(
@@ -149,6 +151,7 @@ WITHOUT_TIMES = replace(
     RUNNING,
     state=JobState(JobStatus.UNKNOWN, invalid_fields=("Status", "Progress")),
     progress_changed_at=None,
+    turn_at=None,
     deadline_at=None,
 )
 OBSERVATIONS = [RUNNING, FINAL, VENDOR, NEVER_ASKED, FAILED, AGED_OUT, WITHOUT_TIMES]
@@ -188,6 +191,7 @@ OF_RUNNING = {
     "age_seconds": 400.0,
     "progress_changed_timestamp_seconds": NOW - 60.0,
     "waiting": 0.0,
+    "turn_timestamp_seconds": NOW - 400.0,
     "deadline_timestamp_seconds": NOW + 1_900.0,
     "last_success_timestamp_seconds": NOW - 0.5,
 }

@@ -196,7 +196,7 @@ def test_a_job_that_waits_has_no_clock_of_its_own(world: World) -> None:
     found = by_id(world.scrape())
 
     assert (found["a-1"].waits, found["a-1"].behind) == (True, found["a-0"].ref)
-    assert found["a-1"].deadline_at is None
+    assert (found["a-1"].turn_at, found["a-1"].deadline_at) == (None, None)
     assert found["a-1"].progress_changed_at is None
     assert found["a-0"].waits is False
     assert found["a-0"].deadline_at == CREATED + 1801.0
@@ -218,7 +218,7 @@ def test_its_time_begins_when_the_one_before_has_ended(world: World, *, is_remov
     found = by_id(world.scrape())["a-1"]
 
     assert found.waits is False
-    assert found.deadline_at == free + 1801.0
+    assert (found.turn_at, found.deadline_at) == (free, free + 1801.0)
     assert found.progress_changed_at == free
     world.api.script("a-1", running(7))
     world.time.advance(60.0)

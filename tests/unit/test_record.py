@@ -316,13 +316,24 @@ def test_deadline() -> None:
 
 
 @pytest.mark.parametrize(
-    ("expected", "state"),
-    [(None, RUNNING), (500_000, None), (500_000, replace(RUNNING, created=None))],
-    ids=["not configured", "no answer", "no CreateTime"],
+    ("expected", "turn_at"), [(None, 1.0), (500_000, None)], ids=["not configured", "no start"]
 )
-def test_no_deadline(expected: int | None, state: JobState | None) -> None:
-    """Without expected entries or a CreateTime there is no deadline."""
-    assert RULE.deadline(replace(REF, expected_entries=expected), state) is None
+def test_no_deadline(expected: int | None, turn_at: float | None) -> None:
+    """Without expected entries, or where its start is not known, there is no deadline."""
+    assert RULE.deadline(replace(REF, expected_entries=expected), turn_at) is None
+
+
+@pytest.mark.parametrize("state", [None, replace(RUNNING, created=None)])
+def test_without_a_create_time_the_start_is_not_known(state: JobState | None) -> None:
+    """Without a CreateTime, or before the first answer, there is neither turn nor deadline."""
+    record = fresh_record()
+    record.ref = replace(REF, expected_entries=500_000)
+    if state is not None:
+        asked(record, state, 100.0)
+
+    observation = seen(record, 100.0)
+
+    assert (observation.turn_at, observation.deadline_at) == (None, None)
 
 
 @pytest.mark.parametrize(

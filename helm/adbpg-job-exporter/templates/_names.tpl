@@ -71,10 +71,9 @@ app.kubernetes.io/component: exporter
 {{- with default $path .Values.routePrefix | trimAll "/" }}/{{ . }}{{ end }}
 {{- end }}
 
-{{/* The label `job` of what is scraped. The alerts know the exporter by "adbpg" in it. */}}
+{{/* The label `job` of what is scraped. */}}
 {{- define "adbpg.job" -}}
-{{- $job := printf "%s/%s" .Release.Namespace (include "adbpg.fullname" .) }}
-{{- contains "adbpg" $job | ternary $job (printf "adbpg/%s" $job) }}
+{{ .Release.Namespace }}/{{ include "adbpg.fullname" . }}
 {{- end }}
 
 {{/* A metadata block: of what kind of thing it is, with its values: namespace, labels and annotations. */}}
