@@ -1,5 +1,7 @@
 import re
+import socket
 import ssl
+import threading
 from pathlib import Path
 
 import pytest
@@ -137,6 +139,7 @@ def test_every_curve_can_be_chosen(curve: str, samples: Path) -> None:
     ("name", "mode"),
     [
         ("NoClientCert", ssl.CERT_NONE),
+        ("RequestClientCert", ssl.CERT_NONE),
         ("VerifyClientCertIfGiven", ssl.CERT_OPTIONAL),
         ("RequireAndVerifyClientCert", ssl.CERT_REQUIRED),
     ],
@@ -215,3 +218,79 @@ def test_half_a_character_after_a_mistake(tmp_path: Path) -> None:
 
     with pytest.raises(ConfigurationError, match=r"web\.yaml:1:5: a ':' that cannot be here"):
         load(str(path))
+
+
+def test_without_an_authority_that_of_the_system_counts(
+    samples: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in Go, and with a warning: anybody can buy such a certificate."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(samples / "ca.pem"))
+
+    config = loaded(TLS + "  client_auth_type: RequireAndVerifyClientCert\n", samples)
+
+    assert config.tls is not None
+    assert config.tls.context.verify_mode is ssl.CERT_REQUIRED
+    assert len(config.tls.context.get_ca_certs()) == 1
+    assert not config.has_authority
+    (warning,) = config.warnings
+    assert "any certificate that this system trusts is taken" in warning.message
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        (TLS + "  client_auth_type: RequestClientCert\n", "lets in everybody"),
+        ("rate_limit: {interval: 1s}\n", "every request is refused"),
+        (f"basic_auth_users: {{bob: $2y$15${'x' * 53}}}\n", "its cost is 15"),
+    ],
+)
+def test_what_is_taken_but_unwise_is_told(samples: Path, text: str, part: str) -> None:
+    """What protects less than it seems to, or takes long, gives a warning."""
+    assert part in "".join(warning.message for warning in loaded(text, samples).warnings)
+
+
+def inline(samples: Path, **files: str) -> str:
+    """Return a section of TLS with the contents of files in place of their names."""
+    lines = ["tls_server_config:\n"]
+    for key, name in files.items():
+        content = (samples / name).read_text("ascii").replace("\n", "\n    ")
+        lines.append(f"  {key}: |\n    {content.rstrip()}\n")
+    return "".join(lines)
+
+
+def test_certificates_in_the_file_itself(samples: Path) -> None:
+    """A certificate, a key and an authority as texts do what their files do."""
+    files = {"cert": "server.pem", "key": "server.key", "client_ca": "ca.pem"}
+    text = inline(samples, **files) + "  client_auth_type: RequireAndVerifyClientCert\n"
+
+    config = loaded(text, samples)
+
+    assert config.tls is not None
+    assert len(config.tls.context.get_ca_certs()) == 1
+    key = (samples / "server.key").read_text("ascii").splitlines()[1]
+    assert key not in repr(config)
+    ours, theirs = socket.socketpair()
+    client = ssl.create_default_context(cafile=samples / "ca.pem")
+    client.load_cert_chain(samples / "server.pem", samples / "server.key")
+    thread = threading.Thread(target=config.tls.wrap(ours).do_handshake)
+    thread.start()
+    with client.wrap_socket(theirs, server_hostname="localhost") as connection:
+        assert connection.getpeercert()
+    thread.join()
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ({"cert": "server.pem", "key": "other.key"}, "key: is not the key of the certificate in "),
+        ({"cert": "server.key", "key": "server.key"}, "cert: expected PEM certificates: it holds"),
+        ({"cert": "server.pem", "key": "server.pem"}, "key: expected a PEM private key without a"),
+    ],
+)
+def test_a_text_that_is_no_use(samples: Path, files: dict[str, str], message: str) -> None:
+    """What is wrong with a text is said without a word of it."""
+    with pytest.raises(ConfigurationError) as caught:
+        loaded(inline(samples, **files), samples)
+
+    assert f"tls_server_config.{message}" in str(caught.value)
+    assert "BEGIN" not in str(caught.value)

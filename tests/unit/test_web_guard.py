@@ -6,6 +6,8 @@ import pytest
 from exporter.secret import Secret
 from exporter.web.messages import Request, Response, text
 from exporter.web.security import Guard, Passwords, WebConfig
+from exporter.web.security.settings import RateLimit
+from tests.fakes import HandSetClock
 
 USERS = {b"alice": Secret(bcrypt.hashpw(b"right", bcrypt.gensalt(4)).decode())}
 RIGHT = {"authorization": "Basic " + base64.b64encode(b"alice:right").decode()}
@@ -99,3 +101,58 @@ def test_too_many_guesses_are_sent_away() -> None:
 
     assert response.status == 503
     assert dict(response.headers)["Retry-After"] == "1"
+
+
+def statuses(guard: Guard, times: int) -> list[int]:
+    """Return how so many requests are answered."""
+    return [guard(Request("GET", "/metrics", "", {})).status for _ in range(times)]
+
+
+def test_a_rate_limit() -> None:
+    """A burst passes at once, then one request at each interval; the probes count, too."""
+    clock = HandSetClock()
+    config = WebConfig(rate_limit=RateLimit(interval=2.0, burst=3))
+    guard = Guard(
+        lambda _: text(200, "hello"), lambda: config, Passwords(b"k"), clock=lambda: clock.monotonic
+    )
+
+    assert statuses(guard, 4) == [200, 200, 200, 429]
+    clock.advance(2.0)
+    assert statuses(guard, 2) == [200, 429]
+    clock.advance(1.0)
+    assert statuses(guard, 1) == [429]
+    clock.advance(1.0)
+    assert statuses(guard, 2) == [200, 429]
+    clock.advance(1000.0)
+    assert statuses(guard, 4) == [200, 200, 200, 429]
+
+
+@pytest.mark.parametrize(
+    ("limit", "expected"),
+    [(RateLimit(), 200), (RateLimit(burst=0, interval=0.0), 200), (RateLimit(interval=1.0), 429)],
+)
+def test_no_interval_is_no_limit(limit: RateLimit, expected: int) -> None:
+    """An interval of 0 lets everybody in, and one without a burst nobody, as in the toolkit."""
+    assert answered(WebConfig(rate_limit=limit)).status == expected
+
+
+def test_a_rate_limit_comes_before_passwords() -> None:
+    """Who tries out passwords is limited before one is checked."""
+    limit = RateLimit(interval=1.0, burst=1)
+    config = WebConfig(users=USERS, rate_limit=limit)
+    guard = Guard(lambda _: text(200, "hello"), lambda: config, Passwords(b"k"), clock=lambda: 0.0)
+
+    assert statuses(guard, 2) == [401, 429]
+
+
+def test_another_limit_begins_anew() -> None:
+    """A changed file counts with the next request."""
+    configs = [WebConfig(rate_limit=RateLimit(interval=60.0, burst=burst)) for burst in (1, 2)]
+    now = [configs[0]]
+    guard = Guard(lambda _: text(200, "hello"), lambda: now[0], Passwords(b"k"), clock=lambda: 0.0)
+    before = statuses(guard, 2)
+
+    now[0] = configs[1]
+
+    assert before == [200, 429]
+    assert statuses(guard, 3) == [200, 200, 429]

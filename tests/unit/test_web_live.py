@@ -188,6 +188,12 @@ def test_a_symlink_swap_is_seen(folder: Folder) -> None:
             TLS + CLIENTS,
             "tls_server_config.client_allowed_sans",
         ),
+        (
+            TLS + CLIENTS,
+            TLS + CLIENTS.replace("  client_ca_file: ca.pem\n", ""),
+            "tls_server_config.client_ca_file",
+        ),
+        ("rate_limit: {interval: 1s, burst: 5}\n", "rate_limit: {}\n", "rate_limit"),
     ],
 )
 def test_a_protection_is_not_lost_by_itself(

@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from exporter import files
@@ -12,7 +12,7 @@ from exporter.config.places import Place, Report, shown, shown_key
 from exporter.config.yaml_source import YamlError
 from exporter.errors import ConfigurationError, Problem
 from exporter.secret import Secret
-from exporter.web.security.settings import HEADERS, WEB_FILE, TlsSettings, WebFile
+from exporter.web.security.settings import HEADERS, WEB_FILE, RateLimit, TlsSettings, WebFile
 from exporter.web.security.tls import TlsEndpoint, make_endpoint
 
 _LONGEST_NAME = 256  # characters of a user's name
@@ -25,16 +25,20 @@ class WebConfig:
     Attributes:
         tls: how TLS is spoken; None for plain HTTP.
         verifies_clients: whether every client must show a certificate.
+        has_authority: whether that must be one of an authority that the file names.
         users: bcrypt hashes by name, as they come in a request; none where everybody may ask.
         headers: to add to answers.
+        rate_limit: how often may be asked.
         probes_without_auth: whether the probes' paths need no password.
         warnings: what is not wrong, but unwise.
     """
 
     tls: TlsEndpoint | None = None
     verifies_clients: bool = False
+    has_authority: bool = False
     users: Mapping[bytes, Secret] = field(default_factory=dict)
     headers: tuple[tuple[str, str], ...] = ()
+    rate_limit: RateLimit = field(default_factory=RateLimit)
     probes_without_auth: bool = False
     warnings: tuple[Problem, ...] = ()
 
@@ -95,13 +99,24 @@ def build(parsed: Parsed) -> WebConfig:
     if file.basic_auth_users and tls is None:
         users = file.place.child("basic_auth_users")
         report.warn(users, "without tls_server_config, passwords travel in plain text")
+    limit = file.rate_limit
+    if limit.interval and not limit.burst:
+        report.warn(limit.place.child("burst"), "is 0, so every request is refused")
+    if tls and tls.client_auth_type == "RequestClientCert":
+        message = "a certificate is not asked for: it would not be verified, and lets in everybody"
+        report.warn(tls.place.child("client_auth_type"), message)
+    if tls and tls.verifies_given and not tls.has_authority:
+        message = "without client_ca_file, any certificate that this system trusts is taken"
+        report.warn(tls.place.child("client_auth_type"), message)
     endpoint = make_endpoint(tls, report) if tls else None
     warnings = report.finish()
     return WebConfig(
         tls=endpoint,
         verifies_clients=_verifies(tls),
+        has_authority=tls is not None and tls.verifies_given and tls.has_authority,
         users={name.encode(): hashed for name, hashed in file.basic_auth_users.items()},
         headers=tuple(file.http_server_config.headers.items()),
+        rate_limit=replace(limit, place=Place.NOWHERE),
         probes_without_auth=file.probes_without_auth,
         warnings=warnings,
     )

@@ -13,7 +13,8 @@ from typing import Any, Final
 from exporter.config.kinds import Kind, Unfit, text
 from exporter.secret import Secret
 
-CHEAPEST, DEAREST = 4, 15  # costs of a bcrypt hash; each step doubles the time
+CHEAPEST, DEAREST = 4, 18  # costs of a bcrypt hash; each step doubles the time
+_DEAR: Final = 15  # from here on a password takes seconds
 _HASH = re.compile(r"\$2[aby]\$([0-9]{2})\$[./A-Za-z0-9]{53}")
 _HEADER_VALUE = re.compile(r"[!-~](?:[ -~]{0,4094}[!-~])?")
 _NOT_ASKED: Final = (
@@ -24,11 +25,11 @@ VERSIONS: Final = {"TLS12": ssl.TLSVersion.TLSv1_2, "TLS13": ssl.TLSVersion.TLSv
 _OLD_VERSION: Final = "this server speaks TLS 1.2 and later"
 CLIENT_AUTH: Final = {
     "NoClientCert": ssl.CERT_NONE,
+    "RequestClientCert": ssl.CERT_NONE,  # lets in everybody, as it does in Go
     "VerifyClientCertIfGiven": ssl.CERT_OPTIONAL,
     "RequireAndVerifyClientCert": ssl.CERT_REQUIRED,
 }
 _UNVERIFIED: Final = {
-    "RequestClientCert": _NOT_ASKED + "VerifyClientCertIfGiven",
     "RequireAnyClientCert": _NOT_ASKED + "RequireAndVerifyClientCert",
     "RequireClientCert": _NOT_ASKED + "RequireAndVerifyClientCert",
 }
@@ -132,7 +133,24 @@ def password_hash() -> Kind:
             raise Unfit(f"a bcrypt hash with a cost from {CHEAPEST} to {DEAREST}", advice)
         return Secret(value)
 
-    return Kind(name="bcrypt hash", read=read, schema={"type": "string"}, secret=True)
+    def warning(written: str) -> str:
+        found = _HASH.fullmatch(written)
+        if found is None or int(found[1]) < _DEAR:
+            return ""
+        return f"its cost is {int(found[1])}, so a password takes seconds to check: 10 is usual"
+
+    schema = {"type": "string"}
+    return Kind(name="bcrypt hash", read=read, schema=schema, secret=True, warning=warning)
+
+
+def pem(holds: str) -> Kind:
+    """Text of PEM in the file itself."""
+
+    def read(value: str) -> Secret:
+        return Secret(value)
+
+    schema = {"type": "string"}
+    return Kind(name=f"text of {holds}", read=read, schema=schema, secret=True)
 
 
 def header_value() -> Kind:

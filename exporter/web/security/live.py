@@ -112,15 +112,20 @@ def _mark(path: str) -> _Mark:
 
 def _lost(before: WebConfig, after: WebConfig) -> str:
     """Return the key of a protection that was there before and is not after; empty for none."""
-    if before.tls and not after.tls:
-        return "tls_server_config"
-    if before.users and not after.users:
-        return "basic_auth_users"
-    if before.verifies_clients and not after.verifies_clients:
-        return "tls_server_config.client_auth_type"
-    if before.tls and before.tls.allowed_sans and not (after.tls and after.tls.allowed_sans):
-        return "tls_server_config.client_allowed_sans"
-    return ""
+    was, now = _protections(before), _protections(after)
+    return next((key for key in was if was[key] and not now[key]), "")
+
+
+def _protections(config: WebConfig) -> dict[str, bool]:
+    """Return which protections there are, by their keys."""
+    return {
+        "tls_server_config": config.tls is not None,
+        "basic_auth_users": bool(config.users),
+        "tls_server_config.client_auth_type": config.verifies_clients,
+        "tls_server_config.client_ca_file": config.has_authority,
+        "tls_server_config.client_allowed_sans": bool(config.tls and config.tls.allowed_sans),
+        "rate_limit": bool(config.rate_limit.interval),
+    }
 
 
 def _nobody(*, good: bool) -> None:

@@ -8,12 +8,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Final
 
+from exporter.config.kinds import duration, whole
 from exporter.config.places import Place
 from exporter.config.shapes import Labels, ListOf, Record
 from exporter.secret import Secret
 from exporter.web.security import kinds
 
-_INLINE: Final = "not supported here: put it into a file, and name that in {}"
 _VERIFYING: Final = "VerifyClientCertIfGiven or RequireAndVerifyClientCert"
 HEADERS: Final = {
     "Content-Security-Policy": (),
@@ -33,10 +33,16 @@ class TlsSettings:
         str,
         kinds.file_path("PEM certificates"),
         "The server's certificate, then those that lead to its authority.",
-    ]
+    ] = ""
+    cert: Annotated[
+        Secret | None, kinds.pem("PEM certificates"), "The same as a text, in place of the file."
+    ] = None
     key_file: Annotated[
         str, kinds.file_path("a PEM private key"), "The certificate's key, without a passphrase."
-    ]
+    ] = ""
+    key: Annotated[
+        Secret | None, kinds.pem("a PEM private key"), "The same as a text, in place of the file."
+    ] = None
     client_auth_type: Annotated[
         str,
         kinds.client_auth(),
@@ -45,6 +51,9 @@ class TlsSettings:
     client_ca_file: Annotated[
         str, kinds.file_path("PEM certificates"), "Whose certificates clients may show."
     ] = ""
+    client_ca: Annotated[
+        Secret | None, kinds.pem("PEM certificates"), "The same as a text, in place of the file."
+    ] = None
     client_allowed_sans: Annotated[
         tuple[str, ...],
         ListOf(kinds.text(), minimum=1, unique=True),
@@ -68,9 +77,19 @@ class TlsSettings:
     curve_preferences: Annotated[
         tuple[str, ...],
         ListOf(kinds.curve(), minimum=1),
-        "One curve. Python's TLS cannot be told several.",
+        "One curve, or all four. Python's TLS cannot be told several.",
     ] = ()
     place: Place = Place.NOWHERE
+
+    @property
+    def has_authority(self) -> bool:
+        """Whether it says whose certificates clients may show."""
+        return bool(self.client_ca_file or self.client_ca)
+
+    @property
+    def verifies_given(self) -> bool:
+        """Whether a certificate that a client shows must be one of an authority."""
+        return kinds.CLIENT_AUTH[self.client_auth_type] is not ssl.CERT_NONE
 
     @property
     def tls12_suites(self) -> tuple[str, ...]:
@@ -87,21 +106,21 @@ class TlsSettings:
 
     def contradictions(self) -> Iterator[tuple[str, str]]:
         """Yield key and message of each value that does not go with another."""
-        verified = self.client_auth_type != "NoClientCert"
+        authority = "client_ca" if self.client_ca else "client_ca_file"
         if self.max_version < self.min_version:
             yield "max_version", "expected at least min_version"
         elif self.max_version < self.oldest:
             yield "cipher_suites", "expected a suite of TLS 1.2, which is the max_version"
-        if verified and not self.client_ca_file:
-            message = f"missing: client_auth_type: {self.client_auth_type} needs it"
-            yield "client_ca_file", message
-        if self.client_ca_file and not verified:
-            yield "client_ca_file", f"goes with client_auth_type: {_VERIFYING}"
+        if self.client_ca_file and self.client_ca:
+            yield "client_ca", "expected client_ca or client_ca_file, not both"
+        if self.has_authority and self.client_auth_type == "NoClientCert":
+            yield authority, f"goes with client_auth_type: {_VERIFYING}"
         if self.client_allowed_sans and self.client_auth_type != "RequireAndVerifyClientCert":
             message = "goes with client_auth_type: RequireAndVerifyClientCert"
             yield "client_allowed_sans", f"{message}: else a client would just show no certificate"
-        if len(self.curve_preferences) > 1:
-            yield "curve_preferences", "expected one curve: Python's TLS cannot be told several"
+        if 1 < len({*self.curve_preferences}) < len(kinds.CURVES):
+            message = "expected one curve, or all four: Python's TLS cannot be told several"
+            yield "curve_preferences", message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,15 +141,18 @@ class HttpSettings:
 
 
 _HTTP = Record(HttpSettings, placed=True)
-_TLS = Record(
-    TlsSettings,
-    placed=True,
-    refused={
-        "cert": _INLINE.format("cert_file"),
-        "key": _INLINE.format("key_file"),
-        "client_ca": _INLINE.format("client_ca_file"),
-    },
-)
+_TLS = Record(TlsSettings, placed=True, exactly_one=(("cert_file", "cert"), ("key_file", "key")))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateLimit:
+    """How often may be asked, by all clients together."""
+
+    interval: Annotated[
+        float, duration("0s", "1d"), "Between two requests, on average. 0 for no limit."
+    ] = 0.0
+    burst: Annotated[int, whole(0, 1_000_000), "Requests that may come at once."] = 0
+    place: Place = Place.NOWHERE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,6 +166,9 @@ class WebFile:
         Labels(kinds.password_hash()),
         "Who may ask: names, and bcrypt hashes of their passwords. Without users, everybody may.",
     ] = field(default_factory=dict)
+    rate_limit: Annotated[RateLimit, Record(RateLimit, placed=True), ""] = field(
+        default_factory=RateLimit
+    )
     probes_without_auth: Annotated[
         bool,
         kinds.boolean(),
@@ -153,10 +178,4 @@ class WebFile:
     place: Place = Place.NOWHERE
 
 
-WEB_FILE: Final = Record(
-    WebFile,
-    placed=True,
-    refused={
-        "rate_limit": "not supported here: this server has limits of its own, see its documentation"
-    },
-)
+WEB_FILE: Final = Record(WebFile, placed=True)

@@ -1,15 +1,17 @@
 """TLS contexts of settings, and what is left to check once a client has shaken hands."""
 
 import ipaddress
+import os
 import socket
 import ssl
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
 from exporter import files
 from exporter.config.places import Report
+from exporter.secret import Secret
 from exporter.sockets import DeadlineTlsSocket
 from exporter.web.security import kinds
 from exporter.web.security.settings import TlsSettings
@@ -19,6 +21,10 @@ _MISMATCHES: Final = ("KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICAT
 
 
 _Step = Callable[[ssl.SSLContext, TlsSettings], None]
+
+
+class _NotGiven(Exception):
+    """A certificate or key is missing, or is wrong as a value."""
 
 
 class _Unusable(Exception):
@@ -72,6 +78,8 @@ def make_endpoint(settings: TlsSettings, report: Report) -> TlsEndpoint | None:
 def _tried(step: _Step, context: ssl.SSLContext, settings: TlsSettings, report: Report) -> bool:
     try:
         step(context, settings)
+    except _NotGiven:
+        return False
     except _Unusable as error:
         key, message = error.args
         report.problem(settings.place.child(key), message)
@@ -90,69 +98,129 @@ def _context(settings: TlsSettings) -> ssl.SSLContext:
         context.set_ciphers(":".join(settings.tls12_suites))
     if not settings.prefer_server_cipher_suites:
         context.options &= ~ssl.OP_CIPHER_SERVER_PREFERENCE
-    for curve in settings.curve_preferences:
-        context.set_ecdh_curve(kinds.CURVES[curve])
+    if len({*settings.curve_preferences}) == 1:  # else all
+        context.set_ecdh_curve(kinds.CURVES[settings.curve_preferences[0]])
     return context
 
 
 def _load_authorities(context: ssl.SSLContext, settings: TlsSettings) -> None:
-    if not settings.client_ca_file:
-        return
-    _load_certificates(context, "client_ca_file", settings.client_ca_file)
+    if settings.has_authority:
+        _load_certificates(context, _authority(settings))
+    elif settings.verifies_given:  # as Go does
+        context.load_default_certs(ssl.Purpose.CLIENT_AUTH)
     # As Go does: whatever is in the file is trusted, an authority in the middle too.
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     context.verify_mode = kinds.CLIENT_AUTH[settings.client_auth_type]
 
 
 def _check_certificate(_: ssl.SSLContext, settings: TlsSettings) -> None:
-    _load_certificates(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), "cert_file", settings.cert_file)
+    _load_certificates(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), _certificate(settings))
 
 
 def _check_key(_: ssl.SSLContext, settings: TlsSettings) -> None:
-    key = _read("key_file", settings.key_file)
+    source = _key(settings)
+    key = source.content()
     # An encrypted one is told from none at all here: OpenSSL's error is the same.
     if b"PRIVATE KEY-----" not in key or b"ENCRYPTED" in key:
-        expected = "expected the path of a file of a PEM private key without a passphrase"
         why = "it is encrypted" if b"ENCRYPTED" in key else "it holds none"
-        raise _Unusable("key_file", f"{expected}: {why}")
+        what = f"{source.expected} a PEM private key without a passphrase"
+        raise _Unusable(source.key, f"{what}: {why}")
 
 
 def _load_pair(context: ssl.SSLContext, settings: TlsSettings) -> None:
+    certificate, key = _certificate(settings), _key(settings)
+    with certificate.opened() as certificate_path, key.opened() as key_path:
 
-    def load() -> None:
-        # A password, though none is taken: without one OpenSSL would ask at the terminal.
-        context.load_cert_chain(settings.cert_file, settings.key_file, password="")
+        def load() -> None:
+            # A password, though none is taken: without one OpenSSL would ask at the terminal.
+            context.load_cert_chain(certificate_path, key_path, password="")
 
-    try:
-        files.within((context, settings.cert_file, settings.key_file), load)
-    except ssl.SSLError as error:
-        if error.reason in _MISMATCHES:
-            raise _Unusable("key_file", "is not the key of the certificate in cert_file") from None
-        if error.reason:
-            why = error.reason.replace("_", " ").lower()
-            raise _Unusable("cert_file", f"cannot be used: OpenSSL says {why!r}") from None
-        raise _Unusable("key_file", "cannot be used: OpenSSL finds no key in it") from None
-    except OSError as error:  # it has gone since it was read
-        raise _Unusable("key_file", f"cannot be read: {error.strerror}") from None
-
-
-def _load_certificates(context: ssl.SSLContext, key: str, path: str) -> None:
-    _read(key, path)
-    try:
-        files.within((context, path), lambda: context.load_verify_locations(path))
-    except ssl.SSLError:
-        expected = "expected the path of a file of PEM certificates"
-        raise _Unusable(key, f"{expected}: it holds none") from None
-    except OSError as error:  # as above
-        raise _Unusable(key, f"cannot be read: {error.strerror}") from None
+        try:
+            files.within((context, certificate_path, key_path), load)
+        except ssl.SSLError as error:
+            if error.reason in _MISMATCHES:
+                message = f"is not the key of the certificate in {certificate.key}"
+                raise _Unusable(key.key, message) from None
+            if error.reason:
+                why = error.reason.replace("_", " ").lower()
+                message = f"cannot be used: OpenSSL says {why!r}"
+                raise _Unusable(certificate.key, message) from None
+            raise _Unusable(key.key, "cannot be used: OpenSSL finds no key in it") from None
+        except OSError as error:  # it has gone since it was read
+            raise _Unusable(key.key, f"cannot be read: {error.strerror}") from None
 
 
-def _read(key: str, path: str) -> bytes:
-    """Return what a file holds; the message names no path, which may be a pasted secret."""
-    try:
-        _, data = files.read(path, _LARGEST, regular=True)
-    except OSError as error:
-        raise _Unusable(key, f"cannot be read: {error.strerror}") from None
-    except ValueError:  # a NUL
-        raise _Unusable(key, "cannot be read: it is no path") from None
-    return data
+def _load_certificates(context: ssl.SSLContext, source: "_Source") -> None:
+    source.content()
+    with source.opened() as path:
+        try:
+            files.within((context, path), lambda: context.load_verify_locations(path))
+        except ssl.SSLError:
+            message = f"{source.expected} PEM certificates: it holds none"
+            raise _Unusable(source.key, message) from None
+        except OSError as error:  # as above
+            raise _Unusable(source.key, f"cannot be read: {error.strerror}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """Where PEM comes from: a file, or the configuration itself.
+
+    Attributes:
+        key: of the configuration that says so.
+        path: of the file; empty for none.
+        text: of PEM, where there is no file.
+    """
+
+    key: str
+    path: str
+    text: Secret | None
+
+    @property
+    def expected(self) -> str:
+        """What a message about it begins with."""
+        return "expected" if self.text else "expected the path of a file of"
+
+    def content(self) -> bytes:
+        """Return what it holds; the message names no path, which may be a pasted secret.
+
+        Raises:
+            _NotGiven: it is neither, which is reported already.
+            _Unusable: it cannot be read.
+        """
+        if self.text is not None:
+            return self.text.reveal().encode()
+        if not self.path:
+            raise _NotGiven
+        try:
+            _, data = files.read(self.path, _LARGEST, regular=True)
+        except OSError as error:
+            raise _Unusable(self.key, f"cannot be read: {error.strerror}") from None
+        except ValueError:  # a NUL
+            raise _Unusable(self.key, "cannot be read: it is no path") from None
+        return data
+
+    @contextmanager
+    def opened(self) -> Iterator[str]:
+        """Return a path for OpenSSL, which reads files only; of a text, one that is on no disk."""
+        if self.text is None:
+            yield self.path
+            return
+        with os.fdopen(os.memfd_create("pem"), "w+b") as file:
+            file.write(self.content())
+            file.flush()
+            yield f"/proc/self/fd/{file.fileno()}"
+
+
+def _certificate(settings: TlsSettings) -> _Source:
+    key = "cert" if settings.cert else "cert_file"
+    return _Source(key, settings.cert_file, settings.cert)
+
+
+def _key(settings: TlsSettings) -> _Source:
+    return _Source("key" if settings.key else "key_file", settings.key_file, settings.key)
+
+
+def _authority(settings: TlsSettings) -> _Source:
+    key = "client_ca" if settings.client_ca else "client_ca_file"
+    return _Source(key, settings.client_ca_file, settings.client_ca)
