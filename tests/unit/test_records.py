@@ -36,7 +36,7 @@ HARMLESS = {
     "exporter.web.messages.Response": "what everybody gets",
     "exporter.simulator.service.Reply": "what everybody gets",
     "exporter.web.triage.Remark.text": "our own words",
-    "exporter.web.security.settings.TlsSettings": "paths, and words of a closed set",
+    "exporter.web.security.settings.TlsSettings": "paths, words of a closed set, and Secrets",
     "exporter.web.security.settings.HttpSettings.headers": "what everybody gets",
     "exporter.web.security.file.WebConfig.headers": "what everybody gets",
     "exporter.config.credentials": "paths that were opened",

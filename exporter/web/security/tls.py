@@ -124,7 +124,7 @@ def _check_key(_: ssl.SSLContext, settings: TlsSettings) -> None:
     if b"PRIVATE KEY-----" not in key or b"ENCRYPTED" in key:
         why = "it is encrypted" if b"ENCRYPTED" in key else "it holds none"
         what = f"{source.expected} a PEM private key without a passphrase"
-        raise _Unusable(source.key, f"{what}: {why}")
+        raise _Unusable(source.name, f"{what}: {why}")
 
 
 def _load_pair(context: ssl.SSLContext, settings: TlsSettings) -> None:
@@ -139,15 +139,15 @@ def _load_pair(context: ssl.SSLContext, settings: TlsSettings) -> None:
             files.within((context, certificate_path, key_path), load)
         except ssl.SSLError as error:
             if error.reason in _MISMATCHES:
-                message = f"is not the key of the certificate in {certificate.key}"
-                raise _Unusable(key.key, message) from None
+                message = f"is not the key of the certificate in {certificate.name}"
+                raise _Unusable(key.name, message) from None
             if error.reason:
                 why = error.reason.replace("_", " ").lower()
                 message = f"cannot be used: OpenSSL says {why!r}"
-                raise _Unusable(certificate.key, message) from None
-            raise _Unusable(key.key, "cannot be used: OpenSSL finds no key in it") from None
+                raise _Unusable(certificate.name, message) from None
+            raise _Unusable(key.name, "cannot be used: OpenSSL finds no key in it") from None
         except OSError as error:  # it has gone since it was read
-            raise _Unusable(key.key, f"cannot be read: {error.strerror}") from None
+            raise _Unusable(key.name, f"cannot be read: {error.strerror}") from None
 
 
 def _load_certificates(context: ssl.SSLContext, source: "_Source") -> None:
@@ -157,9 +157,9 @@ def _load_certificates(context: ssl.SSLContext, source: "_Source") -> None:
             files.within((context, path), lambda: context.load_verify_locations(path))
         except ssl.SSLError:
             message = f"{source.expected} PEM certificates: it holds none"
-            raise _Unusable(source.key, message) from None
+            raise _Unusable(source.name, message) from None
         except OSError as error:  # as above
-            raise _Unusable(source.key, f"cannot be read: {error.strerror}") from None
+            raise _Unusable(source.name, f"cannot be read: {error.strerror}") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,12 +167,12 @@ class _Source:
     """Where PEM comes from: a file, or the configuration itself.
 
     Attributes:
-        key: of the configuration that says so.
+        name: of the key of the configuration that says so.
         path: of the file; empty for none.
         text: of PEM, where there is no file.
     """
 
-    key: str
+    name: str
     path: str
     text: Secret | None
 
@@ -195,9 +195,9 @@ class _Source:
         try:
             _, data = files.read(self.path, _LARGEST, regular=True)
         except OSError as error:
-            raise _Unusable(self.key, f"cannot be read: {error.strerror}") from None
+            raise _Unusable(self.name, f"cannot be read: {error.strerror}") from None
         except ValueError:  # a NUL
-            raise _Unusable(self.key, "cannot be read: it is no path") from None
+            raise _Unusable(self.name, "cannot be read: it is no path") from None
         return data
 
     @contextmanager
@@ -213,8 +213,8 @@ class _Source:
 
 
 def _certificate(settings: TlsSettings) -> _Source:
-    key = "cert" if settings.cert else "cert_file"
-    return _Source(key, settings.cert_file, settings.cert)
+    name = "cert" if settings.cert else "cert_file"
+    return _Source(name, settings.cert_file, settings.cert)
 
 
 def _key(settings: TlsSettings) -> _Source:
@@ -222,5 +222,5 @@ def _key(settings: TlsSettings) -> _Source:
 
 
 def _authority(settings: TlsSettings) -> _Source:
-    key = "client_ca" if settings.client_ca else "client_ca_file"
-    return _Source(key, settings.client_ca_file, settings.client_ca)
+    name = "client_ca" if settings.client_ca else "client_ca_file"
+    return _Source(name, settings.client_ca_file, settings.client_ca)
