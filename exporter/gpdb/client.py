@@ -16,6 +16,7 @@ from exporter import __version__, files
 from exporter.clock import Clock
 from exporter.config import ApiSettings
 from exporter.errors import (
+    AnswerError,
     AnswerTooLarge,
     AuthRejected,
     BadAnswer,
@@ -278,11 +279,12 @@ class ApiClient:
     def _read(self, response: BaseHTTPResponse) -> answers.Answer:
         now = self._clock.wall()
         try:
-            body = _body(response, self._api.max_response_bytes)
-            if len(body) > _SMALL and _is_dense(body):
+            try:
+                body = _body(response, self._api.max_response_bytes)
+            except AnswerError:
                 if response.status < 400:
-                    raise BadAnswer("the body is JSON of far more parts than the API sends")
-                body = b""  # an error of the API is short: the status says enough
+                    raise
+                body = b""  # an error of the API is short and plain: the status says enough
             return answers.parse(response.status, response.headers, body, now=now)
         except QueryError as error:
             error.clock_skew = answers.clock_skew_of(response.headers, now)
@@ -324,14 +326,12 @@ def _body(response: BaseHTTPResponse, most: int) -> bytes:
 
     Raises:
         AnswerTooLarge: it has more than ``most`` bytes.
-        BadAnswer: it is compressed all the same.
+        BadAnswer: it is compressed all the same, or JSON that takes far too much memory to read.
         ConnectionFailed: it ends before its Content-Length.
     """
     if 300 <= response.status < 400:
         return b""
     if response.headers.get("content-encoding", "identity").lower() != "identity":
-        if response.status >= 400:  # a gateway's page: the status says enough
-            return b""
         raise BadAnswer("the body is compressed, which was not asked for")
     declared = response.headers.get("content-length", "0")  # digits: see ``responses``
     too_large = AnswerTooLarge(f"the body has more than {most} bytes")
@@ -342,4 +342,6 @@ def _body(response: BaseHTTPResponse, most: int) -> bytes:
         raise too_large
     if response.length_remaining:  # urllib3 looks at it only when nothing more can be read
         raise ConnectionFailed("the connection was closed inside the body")
+    if len(body) > _SMALL and _is_dense(body):
+        raise BadAnswer("the body is JSON of far more parts than the API sends")
     return body

@@ -1,6 +1,7 @@
 """The commands as a user types them: what they print, and how they exit."""
 
 import json
+import re
 import socket
 from pathlib import Path
 
@@ -26,6 +27,8 @@ SCENARIO = (
     + "jobs:\n"
     + "  - {id: broken, collection: c1, namespace: main, shape: failed, created: -1h}\n"
 )
+
+UUID = r"[0-9A-F]{8}(-[0-9A-F]{4}){3}-[0-9A-F]{12}"
 
 
 def test_version() -> None:
@@ -145,6 +148,7 @@ def test_query_prints_a_table_for_people(tmp_path: Path) -> None:
     assert rows["Progress"].endswith(" entries")
     assert rows["Created"].endswith(" UTC")
     assert rows["Error"] == "Failed to connect database."
+    assert re.fullmatch(UUID, rows["RequestId"])
 
 
 def test_query_prints_json_for_programs(tmp_path: Path) -> None:
@@ -160,6 +164,7 @@ def test_query_prints_json_for_programs(tmp_path: Path) -> None:
     assert answer["completed"] is True
     assert answer["error"] == "Failed to connect database."
     assert answer["invalid_fields"] == []
+    assert re.fullmatch(UUID, answer["request_id"])
 
 
 def test_query_of_an_unknown_job_says_why(tmp_path: Path) -> None:
@@ -172,6 +177,29 @@ def test_query_of_an_unknown_job_says_why(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert done.stdout == ""
     assert done.stderr.splitlines()[-1].startswith("no answer about job nobody: not_found: ")
+
+
+def test_what_the_api_said_is_printed_with_its_request_id(tmp_path: Path) -> None:
+    """A refusal within a 200 keeps the API's words and RequestId, in text, JSON and the log."""
+    fault = "{kind: error, http_status: 200, code: InvalidNamespace.NotFound}"
+    scenario = f"{SCENARIO}  - {{id: refused, collection: c9, namespace: main, fault: {fault}}}\n"
+    with simulator(scenario, tmp_path) as api:
+        (tmp_path / "config.yaml").write_text(api.configuration())
+        done = run(
+            "query", "refused", "--target=main", "--collection=c9", "--output=json", cwd=tmp_path
+        )
+        listen = "--web.listen-address=127.0.0.1:0"
+        with started(listen, address=r"listening on (\S+)", cwd=tmp_path) as it:
+            get(it.url + "/metrics")
+            line = it.wait_for_log("job query failed")
+
+    words = "HTTP 200 InvalidNamespace.NotFound: The simulated API was told to say this."
+    answer = json.loads(done.stdout)
+    assert done.returncode == 1
+    assert (answer["reason"], answer["message"]) == ("api_fail", words)
+    assert f"api_fail: {words} (RequestId {answer['request_id']})" in done.stderr
+    assert re.search(rf"request_id={UUID} reason=api_fail", line)
+    assert words in line
 
 
 def test_query_of_an_unknown_target_names_the_known_ones(tmp_path: Path) -> None:

@@ -92,7 +92,10 @@ def target(name: str, url: str, jobs: Sequence[str], **settings: object) -> dict
         "db_instance_id": "gp-bp1test",
         "namespace_password": "pw-of-rag",
         "endpoint": url,
-        "jobs": [{"id": job, "collection": "c", "expected_entries": 9_000_000} for job in jobs],
+        # Each its own collection: uploads to one wait for each other.
+        "jobs": [
+            {"id": job, "collection": f"c-{job}", "expected_entries": 9_000_000} for job in jobs
+        ],
         **settings,
     }
 

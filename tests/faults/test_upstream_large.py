@@ -51,7 +51,7 @@ BODIES: dict[str, tuple[Behaviour, str]] = {
     ),
     "an error page": (
         both(send(message(status=500, length=HALF_GIGABYTE)), pour(PIECE)),
-        "too_large",
+        "server",
     ),
 }
 ENCODINGS: dict[str, tuple[Behaviour, str]] = {

@@ -110,9 +110,21 @@ def ups(page: Scrape) -> list[float | None]:
     return [page.up(job) for job in JOBS]
 
 
-def test_retry_after(tmp_path: Path) -> None:
-    """Fault 11: the API's own word on when to come back is kept."""
-    wait = refusal("Throttling.User", 400, ("x-acs-retry-after", "60000"))
+PAGE = b"<!doctype html><html><body>no</body></html>"
+
+
+@pytest.mark.parametrize(
+    "wait",
+    [
+        refusal("Throttling.User", 400, ("x-acs-retry-after", "60000")),
+        refusal("Throttling.User", 429, ("Retry-After", "60")),
+        send(message(PAGE, status=429, headers=[("Retry-After", "60")])),
+        send(message(PAGE, status=503, headers=[("Retry-After", "60")])),
+    ],
+    ids=["the API's own header", "the standard's", "of a gateway's 429", "of a gateway's 503"],
+)
+def test_retry_after(wait: Behaviour, tmp_path: Path) -> None:
+    """Fault 11: who asks to be left alone for a while is, by either header, whoever it is."""
     clocks = Clocks(tmp_path)
     calls = []
     with bench(Upstream(only_sick(wait)), tmp_path, environ=clocks.environ) as it:
@@ -122,6 +134,40 @@ def test_retry_after(tmp_path: Path) -> None:
             calls.append(it.calls())
 
     assert calls == [1, 1, 1, 2]
+
+
+STRANGERS: dict[str, tuple[Behaviour, str]] = {
+    "401": (send(message(PAGE, status=401)), "bad_answer"),
+    "403": (send(message(PAGE, status=403)), "bad_answer"),
+    "404": (send(message(PAGE, status=404)), "bad_answer"),
+    "404 without a Code": (send(message({"message": "no Route"}, status=404)), "bad_answer"),
+    "404 of another API": (refusal("InvalidApi.NotFound", 404), "bad_request"),
+    "407": (send(message(PAGE, status=407)), "proxy"),
+    "no such collection": (refusal("InvalidCollection.NotFound", 404), "not_found"),
+    "restarting": (refusal("OperationDenied.DBInstanceStatus", 403), "instance_state"),
+    "no more money": (refusal("Account.Arrearage", 403), "account"),
+    "password": (refusal("Namespace.PasswordInvalid", 401), "namespace_password"),
+}
+
+
+def test_a_stranger_ends_nothing(tmp_path: Path) -> None:
+    """Fault 64: what is not the API's word on a job or a key ends no state and pauses nothing."""
+    good = send(message(job_answer("sick")))
+    script = only_sick(good, *(behaviour for behaviour, _ in STRANGERS.values()), good)
+    with bench(Upstream(script), tmp_path) as it:
+        before = it.scrape()
+        pages = [it.scrape() for _ in STRANGERS]
+        after = it.scrape()
+
+        assert before.is_complete("sick")
+        for page in pages:
+            assert page.up("sick") == 0
+            assert page.value("adbpg_job_status", job_id="sick", status="Running") == 1
+            page.check_others()
+        assert after.is_complete("sick")
+        reasons = Counter(reason for _, reason in STRANGERS.values())
+        assert after.errors() == {("sick", reason): times for reason, times in reasons.items()}
+        assert it.calls() == len(STRANGERS) + 2
 
 
 FAILURES: dict[str, Behaviour] = {
