@@ -219,6 +219,21 @@ class WatchList:
     split: AbstractSet[tuple[str, str, str, str]] = frozenset()
 
 
+class ErrorClass(enum.StrEnum):
+    """What the error text of a job is about. ``exporter.gpdb.job_errors`` finds it."""
+
+    DIMENSION_MISMATCH = "dimension_mismatch"  # a vector is not as long as the collection's
+    BAD_DATA = "bad_data"  # a value or a field that the collection cannot take
+    DUPLICATE = "duplicate"  # an entry twice
+    QUOTA = "quota"  # a limit of the account or the instance
+    PERMISSION = "permission"
+    TIMEOUT = "timeout"
+    OUT_OF_MEMORY = "out_of_memory"
+    DISK_FULL = "disk_full"
+    INTERNAL = "internal"  # the service or the instance failed
+    OTHER = "other"  # none of these
+
+
 @dataclass(frozen=True, slots=True)
 class JobState:
     """One answer of the API about one job, decoded. Each fact is kept apart, as it came.
@@ -232,6 +247,7 @@ class JobState:
         updated: the API's ``UpdateTime``; None likewise.
         error_text: the API's ``Error``, at most 2,000 characters; empty for none. Anything can be
             in it: it is for logs and terminals, escaped, and never a label.
+        error_class: what that text is about; None without one.
         invalid_fields: the names of the fields that could not be read.
         request_id: the answer's RequestId, which the vendor's support asks for; empty without.
     """
@@ -243,6 +259,7 @@ class JobState:
     created: float | None = None
     updated: float | None = None
     error_text: str = ""
+    error_class: ErrorClass | None = None
     invalid_fields: tuple[str, ...] = ()
     request_id: str = field(default="", compare=False)
 

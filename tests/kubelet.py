@@ -19,7 +19,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.charts import Manifest, Rendered
+from tests.charts import NAMESPACE, Manifest, Rendered
 from tests.planted import assert_absent
 from tests.processes import PATIENCE, PLANTED, Process, command, plain_environ
 
@@ -147,7 +147,9 @@ class Pod:
                 found[each["name"]] = each["value"]
             else:
                 path = each["valueFrom"]["fieldRef"]["fieldPath"]
-                found[each["name"]] = self.labels()[path.removeprefix("metadata.labels['")[:-2]]
+                label = path.removeprefix("metadata.labels['").removesuffix("']")
+                named = {"metadata.name": "pod-1", "metadata.namespace": NAMESPACE}
+                found[each["name"]] = named.get(path) or self.labels()[label]
         return found
 
     @contextlib.contextmanager

@@ -5,7 +5,6 @@ import json
 import logging
 import sys
 from collections.abc import Mapping
-from datetime import UTC, datetime
 
 from exporter.cli.build import build_client, registry_of
 from exporter.cli.live import check_live
@@ -19,6 +18,7 @@ from exporter.model import DEFAULT_NAMESPACE, JobRef, JobState, Target
 from exporter.poller.query import ask
 from exporter.poller.record import Record
 from exporter.web.security import WebConfig
+from exporter.web.wording import duration, utc
 
 
 def check_config(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
@@ -92,7 +92,9 @@ def query(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
         return 1
     finally:
         client.close()
-    text = _as_json(ref, state) if options.output == "json" else _as_table(ref, state)
+    text = (
+        _as_json(ref, state) if options.output == "json" else _as_table(ref, state, Clock().wall())
+    )
     print(options.redactor(text))  # what the API says may repeat what it was told
     return 0
 
@@ -105,7 +107,7 @@ def _target(loaded: Config, name: str, file: str) -> Target:
     return targets[name]
 
 
-def _as_table(ref: JobRef, state: JobState) -> str:
+def _as_table(ref: JobRef, state: JobState, now: float) -> str:
     rows = {
         "Job": ref.job_id,
         "Collection": ref.collection,
@@ -113,12 +115,14 @@ def _as_table(ref: JobRef, state: JobState) -> str:
         "Instance": ref.db_instance_id or ref.workspace_id,
         "Status": state.status_text or "(none)",
         "Completed": _shown(state.completed),
-        "Progress": "(unknown)" if state.progress is None else f"{state.progress} entries",
-        "Created": _time(state.created),
-        "Updated": _time(state.updated),
+        "Progress": "(unknown)" if state.progress is None else f"{state.progress:,} entries",
+        "Created": _time(state.created, now),
+        "Updated": _time(state.updated, now),
         "Error": state.error_text or "(none)",
         "RequestId": state.request_id or "(none)",
     }
+    if state.error_class:
+        rows["About"] = state.error_class.value
     if state.inconsistent:
         rows["Note"] = "Status, Completed and Error contradict each other; shown as they came"
     if state.invalid_fields:
@@ -139,6 +143,7 @@ def _as_json(ref: JobRef, state: JobState) -> str:
         "created_timestamp_seconds": state.created,
         "updated_timestamp_seconds": state.updated,
         "error": state.error_text,
+        "error_class": state.error_class,
         "inconsistent": state.inconsistent,
         "invalid_fields": list(state.invalid_fields),
         "request_id": state.request_id,
@@ -164,7 +169,9 @@ def _shown(value: bool | None) -> str:  # noqa: FBT001  it is the value that is 
     return "(unknown)" if value is None else str(value).lower()
 
 
-def _time(seconds: float | None) -> str:
-    if seconds is None:
+def _time(seconds: float | None, now: float) -> str:
+    texts = None if seconds is None else utc(seconds)
+    if seconds is None or texts is None:
         return "(unknown)"
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    distance = duration(now - seconds)
+    return f"{texts[1]}, {distance} ago" if seconds <= now else f"{texts[1]}, in {distance}"

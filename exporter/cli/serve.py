@@ -9,6 +9,7 @@ from contextlib import suppress
 
 from exporter import __version__
 from exporter.cli.build import build
+from exporter.cli.invocation import Surroundings
 from exporter.cli.loading import load_both, load_config
 from exporter.cli.words import tell
 from exporter.clock import Clock
@@ -48,7 +49,8 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
         redactor=options.redactor,
         shard=options.shard,
     )
-    servers = start_servers(exporter, options, web, lifecycle=options.lifecycle)
+    command = Surroundings.observe(environ).query_command(options.config_file)
+    servers = start_servers(exporter, options, web, command, lifecycle=options.lifecycle)
     wait(exporter, servers, options.signals)
     return 0
 
@@ -57,10 +59,18 @@ def start_servers(
     exporter: Exporter,
     options: argparse.Namespace,
     web: LiveWebConfig | None,
+    query_command: tuple[str, ...],
     *,
     lifecycle: bool,
 ) -> list[Server]:
     """Listen on every address of the flags, and tell where.
+
+    Args:
+        exporter: answers.
+        options: the flags.
+        web: TLS and users; None for neither.
+        query_command: the words of ``query`` that work for this process, for the page.
+        lifecycle: whether POST /-/reload is allowed.
 
     Raises:
         ConfigurationError: one of them cannot be listened on.
@@ -72,12 +82,14 @@ def start_servers(
             options.telemetry_path,
             lifecycle,
             options.shard,
+            query_command,
             route_prefix=route_prefix(options),
             external_url=options.external_url,
         ),
         lambda: ScrapeTimeouts(
             exporter.config.scrape.timeout, exporter.config.scrape.timeout_offset
         ),
+        lambda text: options.redactor(text) if exporter.config.page.error_text else "",
     )
     addresses = options.listen_addresses or options.default_addresses
     handler, tls = _secured(app, exporter, web)

@@ -9,12 +9,12 @@ from pathlib import Path
 from exporter import config
 from exporter.cli import serve
 from exporter.cli.build import build
+from exporter.cli.invocation import Surroundings
 from exporter.cli.loading import load_both
 from exporter.cli.words import tell
 from exporter.clock import Clock
 from exporter.config import Config
 from exporter.errors import ConfigurationError, Problem
-from exporter.gpdb.credentials import ID_VARIABLE, SECRET_VARIABLE
 from exporter.service import Exporter
 from exporter.simulator.command import run_simulator, start_simulator
 from exporter.simulator.configuration import exporter_job_file, told_passwords
@@ -31,7 +31,7 @@ def simulate(options: argparse.Namespace, _environ: Mapping[str, str]) -> int:
     return 0
 
 
-def demo(options: argparse.Namespace, _environ: Mapping[str, str]) -> int:
+def demo(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Serve the metrics of a simulated API until a signal to stop."""
     stopping = threading.Event()
     options.signals.take()  # a folder is to be removed
@@ -41,21 +41,21 @@ def demo(options: argparse.Namespace, _environ: Mapping[str, str]) -> int:
         with _folder() as folder:
             pipeline = _Pipeline(scenario, Path(folder), lambda: simulator.seconds)
             pipeline.write_configuration(simulator.url)
-            environ = _access_key(scenario)
 
             def load() -> Config:
-                return config.load(str(pipeline.config_file), environ)
+                return config.load(str(pipeline.config_file), {})
 
             loaded, web = load_both(load, options.web_config_file)
             exporter = build(
                 loaded,
                 load,
-                environ=environ,
+                environ={},  # a key of the reader's own is none of the demo's business
                 clock=Clock(),
                 redactor=options.redactor,
                 shard=options.shard,
             )
-            servers = serve.start_servers(exporter, options, web, lifecycle=True)
+            command = Surroundings.observe(environ).query_command(str(pipeline.config_file))
+            servers = serve.start_servers(exporter, options, web, command, lifecycle=True)
             scheme = "https" if web and web.current().tls else "http"
             here = f"{scheme}://{_reachable(servers[0].address)}{serve.route_prefix(options)}"
             tell(_where_to_look(here, options.telemetry_path))
@@ -92,11 +92,17 @@ class _Pipeline:
         self.config_file = folder / "config.yaml"
 
     def write_configuration(self, url: str) -> None:
-        """Write what the exporter reads at start."""
+        """Write what the exporter, and the command ``query`` beside it, read."""
+        key = self._scenario.access_keys[0]
+        (self._folder / "access-key-id").write_text(key.id, "utf-8")
+        (self._folder / "access-key-secret").write_text(key.secret.reveal(), "utf-8")
         for target, password in told_passwords(self._scenario).items():
             (self._folder / target).write_text(password, "utf-8")
         text = demo_configuration(
-            url, job_files=[str(self._job_file)], passwords_in=str(self._folder)
+            url,
+            job_files=[str(self._job_file)],
+            passwords_in=str(self._folder),
+            access_key_in=str(self._folder),
         )
         self.config_file.write_text(text, "utf-8")
         self._write_jobs()
@@ -131,11 +137,6 @@ def _reachable(address: Address) -> str:
     """Return host and port to connect to: one listens on all addresses, but connects to one."""
     host = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(address[0], address[0])  # noqa: S104  compared, not bound
     return format_address((host, address[1]))
-
-
-def _access_key(scenario: Scenario) -> dict[str, str]:
-    key = scenario.access_keys[0]
-    return {ID_VARIABLE: key.id, SECRET_VARIABLE: key.secret.reveal()}
 
 
 def _where_to_look(base: str, telemetry_path: str) -> str:

@@ -171,6 +171,7 @@ def _config(file: ConfigFile, report: Report) -> Config:
         api=file.api,
         credentials=file.credentials,
         deadline=file.deadline,
+        page=file.page,
         job_labels=file.job_labels,
         targets=tuple(targets.values()),
         jobs=tuple(jobs.refs),

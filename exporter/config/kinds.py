@@ -254,6 +254,23 @@ def choice(*values: str) -> Kind:
     return Kind(name=names, read=read, schema=or_reference({"enum": [*values]}))
 
 
+def boolean() -> Kind:
+    """``true`` or ``false``."""
+
+    def read(value: str) -> bool:
+        if value not in ("true", "false"):
+            raise Unfit("true or false")
+        return value == "true"
+
+    return Kind(
+        name="true or false",
+        read=read,
+        schema=or_reference({"type": "boolean"}),
+        written="either",
+        show=lambda value: str(value).lower(),
+    )
+
+
 def _bounded(
     value: _Bounded, minimum: _Bounded, maximum: _Bounded, show: Callable[[_Bounded], str]
 ) -> _Bounded:

@@ -108,6 +108,18 @@ class DeadlineSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PageSettings:
+    """What the page for people shows."""
+
+    error_text: Annotated[
+        bool,
+        kinds.boolean(),
+        "Whether the page shows the API's error texts of jobs, the first 300 characters of each. "
+        "They can quote your data, to whoever can reach the port.",
+    ] = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JobEntry:
     """One upload job, below its target."""
 
@@ -201,6 +213,7 @@ class ConfigFile:
         default_factory=CredentialsSettings
     )
     deadline: Annotated[DeadlineSettings, Record(DeadlineSettings), ""] = DeadlineSettings()
+    page: Annotated[PageSettings, Record(PageSettings), ""] = PageSettings()
     job_labels: Annotated[
         tuple[str, ...],
         ListOf(kinds.label_name(), unique=True),
@@ -228,6 +241,7 @@ class Config:
         api: how the API is called.
         credentials: where the access key comes from.
         deadline: when a job should have ended.
+        page: what the page for people shows.
         job_labels: names of the labels that jobs may carry.
         targets: in the file's order; their names are unique.
         jobs: of all targets, in the file's order, each one once.
@@ -239,6 +253,7 @@ class Config:
     api: ApiSettings = ApiSettings()
     credentials: CredentialsSettings = field(default_factory=CredentialsSettings)
     deadline: DeadlineSettings = DeadlineSettings()
+    page: PageSettings = PageSettings()
     job_labels: tuple[str, ...] = ()
     targets: tuple[Target, ...] = ()
     jobs: tuple[JobRef, ...] = ()

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from typing import TypeVar
 
 from exporter.errors import BadAnswer
+from exporter.gpdb.job_errors import classify
 from exporter.model import UPSERT_COLLECTION_DATA, JobRef, JobState, JobStatus, Target
 
 T = TypeVar("T")
@@ -95,6 +96,7 @@ class _Fields:
         if created is not None and updated is not None and updated < created:
             self._invalid.append("UpdateTime")
             updated = None
+        error_text = _text(self._job.get("Error"))
         return JobState(
             status=self._read("Status", _status) or JobStatus.UNKNOWN,
             status_text=_text(self._job.get("Status")),
@@ -102,7 +104,8 @@ class _Fields:
             progress=self._read("Progress", _count),
             created=created,
             updated=updated,
-            error_text=_text(self._job.get("Error")),
+            error_text=error_text,
+            error_class=classify(error_text),
             invalid_fields=tuple(self._invalid),
         )
 

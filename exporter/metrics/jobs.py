@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from exporter.metrics.families import JOB_LABELS, JobFamily, Sample, Value
-from exporter.model import JobStatus, Observation
+from exporter.model import ErrorClass, JobStatus, Observation
 
 
 def _of_state(field: str) -> Value:
@@ -40,6 +40,11 @@ def _query_failed(observation: Observation) -> Iterable[Sample]:
 
 def _error(observation: Observation, _now: float) -> bool | None:
     return None if observation.state is None else bool(observation.state.error_text)
+
+
+def _error_info(observation: Observation) -> Iterable[Sample]:
+    kind = observation.state.error_class if observation.state else None
+    return () if kind is None else (((kind.value,), 1),)
 
 
 FAMILIES: tuple[JobFamily, ...] = (
@@ -103,7 +108,18 @@ FAMILIES: tuple[JobFamily, ...] = (
         "adbpg_job_error",
         "Whether the API reported an error text for the job.",
         _error,
-        notes="The text is in the exporter's log, and `adbpg-job-exporter query` prints it.",
+        notes="The text is on the page for people and in the exporter's log, and "
+        "`adbpg-job-exporter query` prints it.",
+    ),
+    JobFamily(
+        "adbpg_job_error_info",
+        "What the API's error text is about, of a closed set of classes.",
+        labels=("class",),
+        labelled=_error_info,
+        notes="Always 1; only for a job with an error text. The exporter finds the class by "
+        "patterns, since the API has no codes for these texts: "
+        + ", ".join(f"`{kind}`" for kind in ErrorClass)
+        + ". Experimental: a class may be split.",
     ),
     JobFamily(
         "adbpg_job_inconsistent",

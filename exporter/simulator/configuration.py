@@ -41,6 +41,7 @@ def exporter_configuration(
     *,
     job_files: Sequence[str] = (),
     passwords_in: str = "",
+    access_key_in: str = "",
     most_jobs: int | None = None,
 ) -> str:
     """Return an exporter's configuration that watches the scenario's jobs, as YAML.
@@ -51,9 +52,16 @@ def exporter_configuration(
         job_files: where the other jobs are to be read from.
         passwords_in: a directory with one file for each target, named like it, that holds its
             password; empty to write the passwords into the configuration.
+        access_key_in: a directory with the files ``access-key-id`` and ``access-key-secret``;
+            empty to leave the key to the environment.
         most_jobs: of one target; None for all.
     """
     lines = _label_lines(scenario)
+    if access_key_in:
+        lines += ["credentials:", "  provider: files"]
+        for name in ("id", "secret"):
+            path = _config_value(f"{access_key_in}/access-key-{name}")
+            lines.append(f"  access_key_{name}_file: {path}")
     lines.append("targets:")
     for namespace in scenario.namespaces:
         lines += _target_lines(scenario, namespace, url, passwords_in)

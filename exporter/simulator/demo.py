@@ -16,14 +16,21 @@ def demo_scenario() -> Scenario:
     return parse_scenario(content, DEMO_FILE)
 
 
-def demo_configuration(url: str, *, job_files: Sequence[str] = (), passwords_in: str = "") -> str:
+def demo_configuration(
+    url: str, *, job_files: Sequence[str] = (), passwords_in: str = "", access_key_in: str = ""
+) -> str:
     """Return the configuration for an exporter of the demo, as YAML.
 
     Args:
         url: of the simulator that plays the demo.
         job_files: where ``exporter_job_file`` of the scenario is written to, again and again.
         passwords_in: as in ``exporter_configuration``; one target's password is wrong on purpose.
+        access_key_in: as in ``exporter_configuration``.
     """
     return exporter_configuration(
-        demo_scenario(), url, job_files=job_files, passwords_in=passwords_in
+        demo_scenario(),
+        url,
+        job_files=job_files,
+        passwords_in=passwords_in,
+        access_key_in=access_key_in,
     )

@@ -63,6 +63,7 @@ class Settings:
         telemetry_path: as ``parse_telemetry_path`` returns it; below the prefix.
         lifecycle: whether POST /-/reload is allowed.
         shard: which of the jobs are watched, for the page.
+        query_command: the words of the command ``query`` that work for this process.
         route_prefix: comes before every path; as ``parse_route_prefix`` returns it.
         external_url: as ``parse_external_url`` returns it; empty if it is not known.
     """
@@ -71,6 +72,7 @@ class Settings:
     telemetry_path: str = "/metrics"
     lifecycle: bool = False
     shard: Shard = EVERYTHING
+    query_command: tuple[str, ...] = ("adbpg-job-exporter", "query")
     route_prefix: str = ""
     external_url: str = ""
 
@@ -158,17 +160,23 @@ class App:
         backend: what the routes show and do.
         settings: what the flags say.
         timeouts: asked at every scrape, since a reload may change them.
+        error_text: makes of a job's error text what the page may show of it; empty for nothing.
 
     Attributes:
         probes: the paths of health and readiness.
     """
 
     def __init__(
-        self, backend: Backend, settings: Settings, timeouts: Callable[[], ScrapeTimeouts]
+        self,
+        backend: Backend,
+        settings: Settings,
+        timeouts: Callable[[], ScrapeTimeouts],
+        error_text: Callable[[str], str] = str,
     ) -> None:
         self._backend = backend
         self._settings = settings
         self._timeouts = timeouts
+        self._error_text = error_text
         self._prefix = prefix = normal_path(settings.route_prefix)
         self.probes = (prefix + HEALTHY, prefix + READY)
         self._routes: dict[str, tuple[tuple[str, ...], Callable[[Request], Response]]] = {
@@ -215,7 +223,7 @@ class App:
         return Response(200, content_type, body, headers)
 
     def _page(self, request: Request) -> Response:
-        from exporter.web import page, views  # noqa: PLC0415  only the first view pays for Jinja2
+        from exporter.web import page, rows, views  # noqa: PLC0415  only the first view pays for Jinja2
 
         body = page.render(
             self._backend.last_seen(),
@@ -224,6 +232,7 @@ class App:
             shard=self._settings.shard,
             external_url=self._settings.external_url,
             view=views.View.parse(request.query),
+            asides=rows.Asides(self._settings.query_command, self._error_text),
         )
         headers = (("Content-Security-Policy", page.CONTENT_SECURITY_POLICY), *_PAGE_HEADERS)
         if not accepts_gzip(request.headers.get("accept-encoding")):

@@ -13,7 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from exporter.model import EVERYTHING, Shard, Snapshot
 from exporter.web import wording
-from exporter.web.rows import COLUMNS, Row, ago, moment, row
+from exporter.web.rows import COLUMNS, Asides, Row, ago, moment, row
 from exporter.web.triage import Case, Group, examine, urgency
 from exporter.web.views import CONCERNS, LONGEST_SEARCH, PARTS, STATES, Choice, View
 
@@ -100,6 +100,7 @@ def render(
     version: str,
     telemetry_path: str,
     view: View,
+    asides: Asides,
     shard: Shard = EVERYTHING,
     external_url: str = "",
 ) -> bytes:
@@ -110,6 +111,7 @@ def render(
         version: of the exporter.
         telemetry_path: where the metrics are, from where the page is.
         view: which jobs to show, and whether the page stands still.
+        asides: how to ask about a job, and which error texts to show.
         shard: which of the jobs are watched.
         external_url: of this page, without a slash at its end; empty if it is not known.
     """
@@ -147,7 +149,7 @@ def render(
         more_broken_files=sum(report.broken for report in snapshot.patterns) - _MOST_FILES,
         targets=list(_targets(snapshot)),
         columns=COLUMNS,
-        sections=list(_sections(shown, view, now)),
+        sections=list(_sections(shown, view, now, asides)),
     )
     return html.encode("utf-8", "replace")
 
@@ -163,7 +165,7 @@ def _targets(snapshot: Snapshot) -> Iterator[_Target]:
         yield _Target(name, health.time_zone_suspect, told)
 
 
-def _sections(cases: Sequence[Case], view: View, now: float) -> Iterator[_Section]:
+def _sections(cases: Sequence[Case], view: View, now: float, asides: Asides) -> Iterator[_Section]:
     left = MOST_ROWS
     for group in Group:
         members = [case for case in cases if case.group is group]
@@ -172,7 +174,8 @@ def _sections(cases: Sequence[Case], view: View, now: float) -> Iterator[_Sectio
         if group in (Group.TROUBLED, Group.ENDED):
             members.sort(key=urgency)
         few = group is Group.ENDED and not view.is_filtered
-        rows = tuple(row(case, now) for case in members[: min(left, MOST_ENDED) if few else left])
+        most = min(left, MOST_ENDED) if few else left
+        rows = tuple(row(case, now, asides) for case in members[:most])
         left -= len(rows)
         all_at = view.url(state="ended") if few else ""
         yield _Section(group.value, *_HEADINGS[group], len(members), rows, all_at)

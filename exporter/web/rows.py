@@ -1,11 +1,14 @@
 """What the page says of one job, in words. Pure; the templates lay it out and escape it."""
 
+import shlex
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from exporter.model import JobState, JobStatus, Observation
+from exporter.model import JobRef, JobState, JobStatus, Observation
 from exporter.web import wording
 from exporter.web.triage import Case, Concern, Group, Remark, is_overdue
 
+LONGEST_QUOTE = 300  # characters
 COLUMNS = ("Job", "State", "Progress", "Age", "Deadline", "Last query")
 
 
@@ -45,11 +48,37 @@ class Pill:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A remark as the templates show it: with the sign and the colour of what it is about."""
+    """A remark as the templates show it.
+
+    Attributes:
+        sign: of what it is about; goes with the colour.
+        colour: its name in the style sheet.
+        title: in a few words.
+        text: in a sentence or two.
+        quote: of the API's error text; empty for none.
+        command: that asks the API about the job; empty for none.
+    """
 
     sign: str
     colour: str
-    remark: Remark
+    title: str
+    text: str
+    quote: str = ""
+    command: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Asides:
+    """What stands beside the facts of a job.
+
+    Attributes:
+        query_command: the words of the command ``query`` with its flags, that work for this
+            process; the job's own follow.
+        error_text: makes of an error text what may be shown of it; empty for nothing.
+    """
+
+    query_command: tuple[str, ...] = ("adbpg-job-exporter", "query")
+    error_text: Callable[[str], str] = str
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,12 +159,13 @@ _SIGNS = {
 _DOUBTFUL = ("?", "doubt")  # what cannot be relied on
 
 
-def row(case: Case, now: float) -> Row:
+def row(case: Case, now: float, asides: Asides) -> Row:
     """Return what is said of a job.
 
     Args:
         case: the job.
         now: Unix seconds, that times are told against.
+        asides: how to ask about it, and which error texts to show.
     """
     seen, ref = case.seen, case.seen.ref
     where = (
@@ -145,7 +175,7 @@ def row(case: Case, now: float) -> Row:
         ("workspace", ref.workspace_id),
         ("target", ref.target),
     )
-    findings = tuple(Finding(*_SIGNS.get(it.concern, _DOUBTFUL), it) for it in case.remarks)
+    findings = tuple(_finding(remark, ref, asides) for remark in case.remarks)
     return Row(
         id=ref.job_id,
         where=tuple(pair for pair in where if pair[1]),
@@ -162,6 +192,33 @@ def row(case: Case, now: float) -> Row:
         failing=seen.up is False,
         findings=findings,
     )
+
+
+def _finding(remark: Remark, ref: JobRef, asides: Asides) -> Finding:
+    quote = cut(asides.error_text(remark.quote)) if remark.quote else ""
+    text = remark.text
+    if remark.quote and not quote:
+        text = text.removesuffix(":") + "; page.error_text is off."
+    return Finding(
+        *_SIGNS.get(remark.concern, _DOUBTFUL),
+        remark.title,
+        text,
+        quote,
+        command(ref, asides.query_command) if remark.asks else "",
+    )
+
+
+def cut(text: str) -> str:
+    """Return what the page shows of an error text: printable, and not too long."""
+    plain = "".join(each if each.isprintable() else " " for each in text)
+    return plain if len(plain) <= LONGEST_QUOTE else f"{plain[: LONGEST_QUOTE - 1]}…"
+
+
+def command(ref: JobRef, words: tuple[str, ...]) -> str:
+    """Return the command that asks the API about a job, to be pasted into a shell."""
+    end = ("--", ref.job_id) if ref.job_id.startswith("-") else (ref.job_id,)
+    flags = (f"--target={ref.target}", f"--collection={ref.collection}")
+    return shlex.join((*words, *flags, *end))
 
 
 def moment(timestamp: float, words: str, kind: str = "", more: str = "") -> Words:

@@ -1,12 +1,11 @@
 """Which jobs need a person, and why. Pure."""
 
 import enum
-import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from exporter.advice import ADVICE
-from exporter.model import JobState, JobStatus, Observation
+from exporter.model import ErrorClass, JobState, JobStatus, Observation
 from exporter.web.wording import duration
 
 STALLED_AFTER = 900.0  # seconds without progress; as the alert AdbpgJobStalled has it
@@ -42,14 +41,16 @@ class Remark:
         concern: what it is about.
         title: in a few words.
         text: in a sentence or two, with what to do.
-        command: that tells more; empty for none.
+        quote: what the API says, as it came: anything can be in it; empty for nothing.
+        asks: whether the command that asks the API helps.
     """
 
     level: Level
     concern: Concern
     title: str
     text: str
-    command: str = ""
+    quote: str = ""
+    asks: bool = False
 
 
 class Group(enum.Enum):
@@ -133,25 +134,19 @@ def _remarks(seen: Observation, now: float) -> Iterator[Remark]:
         text = " ".join(advice.in_general()) if advice else "The log says why."
         yield Remark(Level.BAD, Concern.QUERY, title, text)
     if seen.state is not None:
-        yield from _remarks_on_state(seen, seen.state)
+        yield from _remarks_on_state(seen.state)
         yield from _remarks_on_pace(seen, seen.state, now)
 
 
-def _remarks_on_state(seen: Observation, state: JobState) -> Iterator[Remark]:
-    command = _query_command(seen) if state.error_text else ""
+def _remarks_on_state(state: JobState) -> Iterator[Remark]:
+    quote = state.error_text
+    about = "" if state.error_class in (None, ErrorClass.OTHER) else f" ({state.error_class})"
     if state.status is JobStatus.FAILED:
-        text = "The API says that this job failed" + (
-            ", and gives an error text. To read it:" if command else ", and not why."
-        )
-        yield Remark(Level.BAD, Concern.FAILED, "Job failed", text, command)
-    elif command:
-        yield Remark(
-            Level.WARNING,
-            Concern.ERROR,
-            "Error reported",
-            "The API gives an error text. To read it:",
-            command,
-        )
+        text = f"The API says why{about}:" if quote else "The API does not say why."
+        yield Remark(Level.BAD, Concern.FAILED, "Job failed", text, quote, asks=True)
+    elif quote:
+        text = f"The API gives an error text{about}:"
+        yield Remark(Level.WARNING, Concern.ERROR, "Error reported", text, quote, asks=True)
     if state.status is JobStatus.UNKNOWN:
         yield Remark(
             Level.WARNING,
@@ -201,9 +196,3 @@ def _contradiction(state: JobState) -> str:
         facts.append("Error has a text")
     listed = f"{', '.join(facts[:-1])} and {facts[-1]}" if len(facts) > 1 else facts[0]
     return f"The API contradicts itself: {listed}. Each is shown as it came."
-
-
-def _query_command(seen: Observation) -> str:
-    ref = seen.ref
-    words = ("adbpg-job-exporter", "query", ref.job_id)
-    return shlex.join((*words, "--target", ref.target, "--collection", ref.collection))

@@ -1,8 +1,10 @@
 """The commands as a user types them: what they print, and how they exit."""
 
+import html
 import json
 import re
 import socket
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -146,7 +148,7 @@ def test_query_prints_a_table_for_people(tmp_path: Path) -> None:
     assert rows["Job"] == "broken"
     assert rows["Status"] == "Failed"
     assert rows["Progress"].endswith(" entries")
-    assert rows["Created"].endswith(" UTC")
+    assert re.fullmatch(r"[0-9: -]{19} UTC, .* ago", rows["Created"])
     assert rows["Error"] == "Failed to connect database."
     assert re.fullmatch(UUID, rows["RequestId"])
 
@@ -223,6 +225,29 @@ def test_without_an_access_key_the_page_says_so(tmp_path: Path) -> None:
 
         assert 'reason="credentials",target="main"} 1.0' in page
         assert "ALIBABA_CLOUD_ACCESS_KEY_ID is not set" in it.wait_for_log("job query failed")
+
+
+def test_the_command_on_the_demos_page_works(tmp_path: Path) -> None:
+    """Pasted into a shell that knows nothing of the demo, it prints the API's error text."""
+    listen = "--web.listen-address=127.0.0.1:0"
+    with started("demo", listen, address=r"http://(\S+)/metrics ", environ={}, cwd=tmp_path) as it:
+        it.wait_for_log("job failed")
+        _, page = get(it.url + "/?state=failed")
+        command = html.unescape(re.findall(r"<code>(.*?)</code>", page)[0])
+        (said, *_) = re.findall(r"<q><bdi>(.*?)</bdi></q>", page)
+
+        done = subprocess.run(
+            ["/bin/sh", "-c", command],
+            env={"PATH": "/usr/bin:/bin"},
+            cwd="/",
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    assert done.stderr == ""
+    assert f"Error       {html.unescape(said)}\n" in done.stdout
+    assert "\nAbout       " in done.stdout
 
 
 def test_the_demo_shows_its_jobs(tmp_path: Path) -> None:

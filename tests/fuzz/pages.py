@@ -28,6 +28,7 @@ from exporter.poller.journal import Journal
 from exporter.poller.record import DeadlineRule, Record
 from exporter.secret import Secret
 from exporter.web import page
+from exporter.web.rows import Asides
 from exporter.web.views import View
 from tests.fuzz.answers import GOOD, JOB_ID, Answer
 from tests.rendering import render
@@ -86,7 +87,11 @@ class Ward:
         every = (*sick[:middle], healthy, *sick[middle:])
         assert "".join(self._text(every)) == self._healthy
         page.render(
-            _snapshot(every), version="1.2.3", telemetry_path="/metrics", view=View()
+            _snapshot(every),
+            version="1.2.3",
+            telemetry_path="/metrics",
+            view=View(),
+            asides=Asides(),
         ).decode()
         self.log.check()
 

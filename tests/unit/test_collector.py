@@ -22,6 +22,7 @@ from exporter.errors import TimedOut
 from exporter.instruments import Instruments
 from exporter.metrics import FAMILIES, SCRAPE_FAMILIES, job_label_names
 from exporter.model import (
+    ErrorClass,
     JobRef,
     JobState,
     JobStatus,
@@ -112,6 +113,7 @@ VENDOR_SAMPLE = snapshot(
             status=JobStatus.SUCCESS,
             updated=1_704_703_984.864664,
             error_text="Failed to connect database.",
+            error_class=ErrorClass.INTERNAL,
         ),
         progress_changed_at=NOW - 0.25,
     )
@@ -126,7 +128,14 @@ EVERY_CASE = snapshot(
     ),
     observed(
         replace(INSTANCE, job_id="2-final"),
-        replace(STATE, status=JobStatus.FAILED, completed=True, error_text="No\nway", progress=0),
+        replace(
+            STATE,
+            status=JobStatus.FAILED,
+            completed=True,
+            error_text="No\nway",
+            error_class=ErrorClass.OTHER,
+            progress=0,
+        ),
         answered_at=NOW - 86_400.0,
         progress_changed_at=NOW - 86_400.0,
     ),

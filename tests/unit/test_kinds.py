@@ -7,7 +7,15 @@ import pytest
 from exporter.errors import BadAnswer
 from exporter.gpdb.answers import parse
 from exporter.gpdb.kinds import KINDS, decode_upsert_job
-from exporter.model import BEIJING, UPSERT_COLLECTION_DATA, JobRef, JobState, JobStatus, Target
+from exporter.model import (
+    BEIJING,
+    UPSERT_COLLECTION_DATA,
+    ErrorClass,
+    JobRef,
+    JobState,
+    JobStatus,
+    Target,
+)
 from exporter.secret import Secret
 from tests.job_answers import CREATED, JOB_ID, MISSING, REF, RUNNING, decode
 
@@ -40,6 +48,7 @@ def test_the_vendors_sample() -> None:
         created=CREATED,
         updated=CREATED + 60,
         error_text="Failed to connect database.",
+        error_class=ErrorClass.INTERNAL,
         invalid_fields=(),
     )
     assert state.inconsistent

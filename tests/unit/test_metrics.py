@@ -16,6 +16,7 @@ from exporter.metrics import (
     job_label_names,
 )
 from exporter.model import (
+    ErrorClass,
     JobRef,
     JobState,
     JobStatus,
@@ -39,6 +40,7 @@ JOB_METRICS = {
     "adbpg_job_progress_entries": J,
     "adbpg_job_expected_entries": J,
     "adbpg_job_error": J,
+    "adbpg_job_error_info": (*J, "class"),
     "adbpg_job_inconsistent": J,
     "adbpg_job_created_timestamp_seconds": J,
     "adbpg_job_updated_timestamp_seconds": J,
@@ -135,6 +137,7 @@ VENDOR = replace(
         created=1_704_703_924.864664,
         updated=1_704_703_984.864664,
         error_text="Failed to connect database.",
+        error_class=ErrorClass.INTERNAL,
     ),
 )
 NEVER_ASKED = Observation(ref=REF, result=ScrapeResult.LATE)
@@ -223,6 +226,7 @@ def test_the_vendors_sample() -> None:
         **statuses("Success"),
         "completed": 0.0,
         "error": 1.0,
+        "error_info{internal}": 1.0,
         "inconsistent": 1.0,
         "progress_entries": 1600.0,
         "created_timestamp_seconds": 1_704_703_924.864664,

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from exporter.errors import REASONS
 from exporter.model import (
+    ErrorClass,
     JobRef,
     JobState,
     JobStatus,
@@ -22,6 +23,7 @@ from exporter.model import (
     TargetHealth,
 )
 from exporter.web import page
+from exporter.web.rows import Asides, command
 from exporter.web.views import View
 
 NOW = 1_704_700_000.0
@@ -118,7 +120,12 @@ def rendered(observations: Iterable[Observation], **snapshot: Any) -> Element:
 
 def read(taken: Snapshot, **facts: Any) -> Element:
     """Read the page of a snapshot."""
-    known: dict[str, Any] = {"version": "1.2.3", "telemetry_path": "/metrics", "view": View()}
+    known: dict[str, Any] = {
+        "version": "1.2.3",
+        "telemetry_path": "/metrics",
+        "view": View(),
+        "asides": Asides(),
+    }
     return Tree(page.render(taken, **(known | facts))).root
 
 
@@ -146,7 +153,14 @@ def every_state() -> Snapshot:
         seen(ref(21), running(progress=None, created=None), progress_changed_at=NOW - 1_000),
         seen(ref(22, collection="<&\"'>"), up=False, reason="dns", answered_at=None),
         seen(ref(23), running(), up=False, reason="timeout", answered_at=NOW - 130),
-        seen(ref(24), JobState(JobStatus.FAILED, error_text="disk full")),
+        seen(
+            ref(24),
+            JobState(
+                JobStatus.FAILED,
+                error_text="No space left",
+                error_class=ErrorClass.DISK_FULL,
+            ),
+        ),
         unasked(25),
         seen(ref(26), JobState(JobStatus.START), waits=True, behind=ref(21)),
         seen(ref(27), JobState(JobStatus.START), waits=None, behind=ref(25)),
@@ -173,7 +187,9 @@ def test_the_page_is_as_it_was_read(name: str, taken: Snapshot) -> None:
 
     ``GOLDEN=write`` in the environment writes it again.
     """
-    html = page.render(taken, version="1.2.3", telemetry_path="/metrics", view=View())
+    html = page.render(
+        taken, version="1.2.3", telemetry_path="/metrics", view=View(), asides=Asides()
+    )
     text = re.sub(r"<style>.*?</style>", "<style>…</style>", html.decode(), flags=re.DOTALL)
     file = DATA / f"{name}.html"
     if os.environ.get("GOLDEN") == "write":
@@ -334,17 +350,52 @@ def test_hostile_text_stays_text(hostile: str) -> None:
     assert tags == {tag for tag in ("script", "img", "title", "style") if clean.find(tag)}
 
 
-def test_the_apis_error_text_is_not_on_the_page() -> None:
-    """It can hold anything: the page names the command that shows it to who may ask the API."""
-    job = ref(job_id="it's", collection="two words")
-    state = JobState(JobStatus.FAILED, error_text="password testpassword is wrong")
+def failed(text: str) -> Snapshot:
+    """A job that failed with an error text."""
+    state = JobState(JobStatus.FAILED, error_text=text, error_class=ErrorClass.TIMEOUT)
+    return Snapshot(NOW, 0.1, (seen(ref(1), state),), {}, {})
 
-    root = rendered([seen(job, state)])
 
-    assert "testpassword" not in root.text
-    (command,) = root.find("code")
-    assert command.text == (
-        "adbpg-job-exporter query 'it'\"'\"'s' --target rag-prod --collection 'two words'"
+def test_the_apis_error_text_is_on_the_page() -> None:
+    """Whoever is on call reads why a job failed where they look first, cut and on one line."""
+    short = read(failed("a\nb\x1b[31m <b>"))
+    (long,) = read(failed("x" * 301)).find("q")
+
+    assert short.find("q")[0].text == "a b [31m <b>"
+    assert "The API says why (timeout):" in short.text
+    assert long.text == "x" * 299 + "…"
+
+
+def test_an_error_text_can_be_left_out() -> None:
+    """Where the texts may quote what not everybody may read, the page does without them."""
+    root = read(failed("secret stuff"), asides=Asides(error_text=lambda _: ""))
+
+    assert not root.find("q")
+    assert "secret stuff" not in root.text
+    assert "page.error_text is off" in root.text
+
+
+def test_an_error_text_is_redacted_before_it_is_cut() -> None:
+    """No part of a secret is left at the end of what is shown."""
+    asides = Asides(error_text=lambda text: text.replace("testpassword", "<secret>"))
+
+    (shown,) = read(failed("x" * 290 + " testpassword"), asides=asides).find("q")
+
+    assert "testp" not in shown.text
+
+
+@pytest.mark.parametrize(
+    ("job_id", "end"),
+    [("job-1", "job-1"), ("it's", "'it'\"'\"'s'"), ("-x", "-- -x")],
+)
+def test_the_command_can_be_pasted(job_id: str, end: str) -> None:
+    """Whatever an id is, a shell and the command take it as that id."""
+    job = ref(job_id=job_id, collection="-c d", target="t")
+    words = ("docker", "exec", "c0ffee", "python3", "query", "--config.file=/a b")
+
+    assert command(job, words) == (
+        "docker exec c0ffee python3 query '--config.file=/a b' --target=t "
+        f"'--collection=-c d' {end}"
     )
 
 

@@ -5,13 +5,16 @@ from typing import Any
 
 from exporter.model import PatternReport, Snapshot
 from exporter.web import page
+from exporter.web.rows import Asides
 from exporter.web.views import View
 
 
 def notices(**facts: Any) -> list[str]:
     """Return the texts of the page's warnings, without tags."""
     snapshot = Snapshot(1.7e9, 0.1, (), {}, **({"file_errors": {}} | facts))
-    html = page.render(snapshot, version="1.2.3", telemetry_path="/metrics", view=View()).decode()
+    html = page.render(
+        snapshot, version="1.2.3", telemetry_path="/metrics", view=View(), asides=Asides()
+    ).decode()
     found = re.findall(r'<div class="notice warning">(.*?)</div>', html, re.DOTALL)
     return [" ".join(re.sub(r"<[^>]+>", "", each).split()) for each in found]
 

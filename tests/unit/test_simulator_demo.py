@@ -212,6 +212,17 @@ def test_passwords_in_files() -> None:
     assert "another" not in text
 
 
+def test_an_access_key_in_files() -> None:
+    """The key can be left to files, so that no environment is needed."""
+    text = exporter_configuration(load_scenario(str(GOOD)), URL, access_key_in="/run/key")
+
+    assert yaml.safe_load(text)["credentials"] == {
+        "provider": "files",
+        "access_key_id_file": "/run/key/access-key-id",
+        "access_key_secret_file": "/run/key/access-key-secret",
+    }
+
+
 def test_job_file_of_any_scenario() -> None:
     """A job file names the target, and holds only jobs that began within the last hour."""
     scenario = load_scenario(str(GOOD))

@@ -99,8 +99,12 @@ httpGet:
   imagePullPolicy: {{ .Values.image.pullPolicy }}
   args:
     {{- include "adbpg.args" . | nindent 4 }}
-  {{- if or .Values.extraEnv (gt (int .Values.shards) 1) }}
   env:
+    # For the command that the page shows.
+    - name: POD_NAME
+      valueFrom: {fieldRef: {fieldPath: metadata.name}}
+    - name: POD_NAMESPACE
+      valueFrom: {fieldRef: {fieldPath: metadata.namespace}}
     {{- if gt (int .Values.shards) 1 }}
     - name: SHARD
       valueFrom:
@@ -110,7 +114,6 @@ httpGet:
     {{- with .Values.extraEnv }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
-  {{- end }}
   {{- with .Values.extraEnvFrom }}
   envFrom:
     {{- toYaml . | nindent 4 }}
