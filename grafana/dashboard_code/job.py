@@ -1,12 +1,12 @@
 """One job: how far it is, how fast, and what the API says of it."""
 
+from exporter.model import ErrorClass
 from grafana.dashboard_code import columns, layout, panels, queries, theme, variables
 from grafana.dashboard_code.columns import Column
 from grafana.dashboard_code.panels import Scale, instant, ranged, tile
 from grafana.dashboard_code.queries import fact
 
 UNKNOWN = "-"
-YES_IS_BAD = {"0": ("no", theme.FINE), "1": ("yes", theme.ACT)}
 
 
 def render() -> str:
@@ -192,12 +192,7 @@ def _flags() -> list[panels.Panel]:
             queries.WORKS,
             good,
         ),
-        _flag(
-            "Error told",
-            "Yes: the API tells an error. `adbpg-job-exporter query` prints its text.",
-            fact("adbpg_job_error"),
-            YES_IS_BAD,
-        ),
+        _error(),
         _flag(
             "Contradictory",
             "Yes: status, Completed and error contradict each other. Trust none of them, and look "
@@ -212,6 +207,24 @@ def _flags() -> list[panels.Panel]:
             plain,
         ),
     ]
+
+
+def _error() -> panels.Panel:
+    classes = [
+        (fact("adbpg_job_error_info", f'class="{kind}"'), number, kind.replace("_", " "))
+        for number, kind in enumerate(ErrorClass, 1)
+    ]
+    found = queries.first_of(*((expression, number) for expression, number, _ in classes))
+    texts = {"0": ("none", theme.FINE)}
+    texts |= {str(number): (text, theme.ACT) for _, number, text in classes}
+    return tile(
+        "Error",
+        "What the API's error text is about. The exporter's page shows the text, and "
+        "`adbpg-job-exporter query` prints it.",
+        instant(f"{found} or {fact('adbpg_job_error')} == 0"),
+        Scale("none", texts=[panels.mapping(texts)], size=20),
+        nothing=UNKNOWN,
+    )
 
 
 def _flag(
