@@ -34,7 +34,8 @@ Generated from the metric table in `exporter/metrics/` by `make docs`.
   not completed, with an error. Nothing is derived from anything else; contradictions are flagged.
 - **One `now`.** All samples of a scrape are taken at one moment. There are no sample timestamps.
 - **Base units.** Seconds, entries, Unix time. What is counted since the start ends in `_total`.
-- **No label that the API can choose.** Error texts and messages go to the log, escaped and cut.
+- **No label that the API can choose.** Error texts and messages go to the log and to the page
+  for people, escaped and cut; of an error text only its class, of a closed set, is a label.
 - **Labels that Prometheus sets itself** (`job`, `instance`, `namespace`) are never used, so nothing
   is renamed to `exported_job`.
 - **Stable.** Names and labels change only on purpose, with a line in CHANGELOG.md.
