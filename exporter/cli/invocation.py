@@ -24,7 +24,6 @@ class Surroundings:
     """What a process can find out about how it was started.
 
     Attributes:
-        environ: its environment.
         program: the words that start this program again, in the same environment.
         source: the folder that Python must look into for this package; empty if it does so anyway.
         pod: where this is the process that a pod was made for; else empty.
@@ -33,9 +32,9 @@ class Surroundings:
             made for; else empty.
         container: its id, or its hostname if that is not known.
         unit: of systemd, where that started this process; else empty.
+        credentials_directory: that systemd made for it; empty for none.
     """
 
-    environ: Mapping[str, str]
     program: tuple[str, ...]
     source: str = ""
     pod: str = ""
@@ -43,6 +42,7 @@ class Surroundings:
     engine: str = ""
     container: str = ""
     unit: str = ""
+    credentials_directory: str = ""
 
     @classmethod
     def observe(cls, environ: Mapping[str, str]) -> "Surroundings":
@@ -55,7 +55,6 @@ class Surroundings:
         in_pod = is_main and "KUBERNETES_SERVICE_HOST" in environ
         mounts = _CONTAINER_ID.search(_read("/proc/self/mountinfo"))
         return cls(
-            environ,
             (sys.executable, "-m", "exporter") if by_module else (str(_absolute(sys.argv[0])),),
             source=str(folder) if by_module and not installed else "",
             pod=environ.get("POD_NAME") or socket.gethostname() if in_pod else "",
@@ -63,6 +62,7 @@ class Surroundings:
             engine=_engine(environ) if is_main else "",
             container=mounts[1] if mounts else socket.gethostname(),
             unit=_unit(environ),
+            credentials_directory=environ.get("CREDENTIALS_DIRECTORY", ""),
         )
 
     def query_command(self, config_file: str) -> tuple[str, ...]:
@@ -76,7 +76,7 @@ class Surroundings:
         needed = {"PYTHONPATH": self.source}
         if self.unit:
             # The superuser may read the service's credentials while it runs.
-            needed["CREDENTIALS_DIRECTORY"] = self.environ.get("CREDENTIALS_DIRECTORY", "")
+            needed["CREDENTIALS_DIRECTORY"] = self.credentials_directory
         settings = tuple(f"{name}={value}" for name, value in needed.items() if value)
         sudo = ("sudo",) if self.unit else ()
         return (*sudo, *(("env", *settings) if settings else ()), *command)

@@ -13,32 +13,32 @@ UNIT = "adbpg-job-exporter.service"
 @pytest.mark.parametrize(
     ("there", "words"),
     [
-        (Surroundings({}, PROGRAM), PROGRAM),
+        (Surroundings(PROGRAM), PROGRAM),
         (
-            Surroundings({}, MODULE, source="/home/me/src"),
+            Surroundings(MODULE, source="/home/me/src"),
             ("env", "PYTHONPATH=/home/me/src", *MODULE),
         ),
         (
-            Surroundings({}, MODULE, engine="docker", container="c0ffee"),
+            Surroundings(MODULE, engine="docker", container="c0ffee"),
             ("docker", "exec", "c0ffee", *MODULE),
         ),
         (
-            Surroundings({}, MODULE, engine="podman", container="0123456789ab"),
+            Surroundings(MODULE, engine="podman", container="0123456789ab"),
             ("podman", "exec", "0123456789ab", *MODULE),
         ),
         (
-            Surroundings({}, MODULE, pod="pod-1", engine="docker", namespace="ops"),
+            Surroundings(MODULE, pod="pod-1", engine="docker", namespace="ops"),
             ("kubectl", "-n", "ops", "exec", "pod-1", "--", *MODULE),
         ),
         (
-            Surroundings({}, MODULE, pod="pod-2"),
+            Surroundings(MODULE, pod="pod-2"),
             ("kubectl", "exec", "pod-2", "--", *MODULE),
         ),
         (
             Surroundings({"CREDENTIALS_DIRECTORY": f"/run/credentials/{UNIT}"}, PROGRAM, unit=UNIT),
             ("sudo", "env", f"CREDENTIALS_DIRECTORY=/run/credentials/{UNIT}", *PROGRAM),
         ),
-        (Surroundings({}, PROGRAM, unit=UNIT), ("sudo", *PROGRAM)),
+        (Surroundings(PROGRAM, unit=UNIT), ("sudo", *PROGRAM)),
     ],
     ids=[
         "installed",
@@ -66,7 +66,7 @@ def test_the_configuration_is_named_from_the_root(
     """Who reads the page need not know in which directory the exporter runs."""
     monkeypatch.chdir(tmp_path)
 
-    (*_, flag) = Surroundings({}, PROGRAM).query_command("config.yaml")
+    (*_, flag) = Surroundings(PROGRAM).query_command("config.yaml")
 
     assert flag == f"--config.file={tmp_path}/config.yaml"
 

@@ -35,6 +35,8 @@ HARMLESS = {
     "exporter.web.views": "what the page shows",
     "exporter.web.messages.Response": "what everybody gets",
     "exporter.simulator.service.Reply": "what everybody gets",
+    "exporter.cli.invocation.Surroundings": "names and paths",
+    "exporter.web.rows": "what the page shows, redacted",
     "exporter.web.triage.Remark.text": "our own words",
     "exporter.web.security.settings.TlsSettings": "paths, words of a closed set, and Secrets",
     "exporter.web.security.settings.HttpSettings.headers": "what everybody gets",
