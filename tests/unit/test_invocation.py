@@ -35,7 +35,7 @@ UNIT = "adbpg-job-exporter.service"
             ("kubectl", "exec", "pod-2", "--", *MODULE),
         ),
         (
-            Surroundings({"CREDENTIALS_DIRECTORY": f"/run/credentials/{UNIT}"}, PROGRAM, unit=UNIT),
+            Surroundings(PROGRAM, unit=UNIT, credentials_directory=f"/run/credentials/{UNIT}"),
             ("sudo", "env", f"CREDENTIALS_DIRECTORY=/run/credentials/{UNIT}", *PROGRAM),
         ),
         (Surroundings(PROGRAM, unit=UNIT), ("sudo", *PROGRAM)),
