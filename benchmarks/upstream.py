@@ -1,8 +1,8 @@
-"""A simulated API that costs as little as it can: one answer for every job, after a fixed time.
+"""A simulated API that costs as little as it can: one answer, with the id of the job in it.
 
-It checks nothing. A job id that begins with ``hang`` is never answered, one that begins with
-``ended`` is a finished job. GET /calls tells how many calls there were, GET
-/latency how many seconds an answer took at last, on average.
+It answers after a fixed time, and checks nothing. A job id that begins with ``hang`` is never
+answered, one that begins with ``ended`` is a finished job. GET /calls tells how many calls there
+were, GET /latency how many seconds an answer took at last, on average.
 """
 
 import argparse
@@ -11,6 +11,7 @@ import json
 import ssl
 from collections import deque
 from typing import ClassVar
+from urllib.parse import unquote_plus
 
 _ANSWERS = {
     status: json.dumps(
@@ -19,6 +20,7 @@ _ANSWERS = {
             "Status": "success",
             "Message": "success",
             "Job": {
+                "Id": "%s",
                 "Completed": status == "Success",
                 "CreateTime": "2026-01-29 12:52:04.864664",
                 "UpdateTime": "2026-01-29 12:53:04.864664",
@@ -26,7 +28,7 @@ _ANSWERS = {
                 "Progress": 1600,
             },
         }
-    ).encode()
+    )
     for status in ("Running", "Success")
 }
 
@@ -42,9 +44,6 @@ def _http(body: bytes) -> bytes:
         "x-acs-trace-id: 4d3b2a190807f6e5d4c3b2a190807f6e\r\n\r\n"
     )
     return head.encode() + body
-
-
-_RUNNING, _ENDED = (_http(body) for body in _ANSWERS.values())
 
 
 class _Api(asyncio.Protocol):
@@ -84,7 +83,10 @@ class _Api(asyncio.Protocol):
         _Api.calls += 1
         if b"JobId=hang" in body:
             return
-        answer = _ENDED if b"JobId=ended" in body else _RUNNING
+        job = unquote_plus(body.decode().partition("JobId=")[2].partition("&")[0])
+        answer = _http(
+            (_ANSWERS["Success" if job.startswith("ended") else "Running"] % job).encode()
+        )
         loop = asyncio.get_running_loop()
         loop.call_later(self._latency, self._write, answer, loop.time())
 

@@ -117,9 +117,12 @@ def translate(error: BaseException) -> QueryError:
     for link in chain:
         if isinstance(link, ProxyRefusal):
             return ProxyRefused(f"the proxy answered HTTP {link.status} to CONNECT")
+    is_of_proxy = any(isinstance(link, urllib3.exceptions.ProxyError) for link in chain)
+    where = " (at the proxy)" if is_of_proxy else ""
     for kinds, ours, text in _RULES:
         if any(isinstance(link, kinds) for link in chain):
-            return TlsFailed(_distrust(chain) or text) if ours is TlsFailed else ours(text)
+            words = _distrust(chain) if ours is TlsFailed else ""
+            return ours((words or text) + where)
     return InternalError(f"unexpected {type(error).__name__}")
 
 

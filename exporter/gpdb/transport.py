@@ -24,7 +24,7 @@ import requests.utils
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.exceptions import NameResolutionError
+from urllib3.exceptions import HTTPError, NameResolutionError, ProxyError
 from urllib3.response import BaseHTTPResponse
 
 from exporter import files
@@ -252,6 +252,17 @@ class Lent:
             self._response.close()
         self._connection.close()
 
+    def _connect(self) -> None:
+        if self._pool.proxy is None:
+            self._connection.connect()
+            return
+        try:
+            self._pool._prepare_proxy(self._connection)  # noqa: SLF001  the pool is ours
+        except (OSError, HTTPError) as error:
+            if self._connection.has_connected_to_proxy:
+                raise
+            raise ProxyError("", error) from None
+
     def post(
         self, path: str, body: bytes, headers: Mapping[str, str], *, connect: float, total: float
     ) -> BaseHTTPResponse:
@@ -268,10 +279,7 @@ class Lent:
         ends = time.monotonic() + total
         connection.timeout = min(connect, total)
         if connection.is_closed:
-            if self._pool.proxy is not None:
-                self._pool._prepare_proxy(connection)  # noqa: SLF001  the pool is ours
-            else:
-                connection.connect()
+            self._connect()
         connection.timeout = max(ends - time.monotonic(), _SHORTEST)
         connection.request("POST", path, body, headers, preload_content=False)
         connection.timeout = max(ends - time.monotonic(), _SHORTEST)

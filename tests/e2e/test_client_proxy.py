@@ -301,4 +301,5 @@ def test_a_dead_proxy() -> None:
         error = failure(client, f"https://localhost:{upstream.port}")
 
     assert error.reason == "connection"
+    assert str(error).endswith("(at the proxy)")
     assert upstream.wires == []

@@ -3,6 +3,7 @@
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack
+from typing import cast
 
 import pytest
 import requests
@@ -80,6 +81,15 @@ def test_a_silent_address_takes_its_share_only(silent_port: int) -> None:
     """An address that is silent leaves time for the next."""
     with Upstream([good]) as upstream:
         content = get([local(silent_port), local(upstream.port)], connect_timeout=2.0)
+
+    assert content in message(GOOD)
+
+
+def test_an_address_of_an_unknown_family() -> None:
+    """Where this machine has no IPv6, say, the next address is tried."""
+    unknown: Address = (cast("socket.AddressFamily", 9999), ("::1", 1))
+    with Upstream([good]) as upstream:
+        content = get([unknown, local(upstream.port)], connect_timeout=PATIENT)
 
     assert content in message(GOOD)
 
