@@ -149,6 +149,22 @@ def _client(config: Config, keys: "Keys", clock: Clock) -> DeferredClient:
     return DeferredClient(credentials, make)
 
 
+def lasting_credentials(
+    settings: CredentialsSettings, environ: Mapping[str, str]
+) -> Credentials | None:
+    """Return what gives a key that is already there; None for a role, whose keys are temporary."""
+    if settings.provider == "ram":
+        return None
+    if settings.provider == "environment":
+        return EnvironmentCredentials(environ)
+    token = settings.security_token_file
+    return FileCredentials(
+        SecretFile(settings.access_key_id_file),
+        SecretFile(settings.access_key_secret_file),
+        SecretFile(token) if token else None,
+    )
+
+
 class Keys:
     """Makes what gives the access key, and keeps it over reloads: a role's key stays good.
 
@@ -176,16 +192,8 @@ class Keys:
     def _credentials(
         self, settings: CredentialsSettings, proxy: Secret | None, ca_file: str
     ) -> Credentials:
-        if settings.provider == "environment":
-            return EnvironmentCredentials(self.environ)
-        if settings.provider == "ram":
-            return self._role(settings.ram, proxy, ca_file)
-        token = settings.security_token_file
-        return FileCredentials(
-            SecretFile(settings.access_key_id_file),
-            SecretFile(settings.access_key_secret_file),
-            SecretFile(token) if token else None,
-        )
+        lasting = lasting_credentials(settings, self.environ)
+        return lasting or self._role(settings.ram, proxy, ca_file)
 
     def _role(self, settings: RamSettings, proxy: Secret | None, ca_file: str) -> Credentials:
         values: dict[str, str | Secret] = {

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from exporter.cli.build import build_client, registry_of
 from exporter.cli.live import check_live
-from exporter.cli.loading import load_both, load_config
+from exporter.cli.loading import doubts_about_key, load_both, load_config
 from exporter.cli.words import count, plain
 from exporter.clock import Clock
 from exporter.config import Config
@@ -36,7 +36,9 @@ def check_config(options: argparse.Namespace, environ: Mapping[str, str]) -> int
         lambda: load_config(options.config_file, environ), options.web_config_file
     )
     web_config = web.current() if web else WebConfig()
-    for warning in (*loaded.warnings, *web_config.warnings):
+    # With --live, what the key is worth is one of the findings.
+    doubts = () if options.live else doubts_about_key(loaded, environ)
+    for warning in (*loaded.warnings, *doubts, *web_config.warnings):
         print(f"warning: {warning}", file=sys.stderr)
     files = JobFiles(loaded)
     registry = registry_of(loaded, files)

@@ -4,8 +4,10 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TypeVar
 
 from exporter import config, files
+from exporter.cli.build import lasting_credentials
 from exporter.config import Config
-from exporter.errors import ConfigurationError, Problem
+from exporter.config.doubts import is_placeholder
+from exporter.errors import ConfigurationError, NoCredentials, Problem
 from exporter.gpdb import proxies
 from exporter.gpdb.authorities import authorities
 from exporter.gpdb.endpoints import base_url
@@ -28,6 +30,21 @@ def load_config(path: str, environ: Mapping[str, str]) -> Config:
     if problems := list(_environment_problems(loaded, environ)):
         raise ConfigurationError(problems)
     return loaded
+
+
+def doubts_about_key(loaded: Config, environ: Mapping[str, str]) -> Iterator[Problem]:
+    """Yield a warning where no call can be signed, or only with the key of an example."""
+    credentials = lasting_credentials(loaded.credentials, environ)
+    if credentials is None:
+        return
+    try:
+        key = credentials.current()
+    except NoCredentials as error:
+        yield Problem("access key", 0, 0, "", f"{error}: no job can be asked about without it")
+        return
+    if is_placeholder(key.id) or is_placeholder(key.secret.reveal()):
+        message = "the value of an example: put your own in its place"
+        yield Problem("access key", 0, 0, "", message)
 
 
 def _environment_problems(loaded: Config, environ: Mapping[str, str]) -> Iterator[Problem]:

@@ -1,6 +1,7 @@
 """Commands and their flags, in the ecosystem's spelling."""
 
 import argparse
+import difflib
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +20,11 @@ from exporter.web.app import parse_external_url, parse_route_prefix, parse_telem
 
 PORT = 10077
 
+_ALONE = ("-h", "--help", "--version")  # what needs no command
+_ELSEWHERE = {"--port": "--web.listen-address", "--c": "--config.file", "--f": "--config.file"}
+"""What other programs call some of our flags."""
 _EPILOG = """\
+Each command has flags of its own: adbpg-job-exporter COMMAND --help lists them.
 Exit codes: 0 stopped by a signal, or done; 1 the configuration or the start failed;
 2 wrong usage; 128 and more: a query or a check was interrupted.
 Documentation: docs/ beside the source.
@@ -34,7 +39,7 @@ def main(argv: Sequence[str] | None = None, signals: Signals | None = None) -> i
         signals: of the process; without them the command gets none.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
-    options = make_parser()[""].parse_args(_with_command(arguments))
+    options = _parsed(_with_command(arguments))
     options.signals = signals or Signals()
     options.redactor = Redactor()
     logs.set_up(options.log_level, options.log_format, options.redactor)
@@ -48,20 +53,73 @@ def main(argv: Sequence[str] | None = None, signals: Signals | None = None) -> i
 
 
 class _Parser(argparse.ArgumentParser):
-    """Points to the help that fits, in one line."""
+    """Says what is wrong, and points to the help that fits, in one line."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message}\nTry: {self.prog} --help\n")
+        message = message.replace("ignored explicit argument", "it takes no value, but got")
+        end = "" if message.endswith("?") else "."
+        self.exit(2, f"{self.prog}: {message}{end} Try: {self.prog} --help\n")
+
+    @property
+    def flags(self) -> list[str]:
+        """All that it knows."""
+        return [*self._option_string_actions]
 
 
 def _with_command(arguments: list[str]) -> list[str]:
     """No sub-command means serve."""
-    if arguments and (arguments[0] in COMMANDS or arguments[0] in ("-h", "--help", "--version")):
+    if arguments and (arguments[0] in COMMANDS or arguments[0] in _ALONE):
         return arguments
     return ["serve", *arguments]
 
 
-def make_parser() -> dict[str, argparse.ArgumentParser]:
+def _parsed(arguments: list[str]) -> argparse.Namespace:
+    """Return what the arguments say, the command first. Ends the process where they are wrong."""
+    parsers = make_parser()
+    if arguments[0] in _ALONE:
+        return parsers[""].parse_args(arguments)
+    name, *rest = arguments
+    if rest and not rest[0].startswith("-") and name == "serve":
+        _refuse_word(rest[0], parsers[""])
+    for argument in rest:
+        if argument == "--":
+            break
+        flag = argument.partition("=")[0]
+        is_flag = len(flag) > 1 and flag.startswith("-") and not flag[1:2].isdigit()
+        if is_flag and flag not in parsers[name].flags:
+            parsers[name].error(f"there is no flag {flag}{_meant(flag, name, parsers)}")
+    options, unknown = parsers[""].parse_known_args(arguments)
+    if unknown:
+        belongs = "a command comes first" if unknown[0] in COMMANDS else "nothing goes there"
+        parsers[name].error(f"{unknown[0]!r} is one word too many: {belongs}")
+    return options
+
+
+def _refuse_word(word: str, parser: argparse.ArgumentParser) -> NoReturn:
+    if word in COMMANDS:
+        parser.error(f"{word!r} comes alone: serve is a command of its own")
+    near = difflib.get_close_matches(word[:64], [*COMMANDS], n=1)
+    meant = f"did you mean {near[0]}?" if near else f"there is: {', '.join(COMMANDS)}"
+    parser.error(f"there is no command {word!r}: {meant}")
+
+
+def _meant(flag: str, name: str, parsers: Mapping[str, _Parser]) -> str:
+    """Return what was meant by a flag that a command does not know, as the end of a message."""
+    spelt = "--" + flag.strip("-").replace("_", "-")
+    spelt = _ELSEWHERE.get(spelt, spelt)
+    known = parsers[name].flags
+    if spelt not in known and (others := [n for n in COMMANDS if spelt in parsers[n].flags]):
+        return f": it goes with {', '.join(others)}"
+    near = difflib.get_close_matches(spelt[:64], [*known, "--version"], n=1, cutoff=0.7)
+    if not near:  # such as --conf, or --listen-address
+        part = spelt.lstrip("-")
+        near = [each for each in known if part and (f"--{part}" in each or f".{part}" in each)]
+    if near == ["--version"]:
+        return f": did you mean {parsers[''].prog} --version?"
+    return f": did you mean {near[0]}?" if near else ""
+
+
+def make_parser() -> dict[str, _Parser]:
     """Return the parser of each command by its name, and under "" the one for them all."""
     parser = _Parser(
         prog="adbpg-job-exporter",
@@ -72,7 +130,7 @@ def make_parser() -> dict[str, argparse.ArgumentParser]:
     )
     parser.add_argument("--version", action="version", version=f"adbpg-job-exporter {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    parsers: dict[str, argparse.ArgumentParser] = {"": parser}
+    parsers = {"": parser}
     for name, (summary, add_flags, run) in COMMANDS.items():
         command = commands.add_parser(name, help=summary, description=summary, allow_abbrev=False)
         parsers[name] = command
@@ -100,6 +158,7 @@ def _config_flag(command: argparse.ArgumentParser) -> None:
         "--config.file",
         dest="config_file",
         metavar="FILE",
+        type=_file,
         default="config.yaml",
         help="the configuration (default: config.yaml)",
     )
@@ -113,6 +172,12 @@ def _web_config_flag(command: argparse.ArgumentParser) -> None:
         default="",
         help="TLS and users of the exporter's own port (default: neither)",
     )
+
+
+def _file(text: str) -> str:
+    if not text:
+        raise argparse.ArgumentTypeError("expected the path of a file, got nothing")
+    return text
 
 
 def _address(text: str) -> tuple[str, int]:
@@ -262,6 +327,7 @@ def _simulate_flags(command: argparse.ArgumentParser) -> None:
         "--scenario.file",
         dest="scenario_file",
         metavar="FILE",
+        type=_file,
         help="keys, namespaces and jobs to simulate (default: the demo's)",
     )
 

@@ -10,7 +10,7 @@ from contextlib import suppress
 from exporter import __version__
 from exporter.cli.build import build
 from exporter.cli.invocation import Surroundings
-from exporter.cli.loading import load_both, load_config
+from exporter.cli.loading import doubts_about_key, load_both, load_config
 from exporter.cli.words import tell
 from exporter.clock import Clock
 from exporter.config import Config
@@ -39,7 +39,7 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
         return load_config(options.config_file, environ)
 
     loaded, web = load_both(load, options.web_config_file)
-    for warning in loaded.warnings:
+    for warning in (*loaded.warnings, *doubts_about_key(loaded, environ)):
         logger.warning("configuration", extra={"problem": str(warning)})
     exporter = build(
         loaded,
@@ -51,6 +51,10 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     )
     command = Surroundings.observe(environ).query_command(options.config_file)
     servers = start_servers(exporter, options, web, command, lifecycle=options.lifecycle)
+    facts = {"version": __version__, "config_file": options.config_file}
+    # How many jobs the other sources name is logged once they have been read.
+    counts = {"targets": len(loaded.targets), "jobs_config": len(loaded.jobs)}
+    logger.info("started", extra={**facts, **counts})
     wait(exporter, servers, options.signals)
     return 0
 

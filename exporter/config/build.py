@@ -4,11 +4,13 @@ import difflib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from exporter import files
 from exporter.config import yaml_source
 from exporter.config.advice import keys_such_as
 from exporter.config.checker import INVALID, Checker
+from exporter.config.doubts import doubt_about_region, is_placeholder
 from exporter.config.places import Place, Report, shown, shown_key
 from exporter.config.settings import (
     CONFIG_FILE,
@@ -23,6 +25,8 @@ from exporter.config.yaml_source import Node, YamlError
 from exporter.errors import ConfigurationError, Problem
 from exporter.model import CONFIGURED, DEFAULT_NAMESPACE, JobRef, Target
 from exporter.secret import SecretFile
+
+_OF_AN_EXAMPLE: Final = "is the value of an example: put your own in its place"
 
 
 def load(path: str, environ: Mapping[str, str]) -> Config:
@@ -161,6 +165,7 @@ def _config(file: ConfigFile, report: Report) -> Config:
             message = f"another target is called {shown(entry.name)}: names are unique"
             report.problem(entry.place.child("name"), message)
         target = _target(entry)
+        _doubt(entry, report)
         targets.setdefault(target.name, target)
         for job in entry.jobs:
             jobs.check_labels(job.labels, job.place)
@@ -193,6 +198,23 @@ def _target(entry: TargetEntry) -> Target:
         network=entry.network,
         time_zone=entry.time_zone,
     )
+
+
+def _doubt(entry: TargetEntry, report: Report) -> None:
+    """Warn of what is hardly meant."""
+    if why := doubt_about_region(entry.region_id):
+        report.warn(entry.place.child("region_id"), why)
+    named = {
+        "db_instance_id": entry.db_instance_id,
+        "workspace_id": entry.workspace_id,
+        "namespace": entry.namespace,
+    }
+    for key, value in named.items():
+        if is_placeholder(value):
+            report.warn(entry.place.child(key), f"{shown(value)} {_OF_AN_EXAMPLE}")
+    for job in entry.jobs:
+        if is_placeholder(job.id):
+            report.warn(job.place.child("id"), f"{shown(job.id)} {_OF_AN_EXAMPLE}")
 
 
 class _Repeated:

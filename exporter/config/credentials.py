@@ -81,7 +81,7 @@ class CredentialsSettings:
     `ALIBABA_CLOUD_ACCESS_KEY_SECRET` and, for a temporary key, `ALIBABA_CLOUD_SECURITY_TOKEN`.
     The provider `files` reads one file for each, and reads it again when it changes.
     The provider `ram` gets the temporary key of a RAM role, and a new one before it ends. It needs
-    `pip install 'adbpg-job-exporter[ram]'`.
+    `pip install '.[ram]'`, in the folder of the source.
     """
 
     provider: Annotated[
@@ -117,5 +117,5 @@ class CredentialsSettings:
         if self.provider != "ram" and self.ram != RamSettings():
             yield "ram", f"goes with provider: ram, but the provider is {self.provider}"
         if self.provider == "ram" and not importlib.util.find_spec("alibabacloud_credentials"):
-            install = "pip install 'adbpg-job-exporter[ram]'"
+            install = "pip install alibabacloud-credentials, where the exporter is installed"
             yield "provider", f"ram needs the package alibabacloud-credentials: {install}"

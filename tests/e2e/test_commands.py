@@ -10,7 +10,16 @@ from pathlib import Path
 import pytest
 
 from exporter import __version__
-from tests.processes import ACCESS_KEYS, KEY, ONE_NAMESPACE, get, run, simulator, started
+from tests.processes import (
+    ACCESS_KEYS,
+    KEY,
+    ONE_NAMESPACE,
+    exporter,
+    get,
+    run,
+    simulator,
+    started,
+)
 
 CONFIGURATION = """\
 targets:
@@ -68,7 +77,7 @@ def test_wrong_usage_is_exit_code_2(arguments: list[str]) -> None:
     assert done.returncode == 2
     assert done.stdout == ""
     assert "Try: adbpg-job-exporter" in done.stderr
-    assert len(done.stderr.splitlines()) == 2
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_check_config_on_a_good_file(tmp_path: Path) -> None:
@@ -119,6 +128,18 @@ def test_a_missing_configuration_is_one_line(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert done.stderr.startswith("config.yaml: ")
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_start_says_what_it_watches(tmp_path: Path) -> None:
+    """One line tells version, file, targets and jobs; what is doubtful is told, too."""
+    text = CONFIGURATION.replace("cn-hangzhou", "cn-hangzou")
+    with exporter(text, tmp_path, environ={"RAG_PASSWORD": "x"}) as it:
+        line = it.wait_for_log("msg=started")
+        log = "\n".join(it.log)
+
+    assert f"version={__version__} config_file=config.yaml targets=1 jobs_config=1" in line
+    assert "ALIBABA_CLOUD_ACCESS_KEY_ID is not set" in log
+    assert "did you mean cn-hangzhou?" in log
 
 
 def test_a_port_in_use_is_one_line(tmp_path: Path) -> None:

@@ -360,7 +360,7 @@ def test_the_extra_is_not_installed(tmp_path: Path) -> None:
     assert done.stderr.startswith("config.yaml:")
     assert done.stderr.endswith(
         "credentials.provider: ram needs the package alibabacloud-credentials: "
-        "pip install 'adbpg-job-exporter[ram]'\n"
+        "pip install alibabacloud-credentials, where the exporter is installed\n"
     )
 
 

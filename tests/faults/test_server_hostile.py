@@ -89,5 +89,5 @@ def test_hostile_requests_leave_no_trace_in_the_log(server: Process) -> None:
     with connect(server, request(b"GET /\x1b[31m")) as client:
         assert answer(client)[0] == 400
 
-    facts = ("msg=configuration", "msg=listening")
+    facts = ("msg=configuration", "msg=listening", "msg=started", "msg=watching")
     assert all(any(fact in line for fact in facts) for line in server.log)

@@ -330,12 +330,12 @@ def test_empty_job_file(name: str) -> None:
 
 
 def test_example_loads() -> None:
-    """The example is a good configuration, without a warning."""
+    """The example is a good configuration; the warning is for who forgets to name an instance."""
     path = DATA.parents[1] / "config.example.yaml"
 
     config = load(str(path), {"RAG_PASSWORD": "x"})
 
     assert config.scrape == ScrapeSettings()
     assert config.api == ApiSettings()
-    assert config.warnings == ()
+    assert [warning.path for warning in config.warnings] == ["targets[0].db_instance_id"]
     assert re.fullmatch("[0-9a-f-]{36}", config.jobs[0].job_id)

@@ -82,7 +82,7 @@ def test_wrong_shards(
 
     assert stopped.value.code == 2
     prog = f"adbpg-job-exporter {command}"
-    assert capsys.readouterr().err == (f"{prog}: argument --shard: {message}\nTry: {prog} --help\n")
+    assert capsys.readouterr().err == (f"{prog}: argument --shard: {message}. Try: {prog} --help\n")
 
 
 def test_the_jobs_of_a_shard(tmp_path: Path) -> None:
