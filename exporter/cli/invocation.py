@@ -50,8 +50,10 @@ class Surroundings:
         by_module = Path(sys.argv[0]).name == "__main__.py"
         folder = Path(exporter.__file__).absolute().parents[1]
         installed = folder.name in ("site-packages", "dist-packages")
-        # Who started this process from a shell inside has that shell still.
-        is_main = os.getpid() == 1 or os.getppid() in (0, 1)
+        # Who started this process from a shell inside has that shell still. A shell has a session
+        # of its own; what a container was made for is in that of its first process, 1 or not of
+        # this container, as in a pod that shares its processes.
+        is_main = os.getpid() == 1 or os.getppid() == 0 or os.getsid(0) == 1
         in_pod = is_main and "KUBERNETES_SERVICE_HOST" in environ
         mounts = _CONTAINER_ID.search(_read("/proc/self/mountinfo"))
         return cls(
