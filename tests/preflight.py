@@ -79,7 +79,9 @@ class Simulated:
 SIMULATED = {
     "good": Simulated(),
     "key-unknown": Simulated(jobs=ONE_JOB, namespaces=TWO_TARGETS, keys=ANOTHER_KEY),
-    "key-secret": Simulated(jobs=ONE_JOB, keys=ACCESS_KEYS.replace("TestSecret", "AnotherSecret")),
+    "key-secret": Simulated(
+        jobs=ONE_JOB, keys=ACCESS_KEYS.replace("test-secret", "another-secret")
+    ),
     "key-token-missing": Simulated(jobs=ONE_JOB, keys=TEMPORARY_KEY),
     "password": Simulated(namespaces=WRONG_PASSWORD),
     "password-fail": Simulated("wrong_password: fail\n", namespaces=WRONG_PASSWORD),

@@ -38,6 +38,8 @@ JOB_METRICS = {
     "adbpg_job_info",
     "adbpg_job_up",
     "adbpg_job_status",
+    "adbpg_job_waiting",
+    "adbpg_job_turn_timestamp_seconds",
     "adbpg_job_completed",
     "adbpg_job_progress_entries",
     "adbpg_job_expected_entries",
@@ -88,7 +90,11 @@ def test_the_errors_of_a_scrape_are_in_its_page(tmp_path: Path) -> None:
         page = scrape(it)
 
         assert page.value("adbpg_job_up", job_id="gone") == 0
-        assert page.names(job_id="gone") == {"adbpg_job_info", "adbpg_job_up"}
+        assert page.names(job_id="gone") == {
+            "adbpg_job_info",
+            "adbpg_job_up",
+            "adbpg_job_query_failed",
+        }
         errors = "adbpg_exporter_api_errors_total"
         assert page.value(errors, target="main", reason="not_found") == 1
         assert page.value(errors, target="main", reason="timeout") == 0
@@ -106,6 +112,7 @@ def test_an_unreachable_api_costs_no_scrape(tmp_path: Path) -> None:
         assert page.names(job_id="steady") == {
             "adbpg_job_info",
             "adbpg_job_up",
+            "adbpg_job_query_failed",
             "adbpg_job_expected_entries",
         }
         errors = "adbpg_exporter_api_errors_total"

@@ -39,6 +39,7 @@ COMPLETE = {
     "adbpg_job_updated_timestamp_seconds",
     "adbpg_job_age_seconds",
     "adbpg_job_progress_changed_timestamp_seconds",
+    "adbpg_job_turn_timestamp_seconds",
     "adbpg_job_deadline_timestamp_seconds",
     "adbpg_job_last_success_timestamp_seconds",
 }

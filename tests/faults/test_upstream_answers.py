@@ -84,7 +84,9 @@ def test_status_fail(garbage: Scrape, name: str) -> None:
 
 
 TIMES = ("created_timestamp_seconds", "updated_timestamp_seconds", "age_seconds")
-NO_CREATION = {*TIMES, "deadline_timestamp_seconds"} - {"updated_timestamp_seconds"}
+NO_CREATION = {"turn_timestamp_seconds", *TIMES, "deadline_timestamp_seconds"} - {
+    "updated_timestamp_seconds"
+}
 NO_UPDATE = {"updated_timestamp_seconds"}
 NO_PROGRESS = {"progress_entries", "progress_changed_timestamp_seconds"}
 MISSING = object()
@@ -170,7 +172,8 @@ def check_odd(page: Scrape, name: str) -> None:
     hidden = {f"adbpg_job_{metric}" for metric in missing}
     if not page.value("adbpg_job_status", job_id=job, status="Running"):
         hidden.add("adbpg_job_waiting")  # it is not known to be under way
-    assert page.page.names(job_id=job) == COMPLETE - hidden
+    more = {"adbpg_job_error_info"} if page.value("adbpg_job_error", job_id=job) else set()
+    assert page.page.names(job_id=job) == COMPLETE - hidden | more
     assert page.up(job) == 1
     for metric, value in values.items():
         assert page.value(f"adbpg_job_{metric}", job_id=job) == value
