@@ -97,9 +97,11 @@ class Watched:
         shard: Shard = EVERYTHING,
         **options: Any,
     ) -> None:
-        before: JobFiles | None = previous.files if previous else None
-        self.files: JobFiles = JobFiles(config, before, **options)
-        self.registry = Registry(config, (ConfiguredJobs(config), self.files), shard=shard)
+        files: JobFiles | None = previous.files if previous else None
+        registry: Registry | None = previous.registry if previous else None
+        self.files: JobFiles = JobFiles(config, files, **options)
+        sources = (ConfiguredJobs(config), self.files)
+        self.registry: Registry = Registry(config, sources, previous=registry, shard=shard)
 
     def current(self) -> WatchList:
         """See ``Registry``."""

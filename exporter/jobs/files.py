@@ -336,7 +336,7 @@ class JobFiles:
             tuple(problem for state in shown.values() for problem in state.problems),
             tuple(
                 itertools.chain(
-                    _warnings(self._patterns, self._found),
+                    _warnings(patterns, self._found),
                     (warning for state in shown.values() for warning in state.warnings),
                 )
             ),
@@ -378,16 +378,16 @@ def _report(pattern: Pattern, found: Found, states: Mapping[str, _FileState]) ->
     )
 
 
-def _warnings(patterns: Sequence[Pattern], found: Sequence[Found]) -> Iterable[Problem]:
+def _warnings(reports: Sequence[PatternReport], found: Sequence[Found]) -> Iterable[Problem]:
     """Yield what check-config has to say about the patterns."""
-    for pattern, matches in zip(patterns, found, strict=True):
-        for folder, why in matches.unreadable.items():
-            yield Problem(pattern.text, 0, 0, "job_files", f"{folder} {why}")
-        if not matches.files and not matches.unreadable:
+    for report, matches in zip(reports, found, strict=True):
+        message = report.error
+        if not report.files and not message:
             message = "matches no file"
             if matches.folders:
                 message += f", but a folder: expected files, such as {matches.folders[0]}/*.yaml"
-            yield Problem(pattern.text, 0, 0, "job_files", message)
+        if message:
+            yield Problem(report.pattern, 0, 0, "job_files", message)
 
 
 def _errors(

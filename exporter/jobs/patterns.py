@@ -25,7 +25,7 @@ class Found:
 
     Attributes:
         files: the inode of each by path, as its folder has it: another one is another file. Of
-            symlinks it is ``UNTRUSTED``.
+            symlinks, which may lead to folders, it is ``UNTRUSTED``.
         folders: the paths that match, but are folders.
         unreadable: why, by path, for each folder that cannot be listed.
     """

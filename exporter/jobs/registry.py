@@ -49,21 +49,21 @@ class Registry:
         self._named: tuple[JobRef, ...] = ()  # all jobs of this shard, each once
         self._others: frozenset[tuple[str, str, str, str]] = frozenset()  # collections of others
         self._list = previous.latest if previous else WatchList({}, ())
-        # Ended jobs that are left out. Nobody else remembers that they have ended.
-        self._left_out: dict[Identity, tuple[Target, float]] = {}
-        if previous:
-            self._left_out = previous.left_out(self._targets)
+        # Of jobs over the limit: when those ended that were left out, which nobody else remembers,
+        # and those that were chosen as unfinished ones.
+        self._ends = previous.ends(self._targets) if previous else {}
+        self._unfinished: tuple[JobRef, ...] = ()
 
     @property
     def latest(self) -> WatchList:
         """The last watch list that ``current`` returned; at first, that of before a reload."""
         return self._list
 
-    def left_out(self, targets: Mapping[str, Target]) -> dict[Identity, tuple[Target, float]]:
-        """Return when each ended job that is left out did, as those of these targets say."""
+    def ends(self, targets: Mapping[str, Target]) -> dict[Identity, tuple[Target, float]]:
+        """Return when each ended job that was left out did, as those of these targets say."""
         return {
             identity: (targets[target.name], end)
-            for identity, (target, end) in self._left_out.items()
+            for identity, (target, end) in self._ends.items()
             if targets.get(target.name) == target
         }
 
@@ -95,7 +95,7 @@ class Registry:
             if versions != self._versions:
                 self._named, self._versions = self._merged(listings), versions
                 self._list = self._chosen(listings, ended_at)
-            elif self._list.dropped_unfinished and self._has_one_ended(ended_at):
+            elif self._has_one_ended(ended_at):
                 self._list = self._chosen(listings, ended_at)
             return self._list
 
@@ -155,26 +155,29 @@ class Registry:
     def _has_one_ended(self, ended_at: EndedAt) -> bool:
         """Whether a job that was chosen as an unfinished one has ended since."""
         return any(
-            ended_at(job.identity, self._targets[job.target]) is not None for job in self._list.jobs
+            ended_at(job.identity, self._targets[job.target]) is not None
+            for job in self._unfinished
         )
 
     def _chosen(self, listings: Sequence[Listing], ended_at: EndedAt) -> WatchList:
         """Return the watch list: all jobs, or if these are too many, those that matter most."""
         jobs, most = self._named, self._config.scrape.max_jobs
-        unfinished: list[JobRef] = []
-        left_out: dict[Identity, tuple[Target, float]] = {}
-        if len(jobs) > most:
+        left_out: list[JobRef] = []  # that have not ended
+        if len(jobs) <= most:
+            self._ends, self._unfinished = {}, ()
+        else:
             identities = [job.identity for job in jobs]
             ends = [self._end(i, job, ended_at) for i, job in zip(identities, jobs, strict=True)]
             kept = choose(identities, ends, most, {job.identity for job in self._list.jobs})
-            for number in {*range(len(jobs))}.difference(kept):
-                end = ends[number]
-                if end is None:
-                    unfinished.append(jobs[number])
-                else:
-                    left_out[identities[number]] = self._targets[jobs[number].target], end
+            others = {*range(len(jobs))}.difference(kept)
+            self._ends = {
+                identities[number]: (self._targets[jobs[number].target], end)
+                for number, end in enumerate(ends)
+                if end is not None and (number in others or identities[number] in self._ends)
+            }
+            self._unfinished = tuple(jobs[number] for number in kept if ends[number] is None)
+            left_out = [jobs[number] for number in others if ends[number] is None]
             jobs = tuple(jobs[number] for number in kept)
-        self._left_out = left_out
         watched = WatchList(
             targets=self._targets,
             jobs=jobs,
@@ -182,15 +185,15 @@ class Registry:
             sources=tuple(source.name for source in self._sources),
             patterns=tuple(report for listing in listings for report in listing.patterns),
             dropped=len(self._named) - len(jobs),
-            dropped_unfinished=len(unfinished),
-            split=self._others.union(job.collection_identity for job in unfinished),
+            dropped_unfinished=len(left_out),
+            split=self._others.union(job.collection_identity for job in left_out),
         )
         self._log_dropped(watched)
         return watched
 
     def _end(self, identity: Identity, job: JobRef, ended_at: EndedAt) -> float | None:
         target = self._targets[job.target]
-        known = self._left_out.get(identity)
+        known = self._ends.get(identity)
         if known is not None and known[0] is target:
             return known[1]
         return ended_at(identity, target)

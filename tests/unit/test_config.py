@@ -339,3 +339,115 @@ def test_example_loads() -> None:
     assert config.api == ApiSettings()
     assert [warning.path for warning in config.warnings] == ["targets[0].db_instance_id"]
     assert re.fullmatch("[0-9a-f-]{36}", config.jobs[0].job_id)
+
+
+def job_file(text: str) -> JobFile:
+    """Read a job file."""
+    return read_job_file("jobs.yaml", text.encode(), CONFIG, "file")
+
+
+def test_all_mistakes_of_an_entry() -> None:
+    """Every mistake of an entry is told, whatever else is wrong in it; the others count."""
+    found = job_file(
+        "- {target: nowhere, id: 5, colection: c, expected_entries: many, labels: {x: y}}\n"
+        "- {target: rag, id: good, collection: c}\n"
+    )
+
+    assert [job.job_id for job in found.jobs] == ["good"]
+    assert [problem.path for problem in found.problems] == [
+        "[0].target",
+        "[0].id",
+        "[0].colection",
+        "[0].expected_entries",
+        "[0].labels.x",
+    ]
+    assert found.left_out == {"5"}
+
+
+def test_what_is_misplaced_in_one_entry_is_missing_in_another() -> None:
+    """An entry that is left out always has a problem of its own."""
+    found = job_file(
+        "- {id: a, collection: c, labels: {target: rag}, region_id: x}\n- {id: b, target: rag}\n"
+    )
+
+    assert found.jobs == ()
+    assert {problem.path[:3] for problem in found.problems} == {"[0]", "[1]"}
+
+
+def test_many_wrong_entries_cost_no_good_one() -> None:
+    """Of thousands of mistakes a hundred are told, and each good entry counts."""
+    wrong = "".join(f"- {{target: rag, id: w{n}, colection{n}: c}}\n" for n in range(5_000))
+    good = "".join(f"- {{target: rag, id: g{n}, collection: c}}\n" for n in range(5_000))
+
+    found = job_file(wrong + good)
+
+    assert [job.job_id for job in found.jobs] == [f"g{n}" for n in range(5_000)]
+    assert len(found.problems) == 101
+    assert len(found.left_out) == 5_000
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *("${JOB_ID}", "job-${ID}-1", "$(JOB_ID)", "{{ workflow.uid }}", "{{job_id}}", "$JOB_ID"),
+        *("{job_id}", "%JOB_ID%", "<job id>", "None", "null", "NULL", "undefined", "nil", "NaN"),
+        *("${JOB_ID", "{{ inputs.id", " ", "~"),
+    ],
+)
+@pytest.mark.parametrize("key", ["id", "collection"])
+def test_what_was_never_filled_in(key: str, value: str) -> None:
+    """A text that looks like a template, or like nothing, is taken with a warning."""
+    values = {"id": "a", "collection": "c"} | {key: value}
+    found = job_file(
+        f"- {{target: rag, id: '{values['id']}', collection: '{values['collection']}'}}"
+    )
+
+    assert len(found.jobs) == 1
+    assert [warning.path for warning in found.warnings] == [f"[0].{key}"]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(
+            "231460f8-75dc-405e-a669-0c5204887e91",
+            "a$b",
+            "50%",
+            "a{b}c",
+            "<a",
+            "nonesuch",
+            "nullable",
+        ),
+        *("$", "%", "工作", "x.y/z:1"),
+    ],
+)
+def test_what_only_looks_odd(value: str) -> None:
+    """Other ids have no warning, whatever signs are in them."""
+    assert job_file(f"- {{target: rag, id: '{value}', collection: c}}").warnings == ()
+
+
+def test_a_variable_in_the_configuration_is_filled_in(tmp_path: Path) -> None:
+    """In the configuration the warning is about what the environment gave."""
+    path = tmp_path / "c.yaml"
+    path.write_text(TARGET + '    jobs: [{id: "${JOB}", collection: "${COLLECTION}"}]\n')
+
+    good = load(str(path), ENVIRON | {"JOB": "job-1"})
+    unfilled = load(str(path), ENVIRON | {"JOB": "None"})
+
+    assert good.warnings == ()
+    assert [warning.path for warning in unfilled.warnings] == ["targets[0].jobs[0].id"]
+
+
+def test_a_home_in_a_pattern(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``~`` is a home; one that there is not is refused with advice."""
+    home = tmp_path / "[home]"
+    monkeypatch.setenv("HOME", str(home))
+    path = tmp_path / "c.yaml"
+    path.write_text(TARGET + "job_files: ['~/jobs/*.yaml', '~', './~/x.yaml']\n")
+
+    config = load(str(path), ENVIRON)
+
+    escaped = str(tmp_path / "[[]home]")
+    assert config.job_files == (f"{escaped}/jobs/*.yaml", escaped, str(tmp_path / "~/x.yaml"))
+    found = problems_of(TARGET + "job_files: ['~nobody-of-this-name/x']\n", tmp_path)
+    assert "there is no home '~nobody-of-this-name': write the whole path" in found

@@ -2,15 +2,18 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from exporter.jobs import JobFiles
 from exporter.jobs.files import read_regular_file
 from exporter.model import PatternReport
 from tests.config_files import BROKEN, Watched, configured, ids, jobs, messages
+from tests.rights import without_override
 
 
 def later() -> int:
@@ -320,3 +323,303 @@ def test_many_threads(tmp_path: Path) -> None:
 
     assert set().union(*[each.result() for each in looks]) <= {("a", "b"), ("c", "d", "e")}
     assert sources.problems() == ()
+
+
+def gone(folder: Path) -> Iterator[None]:
+    """Let a folder be away."""
+    folder.rename(folder.parent / "elsewhere")
+    yield
+    (folder.parent / "elsewhere").rename(folder)
+
+
+def forbidden(folder: Path) -> Iterator[None]:
+    """Let a folder be of no use to us."""
+    folder.chmod(0)
+    with without_override():
+        yield
+    folder.chmod(0o755)
+
+
+def unlistable(folder: Path) -> Iterator[None]:
+    """Let a folder's files be open to who knows their names."""
+    folder.chmod(0o311)
+    with without_override():
+        yield
+    folder.chmod(0o755)
+
+
+def dangling(folder: Path) -> Iterator[None]:
+    """Let a folder be a symlink to what is away."""
+    folder.rename(folder.parent / "elsewhere")
+    folder.symlink_to("nowhere")
+    yield
+    folder.unlink()
+    (folder.parent / "elsewhere").rename(folder)
+
+
+@pytest.mark.parametrize("fault", [gone, forbidden, unlistable, dangling])
+@pytest.mark.parametrize("pattern", ["*.yaml", "1.yaml"])
+def test_a_folder_that_cannot_tell(
+    fault: Callable[[Path], Iterator[None]],
+    pattern: str,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A folder that is away or forbidden deletes nothing: its lists stay, and all can see why."""
+    caplog.set_level(logging.INFO)
+    folder = tmp_path / "jobs"
+    folder.mkdir()
+    (folder / "1.yaml").write_text(jobs("a", "b"))
+    text = str(folder / pattern)
+    sources = Watched(configured(tmp_path, job_files=(text,)), clock=later)
+    sources.current()
+
+    with contextmanager(fault)(folder):
+        during = [sources.current() for _ in range(3)]
+    after = sources.current()
+
+    assert [ids(each) for each in during] == [["a", "b"]] * 3
+    is_known_by_name = fault is unlistable and pattern == "1.yaml"
+    report = during[-1].patterns[0]
+    assert (report.files, bool(report.error)) == (1, not is_known_by_name)
+    assert during[-1].file_errors == ({} if is_known_by_name else {text: True})
+    assert ids(after) == ["a", "b"]
+    assert after.patterns == (PatternReport(text, 1),)
+    assert after.file_errors == ({} if is_known_by_name else {text: False})
+    told = [] if is_known_by_name else ["job files cannot be found: the last list stays"]
+    assert messages(caplog, logging.ERROR) == told
+    assert ("job files can be found again" in messages(caplog, logging.INFO)) == bool(told)
+
+
+def test_a_folder_that_is_empty(tmp_path: Path) -> None:
+    """A folder that is there and lists nothing says that its files are gone."""
+    (tmp_path / "1.yaml").write_text(jobs("a"))
+    sources = Watched(configured(tmp_path))
+    sources.current()
+    (tmp_path / "1.yaml").unlink()
+
+    watched = sources.current()
+
+    assert ids(watched) == []
+    assert watched.patterns == (PatternReport(str(tmp_path / "*.yaml"), 0),)
+
+
+def test_a_reload_while_the_folder_is_away(tmp_path: Path) -> None:
+    """A reload, too, keeps the last lists of a folder that cannot be listed."""
+    folder = tmp_path / "jobs"
+    folder.mkdir()
+    (folder / "1.yaml").write_text(jobs("a"))
+    config = configured(folder)
+    old = Watched(config)
+    old.current()
+    folder.rename(tmp_path / "elsewhere")
+
+    watched = Watched(config, old).current()
+
+    assert ids(watched) == ["a"]
+    assert watched.patterns[0].error
+
+
+@pytest.mark.parametrize(
+    ("pattern", "warning"),
+    [
+        ("nothing-*.yaml", "matches no file"),
+        ("away/*.yaml", "cannot be listed: No such file or directory"),
+        ("sub", "is a folder: expected files, such as"),
+        ("su*", "matches no file, but a folder: expected files, such as"),
+    ],
+)
+def test_warnings_of_patterns(pattern: str, warning: str, tmp_path: Path) -> None:
+    """check-config can say of a pattern that it finds nothing, and why."""
+    (tmp_path / "sub").mkdir()
+    sources = Watched(configured(tmp_path, job_files=(str(tmp_path / pattern),)))
+    sources.current()
+
+    (found,) = sources.registry.warnings()
+
+    assert warning in found.message
+    assert sources.problems() == ()
+
+
+def test_a_wrong_entry_costs_only_itself(tmp_path: Path) -> None:
+    """The others of its file count, those that are new too; the file is an error."""
+    path = tmp_path / "1.yaml"
+    path.write_text(jobs("a"))
+    sources = Watched(configured(tmp_path))
+    sources.current()
+    path.write_text("- {target: rag, id: wrong}\n" + jobs("a", "b"))
+
+    watched = sources.current()
+
+    assert ids(watched) == ["a", "b"]
+    assert watched.file_errors == {str(path): True}
+    assert [problem.path for problem in sources.problems()] == ["[0].collection"]
+
+
+def test_an_entry_that_was_good(tmp_path: Path) -> None:
+    """A job whose entry becomes wrong stays as it was, until the entry is right or gone."""
+    path = tmp_path / "1.yaml"
+    wrong = "- {target: rag, id: a, collection: c, expected_entries: many}\n"
+    path.write_text("- {target: rag, id: a, collection: c, expected_entries: 7}\n")
+    sources = Watched(configured(tmp_path))
+    sources.current()
+
+    path.write_text(wrong + jobs("b"))
+    during = sources.current()
+    path.write_text(wrong + jobs("c"))
+    still = sources.current()
+    path.write_text(jobs("a", "c"))
+    right = sources.current()
+    path.write_text(wrong + jobs("c"))
+    sources.current()
+    path.write_text(jobs("c"))
+    taken_out = sources.current()
+
+    expected = {job.job_id: job.expected_entries for job in during.jobs}
+    assert expected == {"b": None, "a": 7}
+    assert ids(still) == ["c", "a"]
+    assert ids(right) == ["a", "c"]
+    assert ids(taken_out) == ["c"]
+
+
+def test_unfilled_ids_are_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A job whose id was never filled in is watched, with a warning once."""
+    (tmp_path / "1.yaml").write_text("- {target: rag, id: '${JOB_ID}', collection: c}\n")
+    sources = Watched(configured(tmp_path))
+
+    watched = [sources.current() for _ in range(3)]
+
+    assert ids(watched[-1]) == ["${JOB_ID}"]
+    assert [problem.path for problem in sources.registry.warnings()] == ["[0].id"]
+    assert len(messages(caplog, logging.WARNING)) == 1
+
+
+def test_what_comes_and_goes_is_a_line(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Each look that finds something different logs one line with the numbers."""
+    caplog.set_level(logging.INFO)
+    for name in "123":
+        (tmp_path / f"{name}.yaml").write_text(jobs(f"job-{name}"))
+    sources = Watched(configured(tmp_path))
+    sources.current()
+    (tmp_path / "1.yaml").unlink()
+    (tmp_path / "2.yaml").write_text(jobs("job-2", "x", "y"))
+    (tmp_path / "4.yaml").write_text(jobs("job-4"))
+
+    for _ in range(3):
+        sources.current()
+
+    (line,) = [each for each in caplog.records if each.message == "job files changed"]
+    facts = {
+        name: value for name, value in vars(line).items() if name.startswith(("files_", "jobs_"))
+    }
+    assert facts == {
+        "files_new": 1,
+        "files_gone": 1,
+        "files_changed": 1,
+        "jobs_new": 3,
+        "jobs_gone": 1,
+    }
+
+
+def test_many_broken_files(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Thousands of broken files make a hundred series and a hundred lines, and are counted."""
+    for number in range(130):
+        (tmp_path / f"{number:03}.yaml").write_text(BROKEN)
+
+    watched = Watched(configured(tmp_path)).current()
+
+    assert len(watched.file_errors) == 100
+    assert watched.patterns[0].broken == 130
+    assert len(messages(caplog, logging.ERROR)) == 100
+    assert caplog.records[-1].__dict__["not_shown"] == 30
+
+
+def test_a_replaced_file_is_noticed_at_once(tmp_path: Path) -> None:
+    """However many files there are, one that is renamed into place counts at the next look."""
+    for number in range(5_000):
+        (tmp_path / f"{number:04}.yaml").write_text("")
+    sources = Watched(configured(tmp_path), clock=later)
+    sources.current()
+    (tmp_path / "fresh").write_text(jobs("a"))
+    (tmp_path / "fresh").rename(tmp_path / "4999.yaml")
+
+    assert ids(sources.current()) == ["a"]
+
+
+def test_an_edit_in_place_is_noticed_in_turn(tmp_path: Path) -> None:
+    """Of 5,000 files each one's own stat is looked at within three looks, and 2,000 at each."""
+    for number in range(5_000):
+        (tmp_path / f"{number:04}.yaml").write_text("")
+    reader = CountingReader()
+    sources = Watched(configured(tmp_path), clock=later, read=reader)
+    sources.current()
+    reader.paths.clear()
+    for name in ("0000", "2500", "4999"):
+        (tmp_path / f"{name}.yaml").write_text(jobs(f"job-{name}"))
+
+    looks = [ids(sources.current()) for _ in range(3)]
+
+    assert sorted(looks[-1]) == ["job-0000", "job-2500", "job-4999"]
+    assert len(looks[0]) < 3
+    assert len(reader.paths) == 3
+
+
+def test_a_folder_that_gives_no_inodes(tmp_path: Path) -> None:
+    """Where a folder's entries do not say which file they are, each file is looked at."""
+    (tmp_path / "1.yaml").write_text(jobs("a"))
+    sources = Watched(configured(tmp_path), clock=later)
+    sources.current()
+    (tmp_path / "link.yaml").symlink_to("1.yaml")
+
+    sources.current()
+    (tmp_path / "1.yaml").write_text(jobs("b"))
+
+    assert ids(sources.current()) == ["b"]
+
+
+def test_a_long_first_look_shows_what_it_has(tmp_path: Path) -> None:
+    """While thousands of files are read for the first time, those that are read count already."""
+    for number in range(1_001):
+        (tmp_path / f"{number:04}.yaml").write_text(jobs(f"job-{number}"))
+    known: list[int] = []
+
+    def read(path: str) -> tuple[os.stat_result, bytes]:
+        known.append(sum(len(batch.jobs) for batch in files.listing().batches))
+        return read_regular_file(path)
+
+    files = JobFiles(configured(tmp_path), clock=later, read=read)
+    files.refresh()
+
+    assert sorted({*known}) == [0, 500, 1_000]
+
+
+def test_a_file_system_that_does_not_answer(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """After a minute without progress the lists stay, and every pattern is reported."""
+    (tmp_path / "1.yaml").write_text(jobs("a"))
+    now = [0.0]
+    listings = []
+
+    def read(path: str) -> tuple[os.stat_result, bytes]:
+        if (tmp_path / "2.yaml").exists():
+            listings.append(files.listing())
+            now[0] += 61.0
+            listings.extend(files.listing() for _ in range(2))
+        return read_regular_file(path)
+
+    files = JobFiles(configured(tmp_path), clock=later, monotonic=lambda: now[0], read=read)
+    files.refresh()
+    (tmp_path / "2.yaml").write_text(jobs("b"))
+    files.refresh()
+    after = files.listing()
+
+    pattern = str(tmp_path / "*.yaml")
+    before, stuck, again = listings
+    assert (before.patterns[0].error, stuck is again) == ("", True)
+    assert "has not answered for 60 seconds" in stuck.patterns[0].error
+    assert stuck.file_errors == {pattern: True}
+    assert [job.job_id for batch in stuck.batches for job in batch.jobs] == ["a"]
+    assert stuck.version not in (before.version, after.version)
+    assert (after.patterns[0].error, after.file_errors) == ("", {pattern: False})
+    assert len(messages(caplog, logging.ERROR)) == 1

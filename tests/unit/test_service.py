@@ -1,14 +1,20 @@
 """What the web room asks of the running exporter."""
 
 import itertools
+import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
+
+import pytest
 
 from exporter.clock import Clock
 from exporter.config import Config
 from exporter.instruments import Instruments
-from exporter.model import Snapshot, WatchList
+from exporter.jobs import JobFiles, Registry
+from exporter.model import JobRef, Snapshot, WatchList
 from exporter.poller import Asked
 from exporter.poller.plan import View
 from exporter.service import Exporter, Loaded
@@ -46,9 +52,10 @@ class TickingClock(Clock):
         return 0.0
 
 
-def exporter(poller: DeadlinePoller, *moments: float) -> Exporter:
+def exporter(poller: DeadlinePoller, *moments: float, jobs: int = 0) -> Exporter:
     """Return an exporter whose clock shows these moments, one each time a scrape reads it."""
-    config = Config(targets=(), jobs=())
+    named = tuple(JobRef("t", "cn-hangzhou", f"job-{number}", "c") for number in range(jobs))
+    config = Config(targets=(), jobs=named)
     ticks = itertools.chain((0.0,), moments, itertools.repeat(moments[-1]))
     watched = Watched(config)
     loaded = Loaded(config, watched.registry, watched.files, cast("Plan", None))
@@ -70,6 +77,55 @@ def test_the_time_that_a_page_takes_to_write_is_left_for_the_next() -> None:
     service.scrape("", (), budget=9.0)
 
     assert poller.deadlines == [109.0, 207.0]
+
+
+def test_the_first_page_leaves_time_for_its_writing() -> None:
+    """Before a page has shown what it takes, 0.2 ms are reserved for each job that is named."""
+    poller = DeadlinePoller()
+    service = exporter(poller, 100.0, 109.0, 109.5, 200.0, jobs=10_000)
+
+    service.scrape("", (), budget=9.5)
+
+    assert poller.deadlines == [107.5]
+
+
+def test_a_dear_page_is_remembered_for_a_while() -> None:
+    """Cheap pages after a dear one do not take away the time that another dear one needs."""
+    poller = DeadlinePoller()
+    dear, cheap = (100.0, 105.0, 108.0), (200.0, 200.0, 200.0)
+    service = exporter(poller, *dear, *cheap * 100, jobs=10_000)
+
+    for _ in range(60):
+        service.scrape("", (), budget=9.5)
+
+    reserved = [9.5 - deadline % 100 for deadline in poller.deadlines]
+    assert reserved[:3] == [pytest.approx(2.0), pytest.approx(3.0), pytest.approx(2.85)]
+    assert reserved[-1] == pytest.approx(0.5)
+    assert reserved[1:] == sorted(reserved[1:], reverse=True)
+
+
+def test_a_source_that_hangs_holds_up_no_scrape() -> None:
+    """A page comes with the jobs that are known, however long their files take to be read."""
+    config, poller, go = Config(), DeadlinePoller(), threading.Event()
+
+    def read(path: str) -> tuple[os.stat_result, bytes]:
+        assert go.wait(LIMIT)
+        return Path(path).stat(), b""
+
+    files = JobFiles(replace(config, job_files=(__file__,)), read=read)
+    service = Exporter(
+        Loaded(config, Registry(config, (files,)), files, cast("Plan", None)),
+        lambda loaded: loaded,
+        poller=cast("Poller", poller),
+        instruments=Instruments("1.2.3"),
+        clock=Clock(),
+    )
+
+    content_type, _ = service.scrape("", (), budget=0.04)
+    go.set()
+
+    assert content_type.startswith("text/plain")
+    assert len(poller.deadlines) == 1
 
 
 def test_half_of_the_budget_is_for_asking() -> None:

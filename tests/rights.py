@@ -1,0 +1,32 @@
+"""Root, as the tests often are, is refused nothing; here it is refused what others are."""
+
+import ctypes
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+_VERSION = 0x20080522  # of linux/capability.h: two words of 32 bits
+_OVERRIDES = 1 << 1 | 1 << 2  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
+_PR_CAPBSET_DROP = 24
+
+
+@contextmanager
+def without_override() -> Iterator[None]:
+    """Let this thread be refused what the mode of a file or folder refuses its owner."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    header = (ctypes.c_uint32 * 2)(_VERSION, 0)
+    sets = (ctypes.c_uint32 * 6)()  # effective, permitted, inheritable; twice
+    assert libc.capget(header, sets) == 0
+    before = sets[0]
+    sets[0] = before & ~_OVERRIDES
+    assert libc.capset(header, sets) == 0
+    try:
+        yield
+    finally:
+        sets[0] = before
+        assert libc.capset(header, sets) == 0
+
+
+def never_override() -> None:
+    """Let the program that is started now be refused likewise: a ``preexec_fn``."""
+    for capability in (1, 2):
+        ctypes.CDLL(None).prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)
