@@ -86,11 +86,14 @@ def command(*arguments: str) -> list[str]:
 
 
 def run(
-    *arguments: str, environ: Mapping[str, str] = KEY, cwd: Path | None = None
+    *arguments: str,
+    environ: Mapping[str, str] = KEY,
+    cwd: Path | None = None,
+    prefix: Sequence[str] = (),
 ) -> subprocess.CompletedProcess[str]:
     """Run a command of ours to its end."""
     done = subprocess.run(
-        command(*arguments),
+        [*prefix, *command(*arguments)],
         env={**plain_environ(), **environ},
         cwd=cwd,
         capture_output=True,

@@ -311,9 +311,9 @@ SCENARIOS = (
                 {**JOB, "file": "/jobs/nightly.yaml"},
                 Read(
                     "New upload jobs are not watched: a job file cannot be read.",
-                    "The job file /jobs/nightly.yaml cannot be read for ten minutes or longer "
-                    "(adbpg). Its last good list stays in use, so newer jobs are missing. The "
-                    "exporter's log has each problem with its line.",
+                    "The job file /jobs/nightly.yaml cannot be read, or holds mistakes, for ten "
+                    "minutes or longer (adbpg). What was good of it last stays in use, so newer "
+                    "jobs are missing. The exporter's log has each problem with its line.",
                     "adbpg-exporter",
                 ),
             ),
@@ -326,7 +326,60 @@ SCENARIOS = (
                 labels='file="/jobs/nightly.yaml"',
             ),
             gauge("adbpg_exporter_job_file_error", (0, 0), labels='file="/jobs/good.yaml"'),
+            gauge("adbpg_exporter_job_files_readable", (0, 1), labels='pattern="/jobs/*.yaml"'),
         ),
+    ),
+    Scenario(
+        "a folder of job files that cannot be read is told after ten minutes, and once",
+        UNTIL,
+        (
+            Firing(
+                "AdbpgExporterJobFilesUnreadable",
+                "warning",
+                *(20, 29),
+                {**JOB, "pattern": "/jobs/*.yaml"},
+                Read(
+                    "New upload jobs are not watched: the folder of job files cannot be read.",
+                    "For ten minutes or longer the exporter cannot tell which job files match "
+                    "/jobs/*.yaml (adbpg): the folder is away, forbidden, or is none. The last "
+                    "lists stay in use, so newer jobs are missing. The exporter's log says why.",
+                    "adbpg-exporter",
+                ),
+            ),
+        ),
+        series=(
+            gauge(
+                "adbpg_exporter_job_files_readable",
+                *((0, 1), (10, 0), (30, 1)),
+                labels='pattern="/jobs/*.yaml"',
+            ),
+            gauge(
+                "adbpg_exporter_job_file_error",
+                *((0, 0), (10, 1), (30, 0)),
+                labels='file="/jobs/*.yaml"',
+            ),
+            gauge("adbpg_exporter_job_files_readable", (0, 1), labels='pattern="/good/*.yaml"'),
+        ),
+    ),
+    Scenario(
+        "jobs that are over the limit are told after ten minutes",
+        UNTIL,
+        (
+            Firing(
+                "AdbpgJobsDropped",
+                "warning",
+                *(20, 29),
+                JOB,
+                Read(
+                    "More upload jobs are named than the exporter watches.",
+                    "adbpg leaves out 12 jobs for ten minutes or longer, since they are more than "
+                    "scrape.max_jobs. Those that have not ended are watched first. Take ended "
+                    "jobs out, or raise the limit.",
+                    "adbpg-exporter",
+                ),
+            ),
+        ),
+        series=(gauge("adbpg_exporter_jobs_dropped", (0, 0), (10, 12), (30, 0)),),
     ),
     Scenario(
         "a time zone that must be wrong is told after ten minutes",

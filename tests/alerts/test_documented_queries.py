@@ -58,6 +58,7 @@ def test_queries_are_found() -> None:
 FURTHER = (
     gauge("adbpg_exporter_web_config_last_reload_successful", (0, 1)),
     gauge("adbpg_exporter_scrape_jobs", (0, 9), labels='result="fresh"'),
+    gauge("adbpg_exporter_jobs", (0, 9), labels='source="file",state="active"'),
     gauge("adbpg_exporter_scrape_duration_seconds", (0, 1)),
     gauge("adbpg_exporter_clock_skew_seconds", (0, 0), labels='target="rag-prod"'),
     counter(

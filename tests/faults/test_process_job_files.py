@@ -8,14 +8,22 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.bench import well
+from tests.faults.bench import asked_for, job_answer
 from tests.faults.raw import configuration
 from tests.faults.test_process_reload import Scrapers
-from tests.processes import Page, Process, eventually, exporter, run, scrape
-from tests.upstream import Upstream
+from tests.processes import Page, Process, eventually, exporter, get, run, scrape
+from tests.rights import refused
+from tests.upstream import Behaviour, Request, Upstream, message, send
 
 FILE_ERROR = "adbpg_exporter_job_file_error"
 SWAPS = 100
+
+
+def answer(request: Request) -> Behaviour:
+    """Answer a call as the API does; jobs that are called so have ended."""
+    job_id = asked_for(request)
+    fields = {"Status": "Success", "Completed": True} if job_id.startswith("ended") else {}
+    return send(message(job_answer(job_id, **fields)))
 
 
 def job_file(*ids: str, collection: str = "c") -> str:
@@ -25,12 +33,14 @@ def job_file(*ids: str, collection: str = "c") -> str:
 
 
 @contextmanager
-def watching(folder: Path, *own: str) -> Iterator[Process]:
+def watching(folder: Path, *own: str, extra: str = "") -> Iterator[Process]:
     """An exporter of a folder of job files, and of jobs of its own."""
     (folder / "jobs").mkdir()
-    with Upstream(well) as api:
-        text = configuration(*own, api=api.url, extra="job_files: [jobs/*.yaml]\n")
-        with exporter(text, folder) as it:
+    with Upstream(answer) as api:
+        extra = f"job_files: [{folder}/jobs/*.yaml]\n{extra}"
+        with exporter(
+            configuration(*own, api=api.url, extra=extra), folder, prefix=refused()
+        ) as it:
             yield it
 
 
@@ -82,7 +92,7 @@ def test_an_emptied_job_file(tmp_path: Path, content: str) -> None:
 
 
 def test_a_deleted_job_file(tmp_path: Path) -> None:
-    """Fault 36: jobs go with their file, or with its folder, and come back with it."""
+    """Fault 36: jobs go with their file, and come back with it."""
     with watching(tmp_path, "own") as it:
         file = tmp_path / "jobs/a.yaml"
         file.write_text(job_file("a"))
@@ -96,6 +106,72 @@ def test_a_deleted_job_file(tmp_path: Path) -> None:
         seen.append(watched(scrape(it)))
 
         assert seen == [{"own", "a"}, {"own"}, {"own"}, {"own", "a"}]
+
+
+@pytest.mark.parametrize("mode", [None, 0, 0o311], ids=["away", "forbidden", "not listable"])
+def test_a_folder_of_job_files_that_cannot_tell(tmp_path: Path, mode: int | None) -> None:
+    """Fault 70: while the folder is away or forbidden its jobs stay, and all can see why."""
+    folder, away = tmp_path / "jobs", tmp_path / "away"
+    with watching(tmp_path, "own") as it:
+        (folder / "a.yaml").write_text(job_file("a"))
+        before = watched(scrape(it))
+        if mode is None:
+            folder.rename(away)
+        else:
+            folder.chmod(mode)
+        during = [scrape(it) for _ in range(3)]
+        page = get(it.url + "/")[1]
+        it.wait_for_log("job files cannot be found")
+        checked = run("check-config", cwd=tmp_path, prefix=refused())
+        if mode is None:
+            away.rename(folder)
+        else:
+            folder.chmod(0o755)
+        after = scrape(it)
+
+        pattern = str(folder / "*.yaml")
+        assert before == {"own", "a"}
+        for each in during:
+            assert watched(each) == {"own", "a"}
+            assert each.value("adbpg_exporter_job_files_readable", pattern=pattern) == 0
+            assert each.value("adbpg_exporter_job_files", pattern=pattern) == 1
+            assert each.value(FILE_ERROR, file=pattern) == 1
+        assert "Job files are not found" in page
+        assert (checked.returncode, "warning: " in checked.stderr) == (0, True)
+        assert watched(after) == {"own", "a"}
+        assert after.value("adbpg_exporter_job_files_readable", pattern=pattern) == 1
+        assert after.value(FILE_ERROR, file=pattern) == 0
+
+
+def test_a_wrong_entry_of_a_job_file(tmp_path: Path) -> None:
+    """Fault 71: a wrong entry costs only itself, and the job of its id stays as it was good."""
+    with watching(tmp_path, "own") as it:
+        file = tmp_path / "jobs/a.yaml"
+        file.write_text(job_file("a"))
+        scrape(it)
+        file.write_text(job_file("a", "b", "c").replace('"collection"', '"colection"', 2))
+        page = scrape(it)
+
+        assert set(_listed(page)) == {"own", "a", "c"}
+        assert page.value(FILE_ERROR, file=str(file)) == 1
+        assert page.value("adbpg_exporter_job_files_broken") == 1
+        it.wait_for_log("[1].colection: unknown key")
+
+
+def test_more_jobs_than_the_limit(tmp_path: Path) -> None:
+    """Fault 72: jobs that have ended push no unfinished one out; those left out are counted."""
+    with watching(tmp_path, extra="scrape: {max_jobs: 2}\n") as it:
+        for name in ("a", "b"):
+            (tmp_path / f"jobs/{name}.yaml").write_text(job_file(f"ended-{name}"))
+        scrape(it)
+        (tmp_path / "jobs/z.yaml").write_text(job_file("new"))
+        pages = [scrape(it) for _ in range(3)]
+
+        for page in pages:
+            assert "new" in set(_listed(page))
+            assert len({*_listed(page)}) == 2
+            assert page.value("adbpg_exporter_jobs_dropped") == 1
+        assert len({frozenset(_listed(page)) for page in pages}) == 1
 
 
 class ConfigMap:

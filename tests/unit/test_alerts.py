@@ -44,6 +44,8 @@ SEVERITIES = {
     "AdbpgApiThrottled": "info",
     "AdbpgExporterConfigReloadFailed": "warning",
     "AdbpgExporterJobFileBroken": "warning",
+    "AdbpgExporterJobFilesUnreadable": "warning",
+    "AdbpgJobsDropped": "warning",
     "AdbpgExporterTimeZoneSuspect": "info",
     "AdbpgExporterScrapeLate": "warning",
 }
@@ -139,7 +141,7 @@ def test_texts_need_no_label_that_may_be_absent(rule: dict[str, Any]) -> None:
         )
     shown = set(re.findall(r"{{ \$labels\.(\w+) }}", text))
 
-    assert shown <= {*JOB_LABELS, "target", "status", "reason", "file", "job"}
+    assert shown <= {*JOB_LABELS, "target", "status", "reason", "file", "pattern", "job"}
 
 
 @pytest.mark.parametrize("name", ALERTS)
