@@ -97,7 +97,7 @@ def start_servers(
     )
     addresses = options.listen_addresses or options.default_addresses
     handler, tls = _secured(app, exporter, web)
-    servers = [_bind(address, handler, tls) for address in addresses]
+    servers = [_bind(address, handler, app, tls) for address in addresses]
     exporter.begin()
     options.signals.take()  # from here on, scrapes may be under way
     for asked, server in zip(addresses, servers, strict=True):
@@ -189,9 +189,9 @@ def _secured(app: App, exporter: Exporter, web: LiveWebConfig | None) -> tuple[H
     return guard, lambda: web.current().tls
 
 
-def _bind(address: Address, handler: Handler, tls: Tls) -> Server:
+def _bind(address: Address, handler: Handler, app: App, tls: Tls) -> Server:
     try:
-        return Server(address, handler, tls=tls)
+        return Server(address, handler, body_limit=app.body_limit, tls=tls)
     except OSError as error:
         flag = f"--web.listen-address={format_address(address)}"
         problem = Problem(flag, 0, 0, "", explain_listen_error(address, error))

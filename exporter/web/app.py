@@ -16,6 +16,7 @@ READY = "/-/ready"
 RELOAD = "/-/reload"
 
 _GET = ("GET", "HEAD")
+_IGNORED = 65_536  # bytes of a body that no answer depends on
 _HTML = "text/html; charset=utf-8"
 _GZIP = (("Content-Encoding", "gzip"),)
 _PAGE_HEADERS = (
@@ -75,6 +76,21 @@ class Settings:
     query_command: tuple[str, ...] = ("adbpg-job-exporter", "query")
     route_prefix: str = ""
     external_url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """What a path answers.
+
+    Attributes:
+        methods: others are answered by 405.
+        answer: makes the response.
+        body_bytes: that the path takes with a request; more is answered by 413.
+    """
+
+    methods: tuple[str, ...]
+    answer: Callable[[Request], Response]
+    body_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,28 +195,34 @@ class App:
         self._error_text = error_text
         self._prefix = prefix = normal_path(settings.route_prefix)
         self.probes = (prefix + HEALTHY, prefix + READY)
-        self._routes: dict[str, tuple[tuple[str, ...], Callable[[Request], Response]]] = {
-            f"{prefix}/": (_GET, self._page),
-            prefix + HEALTHY: (_GET, self._healthy),
-            prefix + READY: (_GET, self._ready),
-            prefix + RELOAD: (("POST",), self._reload),
-            prefix + normal_path(settings.telemetry_path): (_GET, self._metrics),
+        self._routes = {
+            f"{prefix}/": Route(_GET, self._page),
+            prefix + HEALTHY: Route(_GET, self._healthy),
+            prefix + READY: Route(_GET, self._ready),
+            # A reload needs no body, but a script may send one.
+            prefix + RELOAD: Route(("POST",), self._reload, body_bytes=_IGNORED),
+            prefix + normal_path(settings.telemetry_path): Route(_GET, self._metrics),
         }
         if prefix:
-            self._routes |= {"/": (_GET, self._to_prefix), prefix: (_GET, self._to_prefix)}
+            self._routes |= dict.fromkeys(("/", prefix), Route(_GET, self._to_prefix))
+
+    def body_limit(self, request: Request) -> int:
+        """Return how many bytes of body are taken; for a 404 or a 405 as many as are ignored."""
+        route = self._routes.get(request.path)
+        return route.body_bytes if route and request.method in route.methods else _IGNORED
 
     def __call__(self, request: Request) -> Response:
         """Answer a request."""
-        methods, answer = self._routes.get(request.path, ((), None))
-        if answer is None:
+        route = self._routes.get(request.path)
+        if route is None:
             there = f"{self._settings.route_prefix}/"
             return text(404, f"Not found. There is a page at {there} that leads on.")
-        if request.method not in methods:
-            allowed = ", ".join(methods)
+        if request.method not in route.methods:
+            allowed = ", ".join(route.methods)
             return text(405, f"Only {allowed} can be asked of this path.", ("Allow", allowed))
-        if methods != _GET and is_cross_site(request.headers, self._settings.external_url):
+        if route.methods != _GET and is_cross_site(request.headers, self._settings.external_url):
             return text(403, "Refused: the page of another site has sent this request.")
-        return answer(request)
+        return route.answer(request)
 
     def _to_prefix(self, request: Request) -> Response:
         """Lead to the page, by a relative reference: a proxy may know this path by another."""

@@ -6,11 +6,19 @@ import socket
 import ssl
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import monotonic
 
 from exporter.sockets import DeadlineSocket, DeadlineTlsSocket
-from exporter.web.messages import Head, Refused, Response, find_head, parse_head, response_head
+from exporter.web.messages import (
+    BodyLimit,
+    Head,
+    Refused,
+    Response,
+    find_head,
+    parse_head,
+    response_head,
+)
 from exporter.web.security.tls import TlsEndpoint, alternative_names
 
 _log = logging.getLogger(__name__)
@@ -29,25 +37,22 @@ class Limits:
     Attributes:
         slots: connections, and so threads, at a time.
         backlog: connections that the kernel keeps waiting for a slot.
-        head_seconds: for the whole head of a request, with the TLS handshake before the first
-            one, and again for its body.
+        request_seconds: for a whole request, with the TLS handshake before the first one.
         write_seconds: for the whole response.
         patience_seconds: of waiting for a request, for which nobody is evicted.
         idle_seconds: between two requests on one connection.
         request_line_bytes: more is answered by 414.
         header_bytes: of all headers together; more is answered by 431.
-        body_bytes: that are read and thrown away; more is answered by 413.
     """
 
     slots: int = 64
     backlog: int = 128
-    head_seconds: float = 5.0
+    request_seconds: float = 5.0
     write_seconds: float = 10.0
     patience_seconds: float = 0.02
     idle_seconds: float = 120.0
     request_line_bytes: int = 8_192
     header_bytes: int = 32_768
-    body_bytes: int = 65_536
 
 
 class Connection:
@@ -90,15 +95,18 @@ class Connection:
             self._sock.say_goodbye()
         self._sock.close()
 
-    def read_request(self) -> Head | None:
-        """Return the next request, its body read and thrown away; None when none will come.
+    def read_request(self, body_limit: BodyLimit) -> Head | None:
+        """Return the next request with its body; None when none will come.
+
+        Args:
+            body_limit: a longer body is refused before it is read.
 
         Raises:
             Refused: it is to be answered by a 4xx.
             OSError: the client went away.
         """
         self._sock.settimeout(
-            self._limits.idle_seconds if self._kept else self._limits.head_seconds
+            self._limits.idle_seconds if self._kept else self._limits.request_seconds
         )
         try:
             if not self._received and not (self._secure() and self._receive()):
@@ -106,11 +114,11 @@ class Connection:
         except TimeoutError:
             return None
         if self._kept:
-            self._sock.settimeout(self._limits.head_seconds)
+            self._sock.settimeout(self._limits.request_seconds)
         self._kept = True
         try:
             head = self._read_head()
-            return head if head and self._discard_body(head) else None
+            return self._with_body(head, body_limit(head.request)) if head else None
         except TimeoutError:
             raise Refused(408, "The request did not come in time.") from None
 
@@ -122,7 +130,7 @@ class Connection:
         endpoint = self._tls()
         if endpoint is None:
             return True
-        deadline = monotonic() + self._limits.head_seconds
+        deadline = monotonic() + self._limits.request_seconds
         if not (self._poll.poll(0) or self._may_wait(self)):
             return False
         first = self._sock.recv(1, socket.MSG_PEEK)  # no TLS object yet for who stays silent
@@ -192,26 +200,26 @@ class Connection:
             seen = len(received)
             if not self._receive():
                 return None
-        raw = bytes(received[:end])
+        raw = bytes(received[: end + 4])
         del received[: end + 4]
         return parse_head(raw)
 
-    def _discard_body(self, head: Head) -> bool:
-        """Return whether the whole body came."""
-        received, left = self._received, head.body_bytes
-        if left > self._limits.body_bytes:
-            raise Refused(413, f"The body is over {self._limits.body_bytes} bytes.")
-        if left > len(received):
-            self._sock.settimeout(self._limits.head_seconds)
-            if head.expects_continue:
-                self._sock.sendall(_CONTINUE)
-        while left > len(received):
-            left -= len(received)
-            received.clear()
+    def _with_body(self, head: Head, limit: int) -> Head | None:
+        """Return the head with the whole body in its request; None if the client left before."""
+        received, size = self._received, head.body_bytes
+        if not size:
+            return head
+        if size > limit:
+            takes = f"a body of {limit} bytes at the most" if limit else "no body"
+            raise Refused(413, f"This path takes {takes}.")
+        if head.expects_continue and len(received) < size:
+            self._sock.sendall(_CONTINUE)
+        while len(received) < size:
             if not self._receive():
-                return False
-        del received[:left]
-        return True
+                return None
+        body = bytes(received[:size])
+        del received[:size]
+        return replace(head, request=replace(head.request, body=body))
 
     def write(self, response: Response, *, keep_alive: bool, with_body: bool, now: float) -> None:
         """Send a response.

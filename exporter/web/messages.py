@@ -1,8 +1,8 @@
 """HTTP/1.1 messages as bytes: what a request's head says, and how a response is written. Pure.
 
-Strict where leniency lets two programs read one message differently (request smuggling): RFC 9112,
-sections 2.2, 3, 5 and 6.3. ``http.server`` takes folded lines, bare line feeds, blanks before
-the colon and HTTP/0.9, so it is not used.
+h11 reads heads. What it lets through is refused here, where leniency lets two programs read one
+message differently (request smuggling): RFC 9112, sections 2.2, 5 and 6.3. A body has a
+Content-Length or there is none, so nothing else of h11 is needed.
 """
 
 import re
@@ -12,24 +12,28 @@ from email.utils import formatdate
 from http import HTTPStatus
 from urllib.parse import quote
 
+import h11
+
 TEXT = "text/plain; charset=utf-8"
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a handler is told about a request. Its body was read and thrown away.
+    """A request as a handler gets it.
 
     Attributes:
         method: such as ``GET``; any token may come.
         path: as ``normal_path`` returns it, without the query.
         query: as it came, without the question mark.
         headers: by lower-case name; values of repeated ones are joined by a comma.
+        body: the whole body; empty for none. Never more than the handler's ``body_limit``.
     """
 
     method: str
     path: str
     query: str = field(repr=False)
     headers: Mapping[str, str] = field(repr=False)  # Authorization is one of them
+    body: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,8 @@ class Response:
 
 
 Handler = Callable[[Request], Response]
+BodyLimit = Callable[[Request], int]
+"""How many bytes of body a handler takes with a request, whose body is still empty."""
 
 
 def text(status: int, message: str, *headers: tuple[str, str]) -> Response:
@@ -70,7 +76,7 @@ class Head:
     """All that stands before a request's body.
 
     Attributes:
-        request: for the handler.
+        request: for the handler; its body is still empty.
         keep_alive: whether the client wants to send another request.
         body_bytes: that follow.
         expects_continue: whether the client waits for a 100 before it sends them.
@@ -82,17 +88,13 @@ class Head:
     expects_continue: bool
 
 
-_TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # noqa: S105  a token as RFC 9110, section 5.6.2 has it
-_REQUEST_LINE = re.compile(rf"({_TOKEN}) ([!-~]+) HTTP/1\.([0-9])")
-_BAD_LINE_END = re.compile(rb"(?<!\r)\n|\r(?=[^\n])")
+# A bare LF or CR, a folded line, or a control character. h11 takes all but the bare CR and NUL.
+_BAD_LINE = re.compile(rb"(?<!\r)\n|\r(?=[^\n])|\r\n[ \t]|[\0-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_REQUEST_LINE = re.compile(rb"[!-~]+ [!-~]+ HTTP/1\.[0-9]")  # h11 takes every version
 _AUTHORITY = re.compile(r"https?://[^/?#]+", re.IGNORECASE)
 _SPELLINGS = re.compile(r"""%[0-9A-Fa-f]{2}|[^!-~]|["<>\\^`{|}\[\]#]""")
 _UNRESERVED = re.compile(r"[0-9A-Za-z\-._~]")  # RFC 3986, section 2.3
-_NAME = re.compile(_TOKEN)
-_VALUE = re.compile(r"[!-~\x80-\xff \t]*")
 _HOST = re.compile(r"[0-9A-Za-z\-._~!$&'()*+,;=%:\[\]]*")
-_LENGTH = re.compile(r"[0-9]{1,9}")
-_ONCE = frozenset({"host", "content-length", "transfer-encoding"})
 
 
 def find_head(received: bytes | bytearray, seen: int, *, line_limit: int, limit: int) -> int:
@@ -107,7 +109,7 @@ def find_head(received: bytes | bytearray, seen: int, *, line_limit: int, limit:
         limit: bytes of all headers.
 
     Raises:
-        Refused: a bare CR or LF, no HTTP/1.x, or too long.
+        Refused: a line is malformed, or too long.
     """
     start = max(0, seen - 3)
     end = received.find(b"\r\n\r\n", start)
@@ -115,10 +117,10 @@ def find_head(received: bytes | bytearray, seen: int, *, line_limit: int, limit:
     line_end = received.find(b"\r\n", 0, line_limit + 2)
     if line_end < 0 and stop > line_limit:
         raise Refused(414, f"The request line is over {line_limit} bytes.")
-    if _BAD_LINE_END.search(received, start, stop):
-        raise Refused(400, "Lines end with CR LF.")
-    if line_end >= start:
-        _parse_request_line(received[:line_end].decode("latin-1"))
+    if _BAD_LINE.search(received, start, stop):
+        raise Refused(400, "Lines end with CR LF, and hold no control characters.")
+    if line_end >= start and _REQUEST_LINE.fullmatch(received, 0, line_end) is None:
+        raise Refused(400, "The request line is not METHOD TARGET HTTP/1.x.")
     if line_end >= 0 and stop - line_end > limit:
         raise Refused(431, f"The headers are over {limit} bytes.")
     return end
@@ -128,30 +130,52 @@ def parse_head(raw: bytes) -> Head:
     """Return what a request's head says.
 
     Args:
-        raw: from the request line to the last header, without the empty line.
+        raw: from the request line to the empty line; ``find_head`` has found no fault in it.
 
     Raises:
         Refused: it is malformed, ambiguous, or asks for what is not offered.
     """
-    line, *fields = raw.decode("latin-1").split("\r\n")
-    method, target, minor = _parse_request_line(line)
-    path, query = _split_target(target)
-    headers = _parse_fields(fields)
-    _check_host(headers, minor)
+    http = h11.Connection(h11.SERVER)
+    http.receive_data(raw)
+    try:
+        event = http.next_event()
+    except h11.RemoteProtocolError as error:
+        if error.error_status_hint == HTTPStatus.NOT_IMPLEMENTED:  # another coding than chunked
+            raise _no_length() from None
+        raise _malformed() from None
+    if not isinstance(event, h11.Request):
+        raise _malformed()
+    path, query = _split_target(event.target.decode("ascii"))
+    headers: dict[str, str] = {}
+    for raw_name, raw_value in event.headers:
+        name, value = raw_name.decode("ascii"), raw_value.decode("latin-1")
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    if _HOST.fullmatch(headers.get("host", "")) is None:
+        raise Refused(400, "The header Host names no host.")
+    if "transfer-encoding" in headers:
+        if "content-length" in headers:
+            raise Refused(400, "Content-Length and Transfer-Encoding came together.")
+        raise _no_length()
+    is_old = event.http_version == b"1.0"  # it knows no 100, and closes unless it says otherwise
+    expects_continue = http.they_are_waiting_for_100_continue
+    if "expect" in headers and not (expects_continue or is_old):
+        raise Refused(417, "Only 100-continue can be expected here.")
+    options = {option.strip().lower() for option in headers.get("connection", "").split(",")}
     return Head(
-        Request(method, path, query, headers),
-        _wants_another(headers, minor),
-        _body_bytes(headers),
-        _expects_continue(headers, minor),
+        Request(event.method.decode("ascii"), path, query, headers),
+        "close" not in options and (not is_old or "keep-alive" in options),
+        int(headers.get("content-length", "0")),
+        expects_continue,
     )
 
 
-def _parse_request_line(line: str) -> tuple[str, str, str]:
-    """Return method, target and minor version."""
-    matched = _REQUEST_LINE.fullmatch(line)
-    if matched is None:
-        raise Refused(400, "The request line is not METHOD TARGET HTTP/1.x.")
-    return matched[1], matched[2], matched[3]
+def _malformed() -> Refused:
+    expected = "lines of NAME: VALUE, with one Host and one Content-Length at the most"
+    return Refused(400, f"The headers are malformed: expected {expected}.")
+
+
+def _no_length() -> Refused:
+    return Refused(411, "A body needs a Content-Length here.")
 
 
 def _split_target(target: str) -> tuple[str, str]:
@@ -179,61 +203,6 @@ def _spelt(found: re.Match[str]) -> str:
         return quote(part, safe="")
     decoded = chr(int(part[1:], 16))
     return decoded if _UNRESERVED.fullmatch(decoded) else part.upper()
-
-
-def _parse_fields(fields: list[str]) -> dict[str, str]:
-    headers: dict[str, str] = {}
-    for line in fields:
-        name, colon, value = line.partition(":")
-        if not (colon and _NAME.fullmatch(name) and _VALUE.fullmatch(value)):
-            raise Refused(400, "A header line is not NAME: VALUE.")
-        _add(headers, name.lower(), value.strip(" \t"))
-    return headers
-
-
-def _add(headers: dict[str, str], name: str, value: str) -> None:
-    if name not in headers:
-        headers[name] = value
-    elif name in _ONCE:
-        raise Refused(400, f"The header {name} came twice.")
-    else:
-        headers[name] = f"{headers[name]}, {value}"
-
-
-def _check_host(headers: Mapping[str, str], minor: str) -> None:
-    if "host" not in headers and minor != "0":
-        raise Refused(400, "The header Host is missing.")
-    if _HOST.fullmatch(headers.get("host", "")) is None:
-        raise Refused(400, "The header Host names no host.")
-
-
-def _body_bytes(headers: Mapping[str, str]) -> int:
-    length = headers.get("content-length")
-    if "transfer-encoding" in headers:
-        if length is not None:
-            raise Refused(400, "Content-Length and Transfer-Encoding came together.")
-        raise Refused(411, "A body needs a Content-Length here.")
-    if length is None:
-        return 0
-    if not (length.isascii() and length.isdigit()):
-        raise Refused(400, "Content-Length is not a number.")
-    if _LENGTH.fullmatch(length) is None:
-        raise Refused(413, "The body is too large.")
-    return int(length)
-
-
-def _expects_continue(headers: Mapping[str, str], minor: str) -> bool:
-    expected = headers.get("expect")
-    if expected is None or minor == "0":
-        return False
-    if expected.lower() != "100-continue":
-        raise Refused(417, "Only 100-continue can be expected here.")
-    return True
-
-
-def _wants_another(headers: Mapping[str, str], minor: str) -> bool:
-    options = {option.strip().lower() for option in headers.get("connection", "").split(",")}
-    return "close" not in options and (minor != "0" or "keep-alive" in options)
 
 
 def response_head(response: Response, *, keep_alive: bool, now: float) -> bytes:

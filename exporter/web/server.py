@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 from exporter.web.addresses import Address, listen
 from exporter.web.connection import Connection, Limits
-from exporter.web.messages import Handler, Refused, Request, Response, text
+from exporter.web.messages import BodyLimit, Handler, Refused, Request, Response, text
 from exporter.web.security.tls import TlsEndpoint
 from exporter.web.slots import Admission, Slots
 
@@ -34,6 +34,7 @@ class Server:
         address: Address,
         handler: Handler,
         *,
+        body_limit: BodyLimit = lambda _: 0,
         limits: Limits | None = None,
         wall: Callable[[], float] = time.time,
         tls: Callable[[], TlsEndpoint | None] = lambda: None,
@@ -43,6 +44,7 @@ class Server:
         Args:
             address: as ``parse_listen_address`` returns it; port 0 takes a free one.
             handler: is called in many threads at once.
+            body_limit: how many bytes of body the handler takes; more is answered by 413.
             limits: what one client may take.
             wall: Unix seconds, for the header Date.
             tls: is asked at each connection how to speak TLS; None for plain HTTP.
@@ -51,6 +53,7 @@ class Server:
             OSError: the address cannot be bound; see ``explain_listen_error``.
         """
         self._handler = handler
+        self._body_limit = body_limit
         self._limits = limits or Limits()
         self._wall = wall
         self._tls = tls
@@ -151,7 +154,7 @@ class Server:
         keep_alive = True
         while keep_alive:
             try:
-                head = connection.read_request()
+                head = connection.read_request(self._body_limit)
             except Refused as refused:
                 connection.write(
                     refused.response, keep_alive=False, with_body=True, now=self._wall()

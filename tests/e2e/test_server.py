@@ -29,6 +29,7 @@ SMUGGLED = (
     b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 40\r\n"
     b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n"
 )
+BODY = 65_536  # bytes
 SOON = 0.2  # seconds: a deadline that a test waits for
 
 
@@ -39,8 +40,13 @@ def echo(request: Request) -> Response:
 
 @contextmanager
 def serving(handler: Handler = echo, **limits: float) -> Iterator[Server]:
-    """A server with these limits, on a free port."""
-    server = Server(("127.0.0.1", 0), handler, limits=Limits(**limits))  # type: ignore[arg-type]
+    """A server with these limits, on a free port, whose handler takes bodies of BODY bytes."""
+    server = Server(
+        ("127.0.0.1", 0),
+        handler,
+        body_limit=lambda _: BODY,
+        limits=Limits(**limits),  # type: ignore[arg-type]
+    )
     server.start()
     try:
         yield server
@@ -229,6 +235,59 @@ def test_a_client_may_ask_before_it_sends_a_body() -> None:
         assert answer(client) == (200, b"POST /\n")
 
 
+def test_a_body_reaches_the_handler_and_no_byte_more() -> None:
+    """A handler gets exactly the body, cut wherever, and what follows is the next request."""
+    bodies: list[bytes] = []
+
+    def note(request: Request) -> Response:
+        bodies.append(request.body)
+        return echo(request)
+
+    body = bytes(range(256)) * (BODY // 256)
+    post = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % BODY
+
+    with serving(note) as server, connect(server, post + body[:1000]) as client:
+        client.sendall(body[1000:] + GET + LAST.replace(b"GET", b"POST"))
+        rest(client)
+
+    assert bodies == [body, b"", b""]
+
+
+def test_each_path_has_its_own_limit_of_a_body() -> None:
+    """The handler says for each request how long a body may be; one byte more is a 413."""
+    limits = {"/five": 5, "/none": 0}
+    server = Server(("127.0.0.1", 0), echo, body_limit=lambda request: limits[request.path])
+    server.start()
+
+    def status(path: bytes, body: bytes) -> int:
+        head = b"POST %b HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % (path, len(body))
+        with connect(server, head + body) as client:
+            return answer(client)[0]
+
+    try:
+        found = [status(b"/five", b"12345"), status(b"/five", b"123456"), status(b"/none", b"1")]
+    finally:
+        server.stop(LIMIT)
+
+    assert found == [200, 413, 413]
+
+
+def test_a_client_that_leaves_in_its_body_calls_no_handler() -> None:
+    """Half a body is never taken for a whole one."""
+    calls: list[Request] = []
+
+    def note(request: Request) -> Response:
+        calls.append(request)
+        return echo(request)
+
+    half = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nab"
+    with serving(note) as server, connect(server, half) as client:
+        client.shutdown(socket.SHUT_WR)
+
+        assert rest(client) == b""
+    assert not calls
+
+
 def test_no_one_is_invited_to_send_too_much() -> None:
     """Who asks to send a large body is refused before it is sent."""
     head = b"POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 99999\r\n\r\n"
@@ -261,7 +320,7 @@ def test_a_fault_of_the_handler_costs_one_answer(caplog: pytest.LogCaptureFixtur
 @pytest.mark.parametrize("sent", [b"", b"GET / HTTP/1.1\r\nHos"])
 def test_a_half_open_client_is_dropped(sent: bytes) -> None:
     """Who sends no whole head in time is let go; who sent something is told why."""
-    with serving(head_seconds=SOON) as server, connect(server, sent) as client:
+    with serving(request_seconds=SOON) as server, connect(server, sent) as client:
         received = rest(client)
 
     assert received.startswith(b"HTTP/1.1 408 ") if sent else not received
@@ -273,7 +332,7 @@ def test_a_half_open_client_is_dropped(sent: bytes) -> None:
 def test_dripping_does_not_prolong_a_deadline(start: bytes) -> None:
     """A head or a body that comes a byte at a time has as long as any other."""
     with (
-        serving(head_seconds=SOON, body_bytes=100_000) as server,
+        serving(request_seconds=SOON) as server,
         connect(server, start) as client,
         dripping(client, b"a" * 5_000),
     ):
@@ -289,7 +348,7 @@ def test_an_idle_connection_is_closed() -> None:
 
 def test_the_second_head_has_a_deadline_too() -> None:
     """On a kept connection a head that has begun must end as soon as a first one."""
-    with serving(head_seconds=SOON) as server, connect(server, GET) as client:
+    with serving(request_seconds=SOON) as server, connect(server, GET) as client:
         answer(client)
         client.sendall(b"GET")
 
@@ -364,7 +423,7 @@ def test_a_request_that_is_there_is_read_without_waiting() -> None:
     asked: list[Connection] = []
 
     with accepted(GET, asked) as connection:
-        head = connection.read_request()
+        head = connection.read_request(lambda _: 0)
 
     assert head is not None
     assert asked == []
@@ -410,7 +469,7 @@ def test_a_slow_reader_is_dropped(*, reads: bool) -> None:
     def handle(request: Request) -> Response:
         return large if request.path == "/large" else echo(request)
 
-    with serving(handle, slots=1, write_seconds=SOON, head_seconds=LIMIT * 2) as server:
+    with serving(handle, slots=1, write_seconds=SOON, request_seconds=LIMIT * 2) as server:
         slow = connect(server, GET.replace(b"/ ", b"/large "))
         over = threading.Event()
 
@@ -524,7 +583,7 @@ SHORT_OF_DESCRIPTORS = """
     from exporter.web.server import Server
     resource.setrlimit(resource.RLIMIT_NOFILE, (32, 32))
     logging.basicConfig(stream=sys.stderr, format="%(levelname)s %(message)s")
-    limits = Limits(head_seconds=600)  # so that only eviction makes room
+    limits = Limits(request_seconds=600)  # so that only eviction makes room
     server = Server(("127.0.0.1", 0), lambda request: text(200, "fine"), limits=limits)
     server.start()
     print(server.address[1], flush=True)

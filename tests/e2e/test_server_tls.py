@@ -67,7 +67,13 @@ def serving(
 ) -> Iterator[Server]:
     """A server with these limits, on a free port."""
     tls = (lambda: endpoint) if isinstance(endpoint, TlsEndpoint) else endpoint
-    server = Server(("127.0.0.1", 0), handler, limits=Limits(**limits), tls=tls)  # type: ignore[arg-type]
+    server = Server(
+        ("127.0.0.1", 0),
+        handler,
+        body_limit=lambda _: 65_536,
+        limits=Limits(**limits),  # type: ignore[arg-type]
+        tls=tls,
+    )
     server.start()
     try:
         yield server
@@ -245,7 +251,7 @@ def test_no_session_outlives_its_configuration(
 @pytest.mark.parametrize("sent", [b"", b"\x16", b"\x16\x03\x01\x02\x00"])
 def test_a_silent_client_is_dropped(endpoint: TlsEndpoint, sent: bytes) -> None:
     """Whoever begins no handshake, or stops within one, is gone after the header deadline."""
-    with serving(endpoint, head_seconds=SOON) as server, silent(server, sent) as client:
+    with serving(endpoint, request_seconds=SOON) as server, silent(server, sent) as client:
         assert rest(client) == b""
 
     assert web_threads() == 0
@@ -254,7 +260,7 @@ def test_a_silent_client_is_dropped(endpoint: TlsEndpoint, sent: bytes) -> None:
 def test_a_dripped_handshake_is_dropped(endpoint: TlsEndpoint, trusting: ssl.SSLContext) -> None:
     """The deadline is for all of the handshake, however often a byte of it comes."""
     hello = client_hello(trusting)
-    with serving(endpoint, head_seconds=SOON) as server, silent(server) as client:
+    with serving(endpoint, request_seconds=SOON) as server, silent(server) as client:
         for byte in hello:
             if select.select([client], [], [], SOON / 20)[0]:
                 break
@@ -270,7 +276,7 @@ def test_a_handshake_does_not_add_to_the_deadline(
 ) -> None:
     """After the handshake a half request is dropped too, and told why."""
     with (
-        serving(endpoint, head_seconds=SOON) as server,
+        serving(endpoint, request_seconds=SOON) as server,
         connect(server, trusting, GET[:10]) as client,
     ):
         assert rest(client).startswith(b"HTTP/1.1 408 ")
@@ -345,7 +351,10 @@ def test_a_slow_reader_is_dropped(endpoint: TlsEndpoint, trusting: ssl.SSLContex
 @pytest.mark.parametrize("sent", [b"", b"\x16\x03\x01\x02\x00"])
 def test_a_stop_does_not_wait_for_handshakes(endpoint: TlsEndpoint, sent: bytes) -> None:
     """Clients without a request are left at once."""
-    with serving(endpoint, head_seconds=LIMIT) as server, closing(silent(server, sent)) as client:
+    with (
+        serving(endpoint, request_seconds=LIMIT) as server,
+        closing(silent(server, sent)) as client,
+    ):
         assert eventually(lambda: web_threads() == 1)
 
         server.stop(0.0)

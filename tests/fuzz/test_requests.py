@@ -116,7 +116,8 @@ def serving(users: Mapping[bytes, Secret]) -> Iterator[Server]:
     app = App(SnapshotBackend(), Settings("1.2.3", lifecycle=True), ScrapeTimeouts)
     config = WebConfig(users=users)
     guard = Guard(app, lambda: config, Passwords(b"key"))
-    running = Server(("127.0.0.1", 0), guard, limits=Limits(slots=SLOTS))
+    limits = Limits(slots=SLOTS)
+    running = Server(("127.0.0.1", 0), guard, body_limit=app.body_limit, limits=limits)
     running.start()
     try:
         yield running

@@ -93,6 +93,7 @@ ONLY_THERE = {
     "prometheus_client": {"instruments", "collector"},
     "yaml": {"config", "simulator"},
     "bcrypt": {"web"},
+    "h11": {"web"},
     "jinja2": {"web"},
     "alibabacloud_credentials": {"gpdb/role_key"},
 }

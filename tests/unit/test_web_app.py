@@ -73,7 +73,8 @@ def ask(app: App, method: str, target: str, **headers: str) -> Response:
 
 def sent(method: str, target: str, **headers: str) -> Request:
     """Return a request as it is read from the wire."""
-    lines = (f"{method} {target} HTTP/1.0", *(f"{name}: {headers[name]}" for name in headers))
+    fields = (f"{name}: {headers[name]}" for name in headers)
+    lines = (f"{method} {target} HTTP/1.0", *fields, "", "")
     return parse_head("\r\n".join(lines).encode()).request
 
 
@@ -116,6 +117,21 @@ def header(response: Response, name: str) -> str | None:
 def test_routes(app: App, method: str, target: str, status: int) -> None:
     """Each path answers to its methods, and to nothing else."""
     assert ask(app, method, target).status == status
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "takes"),
+    [
+        ("GET", "/metrics", False),
+        ("HEAD", "/", False),
+        ("POST", "/-/reload", True),
+        ("POST", "/metrics", True),
+        ("POST", "/nothing", True),
+    ],
+)
+def test_which_requests_may_have_a_body(*, app: App, method: str, path: str, takes: bool) -> None:
+    """Where a path reads nothing no body is taken; one that changes no answer is ignored."""
+    assert (app.body_limit(Request(method, path, "", {})) > 0) is takes
 
 
 @pytest.mark.parametrize(
