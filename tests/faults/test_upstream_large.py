@@ -100,7 +100,9 @@ def switch() -> Switch:
 def warm(switch: Switch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     """An exporter that has seen answers of the largest size, and broken ones."""
     folder = tmp_path_factory.mktemp("large")
-    with bench(Upstream(switch), folder, api={"request_timeout": "5s"}) as it:
+    with bench(
+        Upstream(switch), folder, api={"request_timeout": "5s", "connect_timeout": "5s"}
+    ) as it:
         for _ in range(20):
             it.scrape(6.0)
         yield it
