@@ -64,7 +64,8 @@ alerts go by one rule, among the jobs under way of one collection:
   comes last.
 - **Where it cannot be known, nothing is said**: the metric is absent. A job whose state is not
   known may be in front: its queries fail, it was not asked yet, or its status is not a documented
-  one. A job that the API does not know (`not_found`) is not in front.
+  one. A job that the API does not know (`not_found`) is not in front. A Running job whose progress
+  is not known may have uploaded something.
 - **Where shards share a collection**, each shard knows its own jobs only. It says 1 of a job behind
   one of its own; of a job in front that has uploaded nothing it says nothing. The alert rules
   have the jobs of all shards, and apply the rule to them. The same holds for jobs over

@@ -74,7 +74,8 @@ def places(jobs: Sequence[Observation], *, is_split: bool = False) -> list[Place
     A job that has uploaded something has had its turn, even where several do so at once. All
     others wait behind it. Where none has uploaded anything, a Running job goes first, then one in
     Cancelling, and of equals the one that was created first. A job whose state is not known may
-    be in front of all that have uploaded nothing, unless the API does not know it.
+    be in front of all that have uploaded nothing, unless the API does not know it. A Running job
+    whose progress is not known may have uploaded something.
 
     Args:
         jobs: of one collection.
@@ -86,13 +87,17 @@ def places(jobs: Sequence[Observation], *, is_split: bool = False) -> list[Place
     front = min(begun or unknown or active, key=_turn, default=None)
     if front is None:
         return [_HAS_ITS_TURN] * len(jobs)
-    behind = Place(waits=None if unknown and not begun else True, behind=front.ref)
+    behind = Place(waits=True, behind=front.ref)
+    perhaps_behind = replace(behind, waits=None)
     first = Place(waits=None) if is_split and not begun else _HAS_ITS_TURN
 
     def place(job: Observation) -> Place:
         if job.state is None or not job.state.status.is_active or job.state.has_begun:
             return _HAS_ITS_TURN
-        return first if job is front else behind
+        if job is front:
+            return first
+        runs_unseen = job.state.status is JobStatus.RUNNING and job.state.progress is None
+        return perhaps_behind if runs_unseen or (unknown and not begun) else behind
 
     return [place(each) for each in jobs]
 

@@ -49,13 +49,15 @@ JOB_METRICS = {
     "adbpg_job_updated_timestamp_seconds",
     "adbpg_job_age_seconds",
     "adbpg_job_progress_changed_timestamp_seconds",
+    "adbpg_job_waiting",
+    "adbpg_job_turn_timestamp_seconds",
     "adbpg_job_deadline_timestamp_seconds",
     "adbpg_job_last_success_timestamp_seconds",
 }
 
 
 def test_a_running_job_shows_every_job_metric(tmp_path: Path) -> None:
-    """A job with expected entries has all fourteen metrics in the first scrape."""
+    """A job with expected entries has all sixteen metrics in the first scrape."""
     with simulator(SCENARIO, tmp_path) as api, exporter(api.configuration(), tmp_path) as it:
         page = scrape(it)
 

@@ -105,6 +105,17 @@ def test_a_job_whose_state_is_not_known_may_be_in_front(other: Observation) -> N
     assert places(jobs) == [may_wait, FREE, may_wait]
 
 
+def test_a_running_job_without_progress_may_have_uploaded_something() -> None:
+    """Behind another it may wait or not; one in Start has not begun, whatever its progress."""
+    jobs = [
+        job("a", RUNNING, progress=1),
+        job("b", RUNNING, progress=None),
+        job("c", progress=None),
+    ]
+
+    assert places(jobs) == [FREE, Place(waits=None, behind=jobs[0].ref), behind(jobs[0])]
+
+
 def test_progress_settles_what_is_not_known() -> None:
     """Where a job moves, that one is in front, whatever is not known of others."""
     jobs = [job("a", RUNNING, progress=1), unknown("x"), job("b")]
