@@ -23,6 +23,7 @@ from exporter.metrics import (
 )
 from exporter.model import (
     EVERYTHING,
+    ErrorClass,
     JobRef,
     JobState,
     JobStatus,
@@ -54,12 +55,14 @@ class Phase:
         status: as the API spells it.
         rate: entries uploaded in each minute.
         completed: the API's Completed; None for what fits the status.
+        error: what the API's error text is about; None for no such text.
     """
 
     start: float
     status: JobStatus
     rate: int = 0
     completed: bool | None = None
+    error: ErrorClass | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +126,8 @@ class Job:
             progress=self._progress(minute) if self.tells_progress else None,
             created=self.created * MINUTE + off,
             updated=updated + off,
+            error_text="" if phase.error is None else "no",
+            error_class=phase.error,
         )
 
     def _progress(self, minute: float) -> int:

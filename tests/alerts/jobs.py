@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from exporter.errors import TimedOut
-from exporter.model import JobRef, JobStatus
+from exporter.model import ErrorClass, JobRef, JobStatus
 from tests.alerts.exporters import Job, Outage, Phase
 from tests.alerts.scenario import Firing, Read, of_job
 
@@ -35,7 +35,9 @@ def dashboard(job_id: str, collection: str) -> str:
 
 
 # Each gets into trouble in the 6th minute, and out of it before the 60th.
-FAILS = Job(ref("j-1", "fails"), (*BEGINNING, Phase(5.5, FAILED)))
+FAILS = Job(
+    ref("j-1", "fails"), (*BEGINNING, Phase(5.5, FAILED, error=ErrorClass.DIMENSION_MISMATCH))
+)
 IS_CANCELLED = Job(
     ref("j-2", "cancelled"), (*BEGINNING, Phase(5, CANCELLING), Phase(5.5, CANCELLED))
 )
@@ -79,8 +81,8 @@ ALERTS = (
             "An upload job failed: its documents are not all there.",
             "Job j-1 of collection fails (namespace rag of gp-1, target rag-prod) failed; "
             "this was noticed on 1 Jan 00:06 UTC. It has uploaded 3.5k entries of 9M. The API's "
-            "error text is in the exporter's log. Correct the cause, and upload the rest "
-            "again as a new job.",
+            "error text is about dimension_mismatch. The exporter's page and its log have the text. "
+            "Correct the cause, and upload the rest again as a new job.",
             dashboard("j-1", "fails"),
         ),
     ),

@@ -49,8 +49,6 @@ JOB_METRICS = {
     "adbpg_job_updated_timestamp_seconds",
     "adbpg_job_age_seconds",
     "adbpg_job_progress_changed_timestamp_seconds",
-    "adbpg_job_waiting",
-    "adbpg_job_turn_timestamp_seconds",
     "adbpg_job_deadline_timestamp_seconds",
     "adbpg_job_last_success_timestamp_seconds",
 }
