@@ -81,8 +81,8 @@ ALERTS = (
             "An upload job failed: its documents are not all there.",
             "Job j-1 of collection fails (namespace rag of gp-1, target rag-prod) failed; "
             "this was noticed on 1 Jan 00:06 UTC. It has uploaded 3.5k entries of 9M. The API's "
-            "error text is about dimension_mismatch. The exporter's page and its log have the text. "
-            "Correct the cause, and upload the rest again as a new job.",
+            "error text is about dimension mismatch. The exporter's page and its log have the "
+            "text. Correct the cause, and upload the rest again as a new job.",
             dashboard("j-1", "fails"),
         ),
     ),
