@@ -1,12 +1,12 @@
-"""The simulator on a socket: HTTP/1.1 with keep-alive, on one thread.
+"""The simulator on a socket: the standard library's HTTP server, with keep-alive."""
 
-An event loop and not a thread for each client: a call costs a fraction of the time, so that as the
-upstream of a benchmark it leaves the processor to what is measured.
-"""
-
-import asyncio
+import logging
 import socket
+import socketserver
+import sys
 import threading
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, Self
 
@@ -14,99 +14,119 @@ from exporter.clock import Clock
 from exporter.simulator.scenario import Scenario
 from exporter.simulator.service import Reply, Service
 from exporter.simulator.verify import Request
-from exporter.simulator.wire import LONGEST_HEAD, BadRequest, body_length, parse_head, render
 
-_BACKLOG = 512  # a burst of clients connects at once
-_STOP_LIMIT = 10.0  # seconds
-_LINGER = 1.0  # seconds
-# The loop's timers fire up to a millisecond late: this much sooner, their mean is right.
-_TIMER_LEAD = 0.0005
+LONGEST_BODY = 65_536  # bytes
+_POLL = 0.05  # seconds until the server notices that it is to stop
+_log = logging.getLogger(__name__)
 
 
-class _Connection(asyncio.Protocol):
+class _Handler(BaseHTTPRequestHandler):
     """One client: one request at a time, the next one after the answer."""
 
-    def __init__(self, service: Service, open_ones: set[asyncio.Transport]) -> None:
-        self._service = service
-        self._open_ones = open_ones
-        self._buffer = b""
-        self._busy = False
-        self._gave_up = False
+    protocol_version = "HTTP/1.1"
+    default_request_version = "HTTP/1.1"  # a status line, too, for what is no request line
+    disable_nagle_algorithm = True
+    wbufsize = -1  # head and body leave in one piece: two writes would wait for each other
+    error_content_type = "text/plain; charset=utf-8"
+    error_message_format = "%(code)d %(message)s\n"
+    server: "_Server"
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101  what a TCP server gets
-        self._transport = transport
-        self._open_ones.add(transport)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        del exc  # a client may go whenever it likes
-        self._open_ones.discard(self._transport)
-
-    def data_received(self, data: bytes) -> None:
-        if self._gave_up:
+    def do_POST(self) -> None:
+        """Answer a call after the latency that the scenario has for it."""
+        body = self._read_body()
+        if body is None:
             return
-        self._buffer += data
-        if self._busy:
-            self._transport.pause_reading()
+        names = {name.lower() for name in self.headers}
+        headers = {
+            name: ",".join(value.strip() for value in self.headers.get_all(name, []))
+            for name in names
+        }
+        path, _, query = self.path.partition("?")
+        reply = self.server.answer(Request(self.command, path, query, headers, body))
+        if reply.latency > 0 and self.server.stopping.wait(reply.latency):
+            self.close_connection = True
+            return
+        self.send_response_only(reply.http_status)  # without the date of this machine's clock
+        for name, value in reply.headers:
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(reply.body)))
+        self.send_header("Connection", "close" if self.close_connection else "keep-alive")
+        self.end_headers()
+        self.wfile.write(reply.body)
+
+    do_GET = do_POST  # noqa: N815  the name that the library calls
+
+    def _read_body(self) -> bytes | None:
+        """Return the request's body; None where there is none to answer for."""
+        length = self.headers.get("Content-Length", "0")
+        if "Transfer-Encoding" in self.headers:
+            self.send_error(411, "expected Content-Length, not a transfer encoding")
+        elif not (length.isascii() and length.isdigit() and len(length) < 10):
+            self.send_error(400, "expected Content-Length to be a number")
+        elif int(length) > LONGEST_BODY:
+            self.send_error(413, "the body is too long")
         else:
-            self._next()
+            body = self.rfile.read(int(length))
+            if len(body) == int(length):
+                return body
+            self.close_connection = True
+        return None
 
-    def _next(self) -> None:
-        try:
-            request = self._take_request()
-        except BadRequest as error:
-            self._give_up(error)
-            return
-        if request is not None:
-            self._answer(request)
-
-    def _give_up(self, error: BadRequest) -> None:
-        """Answer 400, and read on for a while: a close with bytes unread would take it back."""
-        self._gave_up = True
-        self._transport.write(render(_bad_request(error), close=True))
-        self._transport.write_eof()
-        asyncio.get_running_loop().call_later(_LINGER, self._transport.close)
-
-    def _take_request(self) -> Request | None:
-        """Take one whole request out of the buffer, or None while there is none."""
-        end = self._buffer.find(b"\r\n\r\n")
-        if end > LONGEST_HEAD or (end < 0 and len(self._buffer) > LONGEST_HEAD):
-            raise BadRequest("the headers are too long")
-        if end < 0:
-            return None
-        method, path, query, headers = parse_head(self._buffer[:end])
-        after = end + 4 + body_length(headers)
-        if len(self._buffer) < after:
-            return None
-        body, self._buffer = self._buffer[end + 4 : after], self._buffer[after:]
-        return Request(method, path, query, headers, body)
-
-    def _answer(self, request: Request) -> None:
-        self._busy = True
-        reply = self._service.answer(request)
-        close = request.headers.get("connection", "").lower() == "close"
-        loop = asyncio.get_running_loop()
-        if reply.latency > _TIMER_LEAD:
-            loop.call_later(reply.latency - _TIMER_LEAD, self._send, reply, close)
-        else:
-            loop.call_soon(self._send, reply, close)
-
-    def _send(self, reply: Reply, close: bool) -> None:  # noqa: FBT001  call_later has no keywords
-        self._busy = False
-        if self._transport.is_closing():
-            return
-        self._transport.write(render(reply, close=close))
-        if close:
-            self._transport.close()
-            return
-        self._transport.resume_reading()
-        if self._buffer:
-            self._next()
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  the library's name
+        """Write no line for each call: the service counts them."""
 
 
-def _bad_request(error: BadRequest) -> Reply:
-    body = f"400 Bad Request: {error}\n".encode()
-    return Reply(400, (("Content-Type", "text/plain; charset=utf-8"),), body)
+class _Server(ThreadingHTTPServer):
+    """The listener, and a thread for each connection."""
+
+    request_queue_size = 512  # a burst of clients connects at once
+
+    def __init__(self, service: Service, address: tuple[str, int]) -> None:
+        self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+        self.service = service
+        self.stopping = threading.Event()
+        self._answering = threading.Lock()
+        self._open: set[socket.socket] = set()
+        super().__init__(address, _Handler)
+        self._thread = threading.Thread(
+            target=self.serve_forever, args=(_POLL,), name="simulator", daemon=True
+        )
+        self._thread.start()
+
+    def answer(self, request: Request) -> Reply:
+        """Ask the service, for one client at a time."""
+        with self._answering:
+            return self.service.answer(request)
+
+    def stop(self) -> None:
+        """Accept no more, cut every connection, and free the port."""
+        self.stopping.set()
+        self.shutdown()
+        self._thread.join()
+        for sock in self._open.copy():
+            with suppress(OSError):  # its client was faster
+                sock.shutdown(socket.SHUT_RDWR)
+        self.server_close()
+
+    def server_bind(self) -> None:
+        """Bind without a look-up of the host's name, which may take seconds."""
+        socketserver.TCPServer.server_bind(self)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Remember a connection, so that ``stop`` can cut it."""
+        self._open.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        """Forget a connection, and close it."""
+        self._open.discard(request)
+        super().shutdown_request(request)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Log what went wrong with a connection; a client may go whenever it likes."""
+        del request, client_address
+        if not isinstance(sys.exception(), OSError):
+            _log.exception("connection failed")
 
 
 class Simulator:
@@ -127,7 +147,7 @@ class Simulator:
         self._scenario = scenario
         self._address = address
         self._clock = clock or Clock()
-        self._running: _Running | None = None
+        self._server: _Server | None = None
 
     def start(self) -> Self:
         """Listen, and let the jobs begin.
@@ -135,17 +155,14 @@ class Simulator:
         Raises:
             OSError: the address cannot be listened on.
         """
-        host, port = self._address
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        listener = socket.create_server((host, port), family=family, backlog=_BACKLOG)
-        self._running = _Running(Service(self._scenario, self._clock), listener)
+        self._server = _Server(Service(self._scenario, self._clock), self._address)
         return self
 
     def stop(self) -> None:
         """Drop every connection and free the port. Does nothing when it does not run."""
-        if self._running is not None:
-            self._running.stop()
-            self._running = None
+        if self._server is not None:
+            self._server.stop()
+            self._server = None
 
     def __enter__(self) -> Self:
         return self.start()
@@ -161,8 +178,8 @@ class Simulator:
     @property
     def url(self) -> str:
         """Scheme, host and port, such as ``http://127.0.0.1:18080``."""
-        host, port = self._started.address[:2]
-        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        host, port = self._started.server_address[:2]
+        return f"http://[{host!s}]:{port}" if ":" in str(host) else f"http://{host!s}:{port}"
 
     @property
     def seconds(self) -> float:
@@ -170,43 +187,7 @@ class Simulator:
         return self._started.service.seconds
 
     @property
-    def _started(self) -> "_Running":
-        if self._running is None:
+    def _started(self) -> _Server:
+        if self._server is None:
             raise RuntimeError("the simulator has not been started")
-        return self._running
-
-
-class _Running:
-    """The thread, its loop and its connections."""
-
-    def __init__(self, service: Service, listener: socket.socket) -> None:
-        self.service = service
-        self.address: Any = listener.getsockname()
-        self._listener = listener
-        self._open_ones: set[asyncio.Transport] = set()
-        self._ready = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="simulator", daemon=True)
-        self._thread.start()
-        self._ready.wait()
-
-    def stop(self) -> None:
-        self._loop.call_soon_threadsafe(self._stopping.set)
-        self._thread.join(_STOP_LIMIT)
-
-    def _run(self) -> None:
-        asyncio.run(self._serve())
-
-    async def _serve(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._stopping = asyncio.Event()
-        server = await self._loop.create_server(
-            lambda: _Connection(self.service, self._open_ones),
-            sock=self._listener,
-            backlog=_BACKLOG,
-        )
-        self._ready.set()
-        await self._stopping.wait()
-        server.close()
-        for transport in tuple(self._open_ones):
-            transport.abort()
-        await asyncio.sleep(0)  # a turn of the loop closes the aborted sockets
+        return self._server
