@@ -26,6 +26,7 @@ _PATIENCE = 1.0  # seconds that a person's page waits for it
 # since pages of jobs that have ended take next to nothing.
 _FIRST_WRITING = 0.0002
 _LEAST_WRITING = 0.00005
+_MARGIN = 1.5  # the next page may take so much longer, and has to be sent
 _FORGETTING = 0.95  # of a dear page, at each one after it
 
 
@@ -112,7 +113,7 @@ class Exporter:
         )
         self._writing = now() - began
         self._writing_a_job = max(
-            self._writing / max(jobs, 1_000),  # the page itself, and a few jobs, say little
+            _MARGIN * self._writing / max(jobs, 1_000),  # of few jobs, the page itself says little
             self._writing_a_job * _FORGETTING,
             _LEAST_WRITING,
         )

@@ -1,7 +1,7 @@
-"""Patterns of paths: which files match one now, and which folders cannot tell.
+"""Patterns of paths: which files match one now, and which folders cannot be listed.
 
 Python's ``glob`` passes over a folder that it cannot list. Here that is reported, since a folder
-that is away or forbidden says nothing of the files in it.
+that is away or forbidden does not say that its files are deleted.
 """
 
 import fnmatch

@@ -111,7 +111,7 @@ class Registry:
         return tuple(p for source in self._sources for p in source.listing().problems)
 
     def warnings(self) -> tuple[Problem, ...]:
-        """Return what is unwise in the sources, or cannot be told."""
+        """Return what is unwise in the sources, or cannot be found out."""
         return tuple(w for source in self._sources for w in source.listing().warnings)
 
     def _refresh(self, source: JobSource) -> None:
@@ -168,16 +168,16 @@ class Registry:
         else:
             identities = [job.identity for job in jobs]
             ends = [self._end(i, job, ended_at) for i, job in zip(identities, jobs, strict=True)]
-            kept = choose(identities, ends, most, {job.identity for job in self._list.jobs})
-            others = {*range(len(jobs))}.difference(kept)
+            positions = choose(identities, ends, most, {job.identity for job in self._list.jobs})
+            others = {*range(len(jobs))}.difference(positions)
             self._ends = {
                 identities[number]: (self._targets[jobs[number].target], end)
                 for number, end in enumerate(ends)
                 if end is not None and (number in others or identities[number] in self._ends)
             }
-            self._unfinished = tuple(jobs[number] for number in kept if ends[number] is None)
+            self._unfinished = tuple(jobs[number] for number in positions if ends[number] is None)
             left_out = [jobs[number] for number in others if ends[number] is None]
-            jobs = tuple(jobs[number] for number in kept)
+            jobs = tuple(jobs[number] for number in positions)
         watched = WatchList(
             targets=self._targets,
             jobs=jobs,

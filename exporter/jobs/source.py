@@ -29,7 +29,7 @@ class Listing:
         version: another number whenever anything else in here differs.
         batches: in order; of a job that is in two, the first counts.
         problems: what is wrong with the source now, so that jobs are left out.
-        warnings: what is unwise, or cannot be told.
+        warnings: what is unwise, or cannot be found out.
         file_errors: as in ``model.WatchList``.
         patterns: as in ``model.WatchList``.
     """

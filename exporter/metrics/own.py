@@ -98,7 +98,7 @@ SCRAPE_FAMILIES: tuple[ScrapeFamily, ...] = (
     ),
     ScrapeFamily(
         "adbpg_exporter_job_files_readable",
-        "Whether it can be told which files match the pattern.",
+        "Whether the pattern can be read: which files match it is known.",
         _by_pattern(lambda report: not report.error),
         ("pattern",),
         "0 while a folder is away or cannot be listed, and where the pattern names a folder. The "

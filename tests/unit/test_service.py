@@ -99,7 +99,7 @@ def test_a_dear_page_is_remembered_for_a_while() -> None:
         service.scrape("", (), budget=9.5)
 
     reserved = [9.5 - deadline % 100 for deadline in poller.deadlines]
-    assert reserved[:3] == [pytest.approx(2.0), pytest.approx(3.0), pytest.approx(2.85)]
+    assert reserved[:3] == [pytest.approx(2.0), pytest.approx(4.5), pytest.approx(4.275)]
     assert reserved[-1] == pytest.approx(0.5)
     assert reserved[1:] == sorted(reserved[1:], reverse=True)
 
