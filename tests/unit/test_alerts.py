@@ -249,6 +249,27 @@ def test_the_links_are_changed_by_one_command(tmp_path: Path, page: str) -> None
         assert note["dashboard_url"].startswith("https://grafana.corp.example/d/adbpg-")
 
 
+MAY_BE_MISSING = {
+    "adbpg_exporter_web_config_last_reload_successful": "without --web.config.file",
+    "adbpg_exporter_job_file_error": "without job files",
+    "adbpg_job_query_failed": "while all queries work",
+    "adbpg_job_expected_entries": "where no job has expected_entries",
+    "adbpg_job_deadline_timestamp_seconds": "likewise",
+}
+
+
+@pytest.mark.parametrize("metric", MAY_BE_MISSING)
+def test_pint_is_told_of_series_that_may_be_missing(metric: str) -> None:
+    """A linter that asks Prometheus for the series of each rule has no complaint."""
+    text = RULES.read_text("utf-8")
+    rules = re.split(r"^      - (?=record|alert)", text, flags=re.MULTILINE)[1:]
+    asking = [rule for rule in rules if metric in rule.split("annotations:")[0]]
+
+    assert asking
+    for rule in asking:
+        assert f"# pint disable promql/series({metric})" in rule
+
+
 @pytest.mark.parametrize("page", PROSE, ids=lambda page: page.name)
 def test_no_page_names_a_rule_that_does_not_exist(page: Path) -> None:
     """A renamed rule is renamed in the prose too."""
