@@ -91,6 +91,7 @@ class Head:
 # A bare LF or CR, a folded line, or a control character. h11 takes all but the bare CR and NUL.
 _BAD_LINE = re.compile(rb"(?<!\r)\n|\r(?=[^\n])|\r\n[ \t]|[\0-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _REQUEST_LINE = re.compile(rb"[!-~]+ [!-~]+ HTTP/1\.[0-9]")  # h11 takes every version
+_LENGTHS = re.compile(rb"(?i)\ncontent-length:([^\r]*)")  # h11 takes a length that is said twice
 _AUTHORITY = re.compile(r"https?://[^/?#]+", re.IGNORECASE)
 _SPELLINGS = re.compile(r"""%[0-9A-Fa-f]{2}|[^!-~]|["<>\\^`{|}\[\]#]""")
 _UNRESERVED = re.compile(r"[0-9A-Za-z\-._~]")  # RFC 3986, section 2.3
@@ -135,6 +136,8 @@ def parse_head(raw: bytes) -> Head:
     Raises:
         Refused: it is malformed, ambiguous, or asks for what is not offered.
     """
+    if b"," in b",".join(_LENGTHS.findall(raw)):
+        raise Refused(400, "The header Content-Length came twice.")
     http = h11.Connection(h11.SERVER)
     http.receive_data(raw)
     try:
@@ -170,7 +173,7 @@ def parse_head(raw: bytes) -> Head:
 
 
 def _malformed() -> Refused:
-    expected = "lines of NAME: VALUE, with one Host and one Content-Length at the most"
+    expected = "lines of NAME: VALUE, with one Host"
     return Refused(400, f"The headers are malformed: expected {expected}.")
 
 
