@@ -13,7 +13,7 @@ from exporter.gpdb.answers import Answer
 from exporter.gpdb.kinds import Kind
 from exporter.model import JobRef, Target
 
-LIMIT = 30.0  # seconds after which a test gives up waiting; never waited for when all is well
+LIMIT = 60.0  # seconds after which a test gives up waiting; never waited for when all is well
 
 T = TypeVar("T")
 Outcome = Mapping[str, object] | Answer | Exception

@@ -13,8 +13,8 @@ from typing import Any
 
 from tests.processes import PATIENCE, eventually, get, plain_environ, tool
 
-SCRAPE_EACH_SECOND = """\
-global: {scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s}
+SCRAPE_OFTEN = """\
+global: {scrape_interval: 3s, scrape_timeout: 3s, evaluation_interval: 1s}
 scrape_configs:
   - job_name: adbpg
     static_configs: [{targets: [TARGET]}]
@@ -36,7 +36,7 @@ class Server:
 
 @contextlib.contextmanager
 def prometheus(target: str, folder: Path, further: str = "") -> Iterator[Server]:
-    """Start a Prometheus that scrapes a target each second.
+    """Start a Prometheus that scrapes a target every three seconds.
 
     Args:
         target: its address; several with commas between.
@@ -45,7 +45,7 @@ def prometheus(target: str, folder: Path, further: str = "") -> Iterator[Server]
     """
     configuration = folder / "prometheus.yml"
     configuration.write_text(
-        SCRAPE_EACH_SECOND.replace("TARGET", target.replace("http://", "")) + further, "utf-8"
+        SCRAPE_OFTEN.replace("TARGET", target.replace("http://", "")) + further, "utf-8"
     )
     flags = (f"--config.file={configuration}", f"--storage.tsdb.path={folder}/prometheus")
     with running("prometheus", *flags) as server:

@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Self
 
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER: on, for no time
-_PATIENCE = 30.0  # seconds until a thread that should end is given up
+_PATIENCE = 60.0  # seconds until a thread that should end is given up
 
 
 @dataclass(frozen=True, slots=True)

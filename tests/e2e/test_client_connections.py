@@ -47,7 +47,7 @@ def test_a_request_is_sent_as_one() -> None:
 def test_a_timeout_does_not_poison_the_next_call() -> None:
     """After a late answer, the next call gets its own answer and not the late one's rest."""
     late = both(send(message(GOOD)[:-1]), hang())
-    with Upstream([late, good]) as upstream, api_client(timeout=1.5) as client:
+    with Upstream([late, good]) as upstream, api_client(timeout=5.0) as client:
         assert failure(client, upstream.url).reason == "timeout"
         assert ask(client, upstream.url).document == GOOD
 

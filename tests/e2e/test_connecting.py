@@ -80,7 +80,7 @@ def test_a_dead_address_is_passed_over(closed_port: int) -> None:
 def test_a_silent_address_takes_its_share_only(silent_port: int) -> None:
     """An address that is silent leaves time for the next."""
     with Upstream([good]) as upstream:
-        content = get([local(silent_port), local(upstream.port)], connect_timeout=2.0)
+        content = get([local(silent_port), local(upstream.port)], connect_timeout=6.0)
 
     assert content in message(GOOD)
 

@@ -22,7 +22,7 @@ from exporter.web.connection import Connection, Limits
 from exporter.web.messages import Handler, Request, Response, text
 from exporter.web.server import Server
 
-LIMIT = 30.0  # seconds after which a test gives up waiting; never waited for when all is well
+LIMIT = 60.0  # seconds after which a test gives up waiting; never waited for when all is well
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 LAST = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 SMUGGLED = (
@@ -30,7 +30,7 @@ SMUGGLED = (
     b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n"
 )
 BODY = 65_536  # bytes
-SOON = 0.2  # seconds: a deadline that a test waits for
+SOON = 1.0  # seconds: a deadline that a test waits for; who is quick needs a tenth of it
 
 
 def echo(request: Request) -> Response:

@@ -19,8 +19,8 @@ from exporter.web.security import TlsEndpoint, load
 from exporter.web.server import Server
 from tests.certificates import Authority
 
-LIMIT = 30.0  # seconds after which a test gives up waiting; never waited for when all is well
-SOON = 0.2  # seconds: a deadline that a test waits for
+LIMIT = 60.0  # seconds after which a test gives up waiting; never waited for when all is well
+SOON = 1.0  # seconds: a deadline that a test waits for; who is quick needs a tenth of it
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 LAST_GET = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 HALF_A_RECORD = b"\x17\x03\x03\x40\x00" + bytes(100)  # application data, 16 KiB announced
@@ -276,7 +276,7 @@ def test_a_handshake_does_not_add_to_the_deadline(
 ) -> None:
     """After the handshake a half request is dropped too, and told why."""
     with (
-        serving(endpoint, request_seconds=SOON) as server,
+        serving(endpoint, request_seconds=5 * SOON) as server,  # time for the handshake
         connect(server, trusting, GET[:10]) as client,
     ):
         assert rest(client).startswith(b"HTTP/1.1 408 ")

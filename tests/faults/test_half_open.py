@@ -2,6 +2,7 @@
 
 import contextlib
 import resource
+import select
 import socket
 import ssl
 import statistics
@@ -21,7 +22,8 @@ SILENT = 1_000
 HALF_A_HELLO = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"
 HALF_A_REQUEST = b"GET /metrics HTTP/1.1\r\nHost: x\r\n"
 AUTHORIZED = SCRAPE.replace(b"\r\n\r\n", b"\r\nAuthorization: Basic YWxpY2U6cmlnaHQ=\r\n\r\n")
-SLOWEST = 4.0  # seconds; the crowd has five; docs/reliability.md tells the true figure
+SLOTS = 64  # connections that are served at a time
+DROPPED = 5.0  # seconds until a connection without a request is dropped
 
 
 @pytest.fixture
@@ -66,9 +68,10 @@ def test_silent_tls_connections(
     with secured(tmp_path) as (it, context), contextlib.ExitStack() as clients:
         scraped_in(it, context)
         crowd = []
+        came = time.monotonic()
         for number in range(SILENT):
             crowd.append(clients.enter_context(connect(it, sent)))
-            if number % 10 == 0:
+            if number % 50 == 0:
                 seconds.append(scraped_in(it, context))
                 threads.append(vitals(it).threads)
         began = time.monotonic()
@@ -81,7 +84,8 @@ def test_silent_tls_connections(
     record_testsuite_property(f"fault 29, TLS, {what}: p99 of a scrape, seconds", round(p99, 3))
     record_testsuite_property(f"fault 29, TLS, {what}: dropped after, seconds", round(dropped, 1))
     record_testsuite_property(f"fault 29, TLS, {what}: threads", max(threads))
-    assert p99 < SLOWEST
+    # So long it would take if the crowd made no room.
+    assert began - came < SILENT / SLOTS * DROPPED
     assert max(threads) <= 80
 
 
@@ -119,26 +123,32 @@ class SlowClient:
     def finish(self, request: bytes) -> None:
         """Read what the server said, end the handshake and send something."""
         while self._tls.version() is None:
-            self._received.write(self._sock.recv(65_536))
+            data = self._sock.recv(65_536)
+            assert data, "dropped before the handshake's end"
+            self._received.write(data)
             self.say_hello()
         self._tls.write(request)
         self._sock.sendall(self._sent.read())
 
 
 def test_who_is_late_gets_no_more_time(tmp_path: Path) -> None:
-    """Fault 29: the five seconds are for handshake and request together, however they are spent."""
+    """Fault 29: the five seconds are for handshake and request together, however they are spent.
+
+    A client that came later, yet before the others went on, is dropped after them.
+    """
+    pause = threading.Event()
     with secured(tmp_path) as (it, context), connect(it) as late, connect(it) as slow:
-        opened = time.monotonic()
         client = SlowClient(slow, context)
         client.say_hello()
-        threading.Event().wait(4.0)
-        late.sendall(HALF_A_HELLO)
-        client.finish(HALF_A_REQUEST)
-        rest(late)
-        rest(slow)
-        seconds = time.monotonic() - opened
+        pause.wait(1.8)
+        with connect(it) as newcomer:
+            pause.wait(1.2)
+            late.sendall(HALF_A_HELLO)
+            client.finish(HALF_A_REQUEST)
+            rest(late)
+            rest(slow)
 
-    assert seconds < 8.0  # nine, where each step has its own five
+            assert select.select([newcomer], [], [], 0)[0] == []
 
 
 def test_a_flood_of_guesses(
@@ -150,17 +160,18 @@ def test_a_flood_of_guesses(
     )
     with secured(tmp_path) as (it, context), contextlib.ExitStack() as clients:
         scraped_in(it, context)
-        crowd = [
-            clients.enter_context(context.wrap_socket(connect(it), server_hostname="localhost"))
-            for _ in range(40)
-        ]
-        seconds, statuses = [], set()
+        crowd, seconds, statuses, waiting = [], [], set(), 0
         for turn in range(5):
-            for number, client in enumerate(crowd):
-                client.sendall(guess.replace(b"%06d", b"%06d==" % (turn * 100 + number)))
+            for number in range(40):
+                if turn == 0:
+                    client = context.wrap_socket(connect(it), server_hostname="localhost")
+                    crowd.append(clients.enter_context(client))
+                password = b"%06d==" % (turn * 100 + number)
+                crowd[number].sendall(guess.replace(b"%06d", password))
             seconds.append(scraped_in(it, context))
+            waiting += len(crowd) - len(select.select(crowd, [], [], 0)[0])
             statuses |= {answer(client)[0] for client in crowd}
 
     record_testsuite_property("flood of guesses: slowest scrape, seconds", round(max(seconds), 3))
     assert statuses == {401, 503}
-    assert max(seconds) < SLOWEST
+    assert waiting > 0  # guesses, when the scrapes were answered

@@ -22,13 +22,14 @@ from tests.faults.raw import (
 from tests.processes import Page, Process, exporter, get, scrape, simulator
 
 NO_INTERVAL = "scrape: {min_interval: 0s}\n"
+PATIENT = "scrape: {min_interval: INTERVAL, timeout: 1m}\napi: {request_timeout: 1m}\n"
 
 
 def test_sixteen_scrapes_at_once(tmp_path: Path) -> None:
     """Fault 25: sixteen scrapes at once over a slow API cost one call a job, and all are whole."""
     with (
-        simulator(scenario(ids(20), "latency: 1s\n"), tmp_path) as api,
-        exporter(api.configuration(NO_INTERVAL), tmp_path) as it,
+        simulator(scenario(ids(20), "latency: 6s\n"), tmp_path) as api,
+        exporter(api.configuration(PATIENT.replace("INTERVAL", "0s")), tmp_path) as it,
     ):
         together = threading.Barrier(16)
 
@@ -48,7 +49,7 @@ def test_two_servers_a_second_apart(tmp_path: Path, latency: str) -> None:
     """Fault 26: two Prometheus servers a second apart cost one call a job, and see the same."""
     with (
         simulator(scenario(ids(20), f"latency: {latency}\n"), tmp_path) as api,
-        exporter(api.configuration(), tmp_path) as it,
+        exporter(api.configuration(PATIENT.replace("INTERVAL", "1m")), tmp_path) as it,
         ThreadPoolExecutor(2) as servers,
     ):
         first = servers.submit(scrape, it)

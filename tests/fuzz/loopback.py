@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Self
 
-_PATIENCE = 30.0  # seconds until a thread that should end is given up
+_PATIENCE = 60.0  # seconds until a thread that should end is given up
 
 Script = Callable[[int, bytes], tuple[bytes, bool]]
 """From a listener's number and a request to the bytes of the answer, and whether to stay."""

@@ -25,7 +25,7 @@ from tests.fuzz.requests import USER, Talk, talks
 
 SLOTS = 8
 MOST = 4  # requests on a connection
-PATIENCE = 30.0  # seconds until a server that should have answered is given up
+PATIENCE = 60.0  # seconds until a server that should have answered is given up
 GOOD = (
     b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
     b"Authorization: Basic %b\r\n\r\n" % base64.b64encode(USER)
