@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
 ACTION = "GetUpsertCollectionDataJob"
-BRIEFLY = 0.2  # seconds that a scrape really waits, where a test is about waiting in vain
+BRIEFLY = 1.0  # seconds that a scrape really waits, where a test is about waiting in vain
 SCRAPE = ScrapeSettings(min_interval=5.0, max_age=300.0, concurrency=8)
 
 

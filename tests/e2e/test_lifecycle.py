@@ -166,7 +166,7 @@ def test_not_ready_while_stopping(tmp_path: Path) -> None:
         it.wait_for_log("msg=stopping")
 
         def refused() -> bool:
-            connection = http.client.HTTPConnection(urlsplit(it.url).netloc, timeout=10)
+            connection = http.client.HTTPConnection(urlsplit(it.url).netloc, timeout=60)
             try:
                 connection.request("GET", "/-/ready")
                 return connection.getresponse().status == 503

@@ -127,7 +127,7 @@ class Api:
         """Send a request as it is; return HTTP status and JSON."""
         target, headers, body = wire
         host, port = self.endpoint.split(":")
-        connection = http.client.HTTPConnection(host, int(port), timeout=10)
+        connection = http.client.HTTPConnection(host, int(port), timeout=60)
         connection.putrequest("POST", target, skip_host=True, skip_accept_encoding=True)
         for name, value in headers:
             connection.putheader(name, value)

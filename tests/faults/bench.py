@@ -108,17 +108,14 @@ def configuration(
     **sections: object,
 ) -> str:
     """Return a configuration. JSON is YAML too."""
+    call = (api or {}).get("request_timeout", f"{CALL:.0f}s")
     settings: dict[str, Any] = {
         "scrape": {
             "min_interval": "0s",
             "timeout_offset": f"{OFFSET * 1000:.0f}ms",
             **(scrape or {}),
         },
-        "api": {
-            "request_timeout": f"{CALL:.0f}s",
-            "connect_timeout": f"{CALL:.0f}s",
-            **(api or {}),
-        },
+        "api": {"request_timeout": call, "connect_timeout": call, **(api or {})},
         "targets": targets,
         **sections,
     }

@@ -4,7 +4,7 @@ import pytest
 
 from exporter.web.slots import Admission, Slots
 
-LIMIT = 30.0  # seconds after which a test gives up waiting; never waited for when all is well
+LIMIT = 60.0  # seconds after which a test gives up waiting; never waited for when all is well
 
 
 class Guest:
