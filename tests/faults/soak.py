@@ -50,7 +50,9 @@ SCRAPERS = 4
 WARM_UP = 0.2  # share of the scrapes before the first look at the memory
 LOOKS = 40
 POOLED = 8  # connections to the API that may be kept, and threads that may use them
-MOST_AT_REST = POOLED + 2  # threads: the main one, and the one that takes connections
+LOOKING = 4  # threads that may wait for a file to look at
+# Threads: the main one, who takes connections, who waits for signals, who lists the job files.
+MOST_AT_REST = POOLED + LOOKING + 4
 
 
 @dataclass(frozen=True)

@@ -121,5 +121,5 @@ def test_a_log_that_nobody_reads(tmp_path: Path, when: str, style: str) -> None:
     assert b"xxx" in drained
     (notice,) = [line for line in lines if "log lines were dropped" in line]
     assert int(re.findall(r'dropped"?[=:] ?(\d+)', notice)[0]) > 5
-    assert "job query failed" in lines[-4]
+    assert any("job query failed" in line for line in lines[lines.index(notice) :])
     assert "stopped" in lines[-1]
