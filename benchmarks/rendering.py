@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry, Metric, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 
 from exporter.collector import Pages
+from exporter.gpdb.kinds import UPSERT_COLLECTION_DATA
 from exporter.metrics import FAMILIES, job_label_names
 from exporter.model import JobRef, JobState, JobStatus, Observation, ScrapeResult, Snapshot
 from exporter.pieces import gzipped, plain
@@ -29,6 +30,7 @@ def _observation(number: int) -> Observation:
         collection_namespace="rag",
         db_instance_id="gp-bp1bench",
         expected_entries=500000,
+        kind=UPSERT_COLLECTION_DATA,
     )
     state = JobState(
         JobStatus.RUNNING, completed=False, progress=number * 37, created=_NOW, updated=_NOW + 100

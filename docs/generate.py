@@ -9,6 +9,7 @@ from exporter.cli.main import COMMANDS, make_parser
 from exporter.config.reference import markdown
 from exporter.config.schema import job_file_schema, json_schema
 from exporter.errors import REASONS
+from exporter.gpdb.kinds import KINDS
 from exporter.metrics import (
     COUNTED_FAMILIES,
     FAMILIES,
@@ -142,19 +143,33 @@ def commands_page() -> str:
     return "".join(parts)
 
 
-_REASONS_BEGIN = "<!-- made by `make docs` from exporter/advice.py: begin -->\n"
-_REASONS_END = "<!-- end -->\n"
+_END = "<!-- end -->\n"
+
+
+def _with_table(page: str, source: str, lines: Iterable[str]) -> str:
+    """Return a page by hand with its one table that is made from a file of the package."""
+    begin = f"<!-- made by `make docs` from {source}: begin -->\n"
+    before, rest = (DOCS / page).read_text("utf-8").split(begin)
+    return before + begin + "".join(lines) + _END + rest.split(_END)[1]
+
+
+def credentials_page() -> str:
+    """Return docs/credentials.md with its table of RAM actions written again."""
+    lines = ["| kind of job | RAM action | access level | resource |\n", "|---|---|---|---|\n"]
+    for kind in KINDS.values():
+        resource = kind.ram_resource.format(region_id="REGION", instance="INSTANCE")
+        cells = (kind.name, kind.ram_action, kind.ram_level, resource)
+        lines.append("".join(f"| `{cell}` " for cell in cells) + "|\n")
+    return _with_table("credentials.md", "exporter/gpdb/kinds.py", lines)
 
 
 def runbook_page() -> str:
-    """Return docs/runbook.md with its table of reasons written again; the rest is by hand."""
-    before, rest = (DOCS / "runbook.md").read_text("utf-8").split(_REASONS_BEGIN)
+    """Return docs/runbook.md with its table of reasons written again."""
     lines = ["| reason | it means | do this | it concerns |\n", "|---|---|---|---|\n"]
     for reason in REASONS:
         what, remedy = ADVICE[reason].in_general()
         lines.append(f"| `{reason}` | {what} | {remedy} | {ADVICE[reason].scope.value} |\n")
-    table = _REASONS_BEGIN + "".join(lines) + _REASONS_END
-    return before + table + rest.split(_REASONS_END)[1]
+    return _with_table("runbook.md", "exporter/advice.py", lines)
 
 
 def pages() -> dict[str, str]:
@@ -163,6 +178,7 @@ def pages() -> dict[str, str]:
         "metrics.md": metrics_page(),
         "configuration.md": markdown(),
         "commands.md": commands_page(),
+        "credentials.md": credentials_page(),
         "runbook.md": runbook_page(),
         "config.schema.json": json_schema(),
         "jobs.schema.json": job_file_schema(),

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from exporter.gpdb.kinds import KINDS, JobKind
+
 
 class Scope(enum.Enum):
     """What a failure concerns, so that it is reported once."""
@@ -33,9 +35,15 @@ class Advice:
     what: str
     remedy: str
 
-    def in_general(self) -> tuple[str, str]:
-        """Return two sentences: what it means, and what to do."""
-        what, remedy = (text.format_map(IN_GENERAL) for text in (self.what, self.remedy))
+    def in_general(self, kind: JobKind | None = None) -> tuple[str, str]:
+        """Return two sentences: what it means, and what to do.
+
+        Args:
+            kind: of the job that was asked about; None for a job of any kind.
+        """
+        actions = " or ".join(each.ram_action for each in ([kind] if kind else KINDS.values()))
+        names = {**IN_GENERAL, "grant": f"grant its user or role the RAM action {actions}"}
+        what, remedy = (text.format_map(names) for text in (self.what, self.remedy))
         return f"{what[:1].upper()}{what[1:]}.", f"{remedy[:1].upper()}{remedy[1:]}."
 
 
@@ -44,9 +52,8 @@ IN_GENERAL: Final[Mapping[str, str]] = {
     "route": "the target's endpoint, region_id and network, and any proxy on the way",
     "limit": "api.request_timeout",
     "key": "what the environment, the files or the role give",
-    "grant": "grant its user or role the RAM action gpdb:GetUpsertCollectionDataJob",
 }
-"""What stands for a name where no target is known."""
+"""What stands for a name where no target is known; ``grant`` follows from the kind."""
 
 _MAY_CONNECT: Final = "that firewall, network policy and VPC let this machine connect there"
 _STRANGER: Final = (

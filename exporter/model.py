@@ -15,7 +15,6 @@ from typing import Literal
 
 from exporter.secret import AnySecret
 
-UPSERT_COLLECTION_DATA = "upsert_collection_data"
 CONFIGURED = "config"  # the name of the source that is the configuration
 DEFAULT_NAMESPACE = "public"  # the vendor's page: "Default value: public"
 BEIJING = timezone(timedelta(hours=8))
@@ -47,6 +46,13 @@ _FINAL = frozenset({JobStatus.SUCCESS, JobStatus.FAILED, JobStatus.CANCELLED})
 _ACTIVE = frozenset({JobStatus.START, JobStatus.RUNNING, JobStatus.CANCELLING})
 
 
+class Unit(enum.StrEnum):
+    """What a job's progress is counted in."""
+
+    ENTRIES = "entries"  # of a total that the API does not know
+    PERCENT = "percent"
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """A namespace of one instance or workspace: where jobs are asked about, and as whom.
@@ -54,7 +60,7 @@ class Target:
     Attributes:
         name: what job files call it; unique.
         region_id: such as ``cn-hangzhou``.
-        namespace_password: of the namespace; leaves the process in ``gpdb.client`` only.
+        namespace_password: of the namespace; revealed for ``gpdb.client`` only.
         db_instance_id: empty when workspace_id is given.
         workspace_id: empty when db_instance_id is given.
         namespace: empty when not configured: the API then takes ``public``.
@@ -74,23 +80,48 @@ class Target:
     network: Literal["public", "vpc"] = "public"
     time_zone: tzinfo = BEIJING
 
+    def job(
+        self,
+        job_id: str,
+        collection: str,
+        *,
+        kind: str,
+        expected_entries: int | None = None,
+        labels: tuple[tuple[str, str], ...] = (),
+        source: str = CONFIGURED,
+    ) -> "JobRef":
+        """Return a job of this target; the arguments are as ``JobRef`` has them."""
+        return JobRef(
+            target=self.name,
+            region_id=self.region_id,
+            job_id=job_id,
+            collection=collection,
+            collection_namespace=self.namespace or DEFAULT_NAMESPACE,
+            db_instance_id=self.db_instance_id,
+            workspace_id=self.workspace_id,
+            kind=kind,
+            expected_entries=expected_entries,
+            labels=labels,
+            source=source,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class JobRef:
-    """One upload job to watch: its identity and exactly its labels.
+    """One job to watch: its identity and exactly its labels. ``Target.job`` makes it.
 
     Attributes:
         target: the name of its target.
         region_id: of its target.
-        job_id: as UpsertCollectionDataAsync gave it.
+        job_id: as the operation that started the job gave it.
         collection: the collection's name.
         collection_namespace: the namespace's name; ``public`` where the target gives none.
         db_instance_id: empty for a target that is a workspace.
         workspace_id: empty for a target that is an instance.
+        kind: the name of its row in ``gpdb.kinds.KINDS``.
         expected_entries: how many entries the upload holds, where the user told us.
         labels: the configured job labels as (name, value), in the configuration's order.
         source: the name of the source that names it.
-        kind: the row of ``gpdb.kinds.KINDS`` that knows how to ask about it.
     """
 
     target: str
@@ -100,10 +131,10 @@ class JobRef:
     collection_namespace: str = DEFAULT_NAMESPACE
     db_instance_id: str = ""
     workspace_id: str = ""
+    kind: str = field(kw_only=True)
     expected_entries: int | None = None
     labels: tuple[tuple[str, str], ...] = ()
     source: str = CONFIGURED
-    kind: str = UPSERT_COLLECTION_DATA
 
     @property
     def identity(self) -> tuple[str, str, str, str, str]:
@@ -242,7 +273,7 @@ class JobState:
         status: the job's status; UNKNOWN for a missing or undocumented one.
         status_text: the status as the API spelt it, at most 2,000 characters; for the log.
         completed: the API's ``Completed``; None where it is missing or no boolean.
-        progress: entries uploaded so far; None where it is missing or no count.
+        progress: in the unit of the job's kind; None where it is missing or cannot be read.
         created: the API's ``CreateTime``; None where it is missing or no time.
         updated: the API's ``UpdateTime``; None likewise.
         error_text: the API's ``Error``, at most 2,000 characters; empty for none. Anything can be
@@ -265,7 +296,7 @@ class JobState:
 
     @property
     def has_begun(self) -> bool:
-        """Whether the job is under way and has uploaded something, so that it had its turn."""
+        """Whether the job is under way and has progress, so that it had its turn."""
         return self.status.is_active and bool(self.progress)
 
     @property
@@ -313,11 +344,12 @@ class Observation:
         answered_at: when the API last answered for it.
         progress_changed_at: when we last saw its progress change; the first sight counts, and so
             does the last moment at which it waited. None while it waits or may wait.
-        entries_per_second: over the progress observed in the last five minutes, or in what there
+        progress_per_second: over the progress observed in the last five minutes, or in what there
             is of them; None in the first half minute, and of a job that has ended.
         turn_at: when its own time began: its CreateTime, or when its collection became free for
             it. None where neither is known, and while it waits or may wait.
-        deadline_at: when it should have ended; None without expected_entries or turn_at.
+        deadline_at: when it should have ended; None without turn_at, or where its kind has no
+            time limit, or needs expected_entries for it.
         waits: whether it waits for its turn in its collection; None where that cannot be known.
             False for a job that is not under way. ``exporter.queues`` has the rule.
         behind: the job that it waits behind, or may wait behind; None where there is none, or it
@@ -332,7 +364,7 @@ class Observation:
     queried_at: float | None = None
     answered_at: float | None = None
     progress_changed_at: float | None = None
-    entries_per_second: float | None = None
+    progress_per_second: float | None = None
     turn_at: float | None = None
     deadline_at: float | None = None
     waits: bool | None = False

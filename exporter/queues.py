@@ -1,9 +1,9 @@
 """Which job of a collection has its turn, and which wait. Pure.
 
-Uploads to one collection run one after the other (the vendor's page of UpsertCollectionDataAsync);
-in which order is not documented. A job's own time begins when its collection is free: until then
-it is neither stalled nor late. The page and the metrics apply ``places``; the alert rules apply
-the same rule to the jobs of all exporters (``adbpg:job_waiting``).
+Of some kinds, the jobs of one collection run one after the other: ``JobKind.takes_turns``. In which
+order is not documented. A job's own time begins when its collection is free: until then it is
+neither stalled nor late. The page and the metrics apply ``places``; the alert rules apply the same
+rule to the jobs of all exporters (``adbpg:job_waiting``).
 """
 
 import math
@@ -14,6 +14,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from itertools import accumulate
 
+from exporter.gpdb.kinds import KINDS
 from exporter.model import JobRef, JobState, JobStatus, Observation, ScrapeResult
 
 CollectionIdentity = tuple[str, str, str, str]
@@ -52,7 +53,7 @@ def line_up(
     """
     lines: dict[CollectionIdentity, list[int]] = defaultdict(list)
     for index, each in enumerate(observations):
-        if each.result is not ScrapeResult.FINAL:
+        if each.result is not ScrapeResult.FINAL and KINDS[each.ref.kind].takes_turns:
             lines[each.ref.collection_identity].append(index)
     ended = _ended(observations, lines)
     found = {}
@@ -131,7 +132,7 @@ def _ended(
         return ended
     for each in observations:
         state = each.state
-        if state is None or not state.status.is_final:
+        if state is None or not state.status.is_final or not KINDS[each.ref.kind].takes_turns:
             continue
         collection = each.ref.collection_identity
         if collection in wanted and state.created is not None and state.updated is not None:

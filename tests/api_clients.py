@@ -15,8 +15,8 @@ from exporter.gpdb.answers import Answer
 from exporter.gpdb.client import ApiClient
 from exporter.gpdb.credentials import AccessKey, Credentials
 from exporter.gpdb.deferred import DeferredClient
-from exporter.gpdb.kinds import KINDS
-from exporter.model import UPSERT_COLLECTION_DATA, JobRef, Target
+from exporter.gpdb.kinds import KINDS, UPSERT_COLLECTION_DATA
+from exporter.model import JobRef, Target
 from exporter.secret import Secret, Watched
 
 PASSWORD = "p&a=s+s%w o/r?d#密"
@@ -24,7 +24,14 @@ KEY = AccessKey("LTAI5tEXAMPLEKEYID00", Secret("ExampleSecretKeyForTestsOnly00")
 PATIENT = 30.0  # seconds of a call that is to end by itself: a loaded machine takes its time
 HASTY = 0.4  # seconds of a call that is to run out of time
 
-REF = JobRef("t", "cn-hangzhou", "job-1", "document", db_instance_id="gp-xxxxxxxxx")
+REF = JobRef(
+    "t",
+    "cn-hangzhou",
+    "job-1",
+    "document",
+    db_instance_id="gp-xxxxxxxxx",
+    kind=UPSERT_COLLECTION_DATA,
+)
 GOOD: dict[str, object] = {"Status": "success", "Job": {"Id": "job-1", "Status": "Running"}}
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from exporter.config import Config
 from exporter.errors import Problem
+from exporter.gpdb.kinds import UPSERT_COLLECTION_DATA
 from exporter.jobs import ConfiguredJobs, JobFiles, Registry
 from exporter.model import EVERYTHING, JobRef, Shard, Target, WatchList
 from exporter.secret import Secret
@@ -72,7 +73,15 @@ def jobs(*ids: str, target: str = "rag") -> str:
 def configured(folder: Path, *ids: str, **changes: object) -> Config:
     """Return a configuration with a folder of job files, and jobs of its own."""
     own = tuple(
-        JobRef("rag", "cn-hangzhou", each, "c", db_instance_id="gp-1", labels=(("team", ""),))
+        JobRef(
+            "rag",
+            "cn-hangzhou",
+            each,
+            "c",
+            db_instance_id="gp-1",
+            labels=(("team", ""),),
+            kind=UPSERT_COLLECTION_DATA,
+        )
         for each in ids
     )
     config = replace(CONFIG, jobs=own, job_files=(str(folder / "*.yaml"),))

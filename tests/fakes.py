@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from exporter.clock import Clock
 from exporter.gpdb.answers import Answer
-from exporter.gpdb.kinds import Kind
+from exporter.gpdb.kinds import JobKind
 from exporter.model import JobRef, Target
 
 LIMIT = 60.0  # seconds after which a test gives up waiting; never waited for when all is well
@@ -72,7 +72,7 @@ class FakeApi:
             raise self.key
         return self.key
 
-    def call(self, target: Target, kind: Kind, ref: JobRef) -> Answer:
+    def call(self, target: Target, kind: JobKind, ref: JobRef) -> Answer:
         """See ``ApiClient``."""
         job_id = ref.job_id
         with self._changed:

@@ -21,12 +21,11 @@ from exporter.gpdb import answers
 from exporter.gpdb.answers import Answer
 from exporter.gpdb.client import sign_request
 from exporter.gpdb.credentials import AccessKey
-from exporter.gpdb.kinds import Kind
+from exporter.gpdb.kinds import DeadlineRule, JobKind
 from exporter.instruments import Instruments
 from exporter.jobs import JobFiles
 from exporter.model import JobRef, Target
 from exporter.poller import Plan, Poller
-from exporter.poller.record import DeadlineRule
 from exporter.service import Exporter, Loaded
 from exporter.simulator.configuration import exporter_job_file
 from exporter.simulator.demo import demo_configuration, demo_scenario
@@ -63,17 +62,15 @@ class DirectClient:
         """See ``ApiClient``."""
         return 1
 
-    def call(self, target: Target, kind: Kind, ref: JobRef) -> Answer:
+    def call(self, target: Target, kind: JobKind, ref: JobRef) -> Answer:
         """See ``ApiClient``."""
         self._calls += 1
+        query, form = kind.parameters(ref, target)
         signed = sign_request(
             host=urlsplit(_URL).netloc,
             action=kind.action,
-            query=kind.query(ref),
-            form={
-                **kind.form(ref, target),
-                "NamespacePassword": target.namespace_password.reveal(),
-            },
+            query=query,
+            form=form,
             key=self._key,
             date=datetime.fromtimestamp(self._time.wall, UTC),
             nonce=str(self._calls),

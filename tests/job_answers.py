@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, tzinfo
 
-from exporter.gpdb.kinds import decode_upsert_job
+from exporter.gpdb.kinds import KINDS, UPSERT_COLLECTION_DATA
 from exporter.model import BEIJING, JobRef, JobState
 
 JOB_ID = "231460f8-75dc-405e-a669-0c5204887e91"
@@ -12,6 +12,7 @@ REF = JobRef(
     job_id=JOB_ID,
     collection="document",
     db_instance_id="gp-xxxxxxxxx",
+    kind=UPSERT_COLLECTION_DATA,
 )
 RUNNING: dict[str, object] = {
     "Id": JOB_ID,
@@ -29,4 +30,4 @@ MISSING = ...
 def decode(zone: tzinfo = BEIJING, **fields: object) -> JobState:
     """The state that a running job's answer gives with these fields changed or MISSING."""
     job = {name: value for name, value in {**RUNNING, **fields}.items() if value is not MISSING}
-    return decode_upsert_job({"Status": "success", "Job": job}, REF, zone)
+    return KINDS[UPSERT_COLLECTION_DATA].decode({"Status": "success", "Job": job}, REF, zone)

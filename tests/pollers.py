@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from exporter.clock import Clock
 from exporter.config import ScrapeSettings
+from exporter.gpdb.kinds import UPSERT_COLLECTION_DATA, DeadlineRule
 from exporter.instruments import Instruments
 from exporter.model import JobRef, Observation, ScrapeResult, Snapshot, Target, WatchList
 from exporter.poller import Plan, Poller
-from exporter.poller.record import DeadlineRule
 from exporter.secret import Secret
 from tests.fakes import (
     LIMIT,
@@ -43,7 +43,14 @@ def target(name: str, *, host: str = "") -> Target:
 def jobs_of(name: str, number: int) -> tuple[JobRef, ...]:
     """Return jobs called a-0, a-1, ... of the target a."""
     return tuple(
-        JobRef(name, "cn-hangzhou", f"{name}-{n}", "document", db_instance_id=f"gp-{name}")
+        JobRef(
+            name,
+            "cn-hangzhou",
+            f"{name}-{n}",
+            "document",
+            db_instance_id=f"gp-{name}",
+            kind=UPSERT_COLLECTION_DATA,
+        )
         for n in range(number)
     )
 

@@ -14,13 +14,13 @@ from exporter.gpdb import proxies
 from exporter.gpdb.authorities import authorities
 from exporter.gpdb.credentials import Credentials, EnvironmentCredentials, FileCredentials
 from exporter.gpdb.deferred import DeferredClient
+from exporter.gpdb.kinds import DeadlineRule
 from exporter.gpdb.roles import RoleCredentials, ask_for_key
 from exporter.instruments import Instruments
 from exporter.jobs import ConfiguredJobs, JobFiles, Registry
 from exporter.model import EVERYTHING, Shard
 from exporter.poller import Plan, Poller
 from exporter.poller.query import Client
-from exporter.poller.record import DeadlineRule
 from exporter.redaction import Redactor
 from exporter.secret import Secret, SecretFile
 from exporter.service import Exporter, Loaded

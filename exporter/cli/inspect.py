@@ -13,8 +13,9 @@ from exporter.cli.words import count, plain
 from exporter.clock import Clock
 from exporter.config import Config
 from exporter.errors import ConfigurationError, Problem, QueryError
+from exporter.gpdb.kinds import DEFAULT_KIND, KINDS
 from exporter.jobs import JobFiles
-from exporter.model import DEFAULT_NAMESPACE, JobRef, JobState, Target
+from exporter.model import JobRef, JobState, Target, Unit
 from exporter.poller.query import ask
 from exporter.poller.record import Record
 from exporter.web.security import WebConfig
@@ -73,15 +74,7 @@ def query(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """
     loaded = load_config(options.config_file, environ)
     target = _target(loaded, options.target, options.config_file)
-    ref = JobRef(
-        target=target.name,
-        region_id=target.region_id,
-        job_id=options.job_id,
-        collection=options.collection,
-        collection_namespace=target.namespace or DEFAULT_NAMESPACE,
-        db_instance_id=target.db_instance_id,
-        workspace_id=target.workspace_id,
-    )
+    ref = target.job(options.job_id, options.collection, kind=DEFAULT_KIND)
     client = build_client(loaded, environ=environ, clock=Clock(), redactor=options.redactor)
     try:
         _, state = ask(client, Record(ref, target))
@@ -110,6 +103,7 @@ def _target(loaded: Config, name: str, file: str) -> Target:
 
 
 def _as_table(ref: JobRef, state: JobState, now: float) -> str:
+    unit = "%" if KINDS[ref.kind].unit is Unit.PERCENT else " entries"
     rows = {
         "Job": ref.job_id,
         "Collection": ref.collection,
@@ -117,7 +111,7 @@ def _as_table(ref: JobRef, state: JobState, now: float) -> str:
         "Instance": ref.db_instance_id or ref.workspace_id,
         "Status": state.status_text or "(none)",
         "Completed": _shown(state.completed),
-        "Progress": "(unknown)" if state.progress is None else f"{state.progress:,} entries",
+        "Progress": "(unknown)" if state.progress is None else f"{state.progress:,}{unit}",
         "Created": _time(state.created, now),
         "Updated": _time(state.updated, now),
         "Error": state.error_text or "(none)",
@@ -141,7 +135,7 @@ def _as_json(ref: JobRef, state: JobState) -> str:
         "workspace_id": ref.workspace_id,
         "status": state.status.value,
         "completed": state.completed,
-        "progress_entries": state.progress,
+        f"progress_{KINDS[ref.kind].unit}": state.progress,
         "created_timestamp_seconds": state.created,
         "updated_timestamp_seconds": state.updated,
         "error": state.error_text,

@@ -12,6 +12,7 @@ from exporter import __version__, logs
 from exporter.cli import serve
 from exporter.config.units import parse_duration
 from exporter.errors import ConfigurationError
+from exporter.gpdb.kinds import starters
 from exporter.model import EVERYTHING, Shard
 from exporter.redaction import Redactor
 from exporter.signals import Signals
@@ -306,7 +307,7 @@ def _serve_flags(command: argparse.ArgumentParser) -> None:
 
 def _query_flags(command: argparse.ArgumentParser) -> None:
     _config_flag(command)
-    command.add_argument("job_id", metavar="JOB_ID", help="as UpsertCollectionDataAsync gave it")
+    command.add_argument("job_id", metavar="JOB_ID", help=f"as {starters()} gave it")
     command.add_argument("--target", required=True, help="a target of the configuration")
     command.add_argument("--collection", required=True, help="that the job uploads to")
     command.add_argument(

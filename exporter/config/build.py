@@ -23,7 +23,8 @@ from exporter.config.settings import (
 )
 from exporter.config.yaml_source import Node, YamlError
 from exporter.errors import ConfigurationError, Problem
-from exporter.model import CONFIGURED, DEFAULT_NAMESPACE, JobRef, Target
+from exporter.gpdb.kinds import DEFAULT_KIND, KINDS
+from exporter.model import CONFIGURED, JobRef, Target
 from exporter.secret import SecretFile
 
 _OF_AN_EXAMPLE: Final = "is the value of an example: put your own in its place"
@@ -247,18 +248,17 @@ class _Jobs:
 
     def add(self, entry: JobEntry, target: Target) -> bool:
         """Add a job, or report why not. Return whether it was added."""
-        ref = JobRef(
-            target=target.name,
-            region_id=target.region_id,
-            job_id=entry.id,
-            collection=entry.collection,
-            collection_namespace=target.namespace or DEFAULT_NAMESPACE,
-            db_instance_id=target.db_instance_id,
-            workspace_id=target.workspace_id,
+        ref = target.job(
+            entry.id,
+            entry.collection,
+            kind=DEFAULT_KIND,
             expected_entries=entry.expected_entries,
             labels=tuple((name, entry.labels.get(name, "")) for name in self._labels),
             source=self._source,
         )
+        if why := KINDS[ref.kind].refusal(ref):
+            self._report.problem(entry.place, why)
+            return False
         first = self._first.setdefault(ref.identity, entry.place)
         if first is entry.place:
             self.refs.append(ref)

@@ -14,6 +14,7 @@ from exporter.config.credentials import CredentialsSettings
 from exporter.config.places import Place
 from exporter.config.shapes import Labels, ListOf, Record
 from exporter.errors import Problem
+from exporter.gpdb.kinds import starters
 from exporter.model import BEIJING, JobRef, Target
 from exporter.secret import Secret
 
@@ -123,7 +124,7 @@ class PageSettings:
 class JobEntry:
     """One upload job, below its target."""
 
-    id: Annotated[str, kinds.identifier(), "The job id that UpsertCollectionDataAsync returned."]
+    id: Annotated[str, kinds.identifier(), f"The job id that {starters()} returned."]
     collection: Annotated[str, kinds.identifier(), "The collection that it uploads to."]
     expected_entries: Annotated[
         int | None,

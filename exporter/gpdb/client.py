@@ -26,8 +26,9 @@ from exporter.errors import (
 from exporter.gpdb import answers, failures, proxies
 from exporter.gpdb.authorities import authorities
 from exporter.gpdb.credentials import AccessKey, Credentials
+from exporter.gpdb.decoding import is_about_job
 from exporter.gpdb.endpoints import base_url
-from exporter.gpdb.kinds import Kind
+from exporter.gpdb.kinds import JobKind
 from exporter.gpdb.signing import authorization, canonical_query, content_hash
 from exporter.gpdb.transport import BoundedAdapter, Pool, tls_context
 from exporter.model import JobRef, Target
@@ -49,7 +50,7 @@ class SignedRequest:
     Attributes:
         query: the URL's query string.
         headers: by lower-case name, but for Authorization.
-        body: the form.
+        body: the form; empty for none.
     """
 
     query: str = field(repr=False)  # some operations have the namespace password in it
@@ -73,7 +74,7 @@ def sign_request(
         host: with its port, where it is not the scheme's own.
         action: the operation's name.
         query: parameters of the URL.
-        form: parameters of the body.
+        form: parameters of the body; without any, there is no content-type, as with the SDK.
         key: signs it.
         date: in UTC; the API allows 15 minutes of difference to its own clock.
         nonce: never used before with this key.
@@ -82,7 +83,6 @@ def sign_request(
     body = urlencode(sorted(form.items())).encode()
     headers = {
         "accept": "application/json",
-        "content-type": "application/x-www-form-urlencoded",
         "host": host,
         "user-agent": USER_AGENT,
         "x-acs-action": action,
@@ -91,6 +91,8 @@ def sign_request(
         "x-acs-signature-nonce": nonce,
         "x-acs-version": API_VERSION,
     }
+    if form:
+        headers["content-type"] = "application/x-www-form-urlencoded"
     if key.security_token is not None:
         headers["x-acs-accesskey-id"] = key.id
         headers["x-acs-security-token"] = key.security_token.reveal()
@@ -119,12 +121,12 @@ class _Call:
         kind: of the job.
         ref: the job that it is about.
         query: parameters of the URL.
-        form: parameters of the body, the namespace password among them.
+        form: parameters of the body; the namespace password is in one of the two.
         ends: monotonic seconds; all of it must be over then.
     """
 
     target: Target
-    kind: Kind
+    kind: JobKind
     ref: JobRef
     query: Mapping[str, str] = field(repr=False)
     form: Mapping[str, str] = field(repr=False)
@@ -189,10 +191,10 @@ class ApiClient:
         self._proxy = proxies.configured(api.proxy, environ)
         self._routes: dict[str, _Route] = {}
 
-    def call(self, target: Target, kind: Kind, ref: JobRef) -> answers.Answer:
+    def call(self, target: Target, kind: JobKind, ref: JobRef) -> answers.Answer:
         """Ask about a job of a target, and return the good answer.
 
-        The namespace password joins the form here. Within the same time it is tried once more
+        The namespace password is revealed here. Within the same time it is tried once more
         with a fresh connection where one was closed under us or brought another call's answer,
         and with a new temporary key where the API says that this one has ended.
 
@@ -201,9 +203,8 @@ class ApiClient:
         """
         ends = self._clock.monotonic() + self._api.request_timeout
         with files.patience(min(files.PATIENCE, self._api.request_timeout)):
-            password = target.namespace_password.reveal()
-            form = {**kind.form(ref, target), "NamespacePassword": password}
-            call = _Call(target, kind, ref, kind.query(ref), form, ends)
+            query, form = kind.parameters(ref, target)
+            call = _Call(target, kind, ref, query, form, ends)
             key = self._credentials.awaited(self._left(call))
         try:
             return self._answer(call, key)
@@ -270,7 +271,7 @@ class ApiClient:
             if response.status == _REQUEST_TIMEOUT and lent.was_used:
                 raise _NotOurs  # it was idle for too long, and our request came too late
             answer = self._read(response)
-            is_named = call.kind.is_about(answer.document, call.ref)
+            is_named = is_about_job(answer.document, call.ref)
             if is_named is False or (is_named is None and lent.was_used):
                 raise _NotOurs(answer.request_id)
             lent.is_good = is_named is True

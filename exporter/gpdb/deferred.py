@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from exporter.errors import TlsFailed
 from exporter.gpdb.answers import Answer
 from exporter.gpdb.credentials import Credentials
-from exporter.gpdb.kinds import Kind
+from exporter.gpdb.kinds import JobKind
 from exporter.model import JobRef, Target
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class DeferredClient:
             self._client()
         return hash(self._credentials.current())
 
-    def call(self, target: Target, kind: Kind, ref: JobRef) -> Answer:
+    def call(self, target: Target, kind: JobKind, ref: JobRef) -> Answer:
         """Ask about a job: see ``ApiClient.call``.
 
         Raises:

@@ -1,206 +1,169 @@
-"""The kinds of job that we know how to ask about, one row each, and how their answers are read.
+"""The kinds of job that the exporter can watch: one row holds all that differs from kind to kind.
 
-Facts come from the vendor's page of GetUpsertCollectionDataJob (gpdb 2016-05-03) and from a real
-answer of a sibling operation, which has no ``Error`` on success and drops trailing zeros of a
-time's fraction. Each fact is read by itself: the page's own sample contradicts itself.
+Everything that depends on the kind reads its row: requests, answers, metrics, the page, ``query``,
+the live check and the docs. The rows hold facts from the vendor's page of each operation (gpdb
+2016-05-03); which parameters go into the query and which into the form is what the vendor's SDK
+sends.
 """
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, timezone, tzinfo
-from typing import TypeVar
+from datetime import tzinfo
+from typing import Final
 
-from exporter.errors import BadAnswer
-from exporter.gpdb.job_errors import classify
-from exporter.model import UPSERT_COLLECTION_DATA, JobRef, JobState, JobStatus, Target
-
-T = TypeVar("T")
-
-_LONGEST_TEXT = 2_000  # characters of the API's own words that we keep; the log cuts them further
-_MOST_ENTRIES = 10**15  # past this a number is no count of entries
+from exporter.gpdb.decoding import MOST_ENTRIES, OnTop, Statuses, decode_job, nothing_on_top
+from exporter.model import DEFAULT_NAMESPACE, JobRef, JobState, JobStatus, Target, Unit
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
-    """One kind of job.
+class DeadlineRule:
+    """How long jobs may take, as settings.
 
     Attributes:
-        action: the API's operation.
-        query: the parameters that go into the URL.
-        form: the parameters that go into the body. The namespace password is not among them:
-            ``gpdb.client`` adds it.
-        is_about: whether an answer's document is about the job; None where it does not say.
-        decode: an answer's document, the job it must be about, and the time zone of its times,
-            to the job's state. Raises BadAnswer when there is no such job in it.
+        entries_per_second: how fast an upload of entries is expected to be.
+        grace: seconds on top.
     """
 
+    entries_per_second: float
+    grace: float
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class JobKind:
+    """One kind of job. Equal only to itself.
+
+    Attributes:
+        name: the value of the label ``kind``.
+        action: the API's operation that tells how a job is.
+        started_by: the operations that start one, and return its id.
+        ram_level: the access level that RAM gives the action.
+        ram_resource: the least resource that a RAM policy must name, with ``{region_id}`` and
+            ``{instance}``, which is ``*`` for a workspace: the vendor names no resource of one.
+        query: the names of the parameters that go into the URL.
+        form: the names of the parameters that go into the body.
+        needs_namespace: whether Namespace is sent where the target gives none, too.
+        statuses: what each status of the API, in lower case, is to us; others are Unknown.
+        unit: of Progress.
+        takes_turns: whether the jobs of one collection run one after the other, by the vendor's
+            page of the operation that starts them.
+        time_limit: seconds that a job may take from its turn on; None where nothing is known.
+        on_top: adds to a state what only this kind's answers hold; see ``decoding``.
+    """
+
+    name: str
     action: str
-    query: Callable[[JobRef], Mapping[str, str]]
-    form: Callable[[JobRef, Target], Mapping[str, str]]
-    is_about: Callable[[Mapping[str, object], JobRef], bool | None]
-    decode: Callable[[Mapping[str, object], JobRef, tzinfo], JobState]
+    started_by: tuple[str, ...]
+    ram_level: str
+    ram_resource: str
+    query: tuple[str, ...]
+    form: tuple[str, ...]
+    needs_namespace: bool
+    statuses: Statuses
+    unit: Unit
+    takes_turns: bool
+    time_limit: Callable[[JobRef, DeadlineRule], float | None]
+    on_top: OnTop = nothing_on_top
 
+    @property
+    def ram_action(self) -> str:
+        """The action as a RAM policy names it."""
+        return f"gpdb:{self.action}"
 
-def _instance_query(ref: JobRef) -> Mapping[str, str]:
-    named = {
-        "DBInstanceId": ref.db_instance_id,
-        "RegionId": ref.region_id,
-        "WorkspaceId": ref.workspace_id,
-    }
-    return {name: value for name, value in named.items() if value}
+    def refusal(self, ref: JobRef) -> str:
+        """Return why there can be no such job of this kind; empty where there can be."""
+        if ref.workspace_id and "WorkspaceId" not in (*self.query, *self.form):
+            return f"a job of kind {self.name} is in an instance, and this target is a workspace"
+        if ref.expected_entries is not None and self.unit is not Unit.ENTRIES:
+            return f"a job of kind {self.name} has no entries: remove expected_entries"
+        return ""
 
+    def parameters(self, ref: JobRef, target: Target) -> tuple[dict[str, str], dict[str, str]]:
+        """Return the parameters of the query and those of the form, the password in one of them.
 
-def _upsert_form(ref: JobRef, target: Target) -> Mapping[str, str]:
-    named = {"Collection": ref.collection, "JobId": ref.job_id, "Namespace": target.namespace}
-    return {name: value for name, value in named.items() if value}
+        Args:
+            ref: the job to ask about.
+            target: of the job.
 
+        Raises:
+            NoCredentials: the namespace password cannot be read.
+        """
+        namespace = target.namespace or (DEFAULT_NAMESPACE if self.needs_namespace else "")
+        values = {
+            "Collection": ref.collection,
+            "DBInstanceId": ref.db_instance_id,
+            "JobId": ref.job_id,
+            "Namespace": namespace,
+            "NamespacePassword": target.namespace_password.reveal(),
+            "RegionId": ref.region_id,
+            "WorkspaceId": ref.workspace_id,
+        }
+        given = {name: value for name, value in values.items() if value}
+        query = {name: given[name] for name in self.query if name in given}
+        return query, {name: given[name] for name in self.form if name in given}
 
-def is_about_job(document: Mapping[str, object], ref: JobRef) -> bool | None:
-    """Return whether an answer names this job; None where it names none."""
-    job = document.get("Job")
-    answered_id = job.get("Id") if isinstance(job, dict) else None
-    return None if answered_id is None else answered_id == ref.job_id
+    def decode(self, document: Mapping[str, object], ref: JobRef, zone: tzinfo) -> JobState:
+        """Return the state of a job, from an answer about it.
 
+        Args:
+            document: the answer's JSON object.
+            ref: the job that was asked about.
+            zone: in which times without a zone are read.
 
-def decode_upsert_job(document: Mapping[str, object], ref: JobRef, zone: tzinfo) -> JobState:
-    """Read an answer of GetUpsertCollectionDataJob.
-
-    Args:
-        document: the answer's JSON object.
-        ref: the job that was asked about.
-        zone: in which times without a zone are read.
-
-    Raises:
-        BadAnswer: there is no job in it, or another one.
-    """
-    job = document.get("Job")
-    if not isinstance(job, dict):
-        raise BadAnswer("the answer holds no job", is_of_api=True)
-    if is_about_job(document, ref) is False:
-        raise BadAnswer("the answer is about another job", is_of_api=True)
-    return _Fields(job, zone).state()
-
-
-class _Fields:
-    """Reads the fields of one job, and keeps the names of those that cannot be read."""
-
-    def __init__(self, job: Mapping[str, object], zone: tzinfo) -> None:
-        self._job = job
-        self._zone = zone
-        self._invalid: list[str] = []
-
-    def state(self) -> JobState:
-        created = self._read("CreateTime", self._time)
-        updated = self._read("UpdateTime", self._time)
-        if created is not None and updated is not None and updated < created:
-            self._invalid.append("UpdateTime")
-            updated = None
-        error_text = _text(self._job.get("Error"))
-        return JobState(
-            status=self._read("Status", _status) or JobStatus.UNKNOWN,
-            status_text=_text(self._job.get("Status")),
-            completed=self._read("Completed", _boolean),
-            progress=self._read("Progress", _count),
-            created=created,
-            updated=updated,
-            error_text=error_text,
-            error_class=classify(error_text),
-            invalid_fields=tuple(self._invalid),
+        Raises:
+            BadAnswer: there is no job in it, or another one.
+        """
+        return decode_job(
+            document,
+            ref,
+            zone,
+            statuses=self.statuses,
+            most_progress=100 if self.unit is Unit.PERCENT else MOST_ENTRIES,
+            on_top=self.on_top,
         )
 
-    def _read(self, name: str, parse: Callable[[object], T | None]) -> T | None:
-        value = parse(self._job.get(name))
-        if value is None:
-            self._invalid.append(name)
-        return value
 
-    def _time(self, value: object) -> float | None:
-        return _unix_time(value, self._zone)
-
-
-# Pending is what sibling operations say of a job that has not begun.
-_STATUSES = {
-    **{status.lower(): status for status in JobStatus if status is not JobStatus.UNKNOWN},
-    "pending": JobStatus.START,
-}
-
-
-def _status(value: object) -> JobStatus | None:
-    return _STATUSES.get(value.strip().lower()) if isinstance(value, str) else None
-
-
-def _boolean(value: object) -> bool | None:
-    if isinstance(value, bool):
-        return value
-    if isinstance(value, str):  # a non-empty "false" must not become true
-        return {"true": True, "false": False}.get(value.strip().lower())
-    return None
-
-
-_COUNT = re.compile(r"\s*(\d{1,15})(?:\.0{1,15})?\s*", re.ASCII)
-
-
-def _count(value: object) -> int | None:
-    match value:
-        case bool():  # an int to Python, but no count
-            return None
-        case int() if 0 <= value <= _MOST_ENTRIES:
-            return value
-        case float() if 0 <= value <= _MOST_ENTRIES and value.is_integer():
-            return int(value)
-        case str() if found := _COUNT.fullmatch(value):
-            return int(found[1])
-        case _:
-            return None
-
-
-def _text(value: object) -> str:
-    if value is None or value is False:
-        return ""
-    return str(value if isinstance(value, str) else type(value).__name__).strip()[:_LONGEST_TEXT]
-
-
-# CreateTime is "2024-01-08 16:52:04.864664" with 0 to 6 digits; a zone was never seen, but where
-# one is given it is right.
-_TIME = re.compile(
-    r"(\d{4})-(\d\d)-(\d\d)[ T](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?(?:(Z)|([+-]\d\d):?(\d\d))?",
-    re.ASCII,
-)
-_FIRST_YEAR = 2000  # year 0001 is how some libraries write "no time"
-
-
-def _unix_time(value: object, zone: tzinfo) -> float | None:
-    """Return Unix seconds of a time that is zoneless or brings its own zone."""
-    found = _TIME.fullmatch(value.strip()) if isinstance(value, str) else None
-    if found is None or int(found[1]) < _FIRST_YEAR:
+def _by_entries(ref: JobRef, rule: DeadlineRule) -> float | None:
+    """The vendor's page of UpsertCollectionDataAsync: entries / 1,000 seconds, and 30 minutes."""
+    if ref.expected_entries is None:
         return None
-    year, month, day, hour, minute, second = map(int, found.groups()[:6])
-    microsecond = int((found[7] or "0").ljust(6, "0")[:6])
-    try:
-        own = _own_zone(found) or zone
-        moment = datetime(year, month, day, hour, minute, second, microsecond, own)
-        return moment.timestamp()
-    except (ValueError, OverflowError):  # February 30th, or an offset of a day
-        return None
+    return ref.expected_entries / rule.entries_per_second + rule.grace
 
 
-def _own_zone(found: re.Match[str]) -> tzinfo | None:
-    if found[8]:
-        return UTC
-    if found[9]:
-        hours = int(found[9])
-        minutes = int(found[10]) * (-1 if found[9].startswith("-") else 1)
-        return timezone(timedelta(hours=hours, minutes=minutes))
-    return None
+UPSERT_COLLECTION_DATA: Final = "upsert_collection_data"
 
-
-KINDS: Mapping[str, Kind] = {
-    UPSERT_COLLECTION_DATA: Kind(
+_ROWS = (
+    JobKind(
+        name=UPSERT_COLLECTION_DATA,
         action="GetUpsertCollectionDataJob",
-        query=_instance_query,
-        form=_upsert_form,
-        is_about=is_about_job,
-        decode=decode_upsert_job,
+        started_by=("UpsertCollectionDataAsync",),
+        ram_level="create",
+        ram_resource="acs:gpdb:{region_id}:*:collection/{instance}",
+        query=("DBInstanceId", "RegionId", "WorkspaceId"),
+        form=("Collection", "JobId", "Namespace", "NamespacePassword"),
+        needs_namespace=False,
+        statuses={
+            "start": JobStatus.START,
+            "pending": JobStatus.START,  # as sibling operations say it
+            "running": JobStatus.RUNNING,
+            "cancelling": JobStatus.CANCELLING,
+            "cancelled": JobStatus.CANCELLED,
+            "success": JobStatus.SUCCESS,
+            "failed": JobStatus.FAILED,
+        },
+        unit=Unit.ENTRIES,
+        takes_turns=True,
+        time_limit=_by_entries,
     ),
-}
+)
+
+KINDS: Mapping[str, JobKind] = {kind.name: kind for kind in _ROWS}
+"""All kinds, by name."""
+
+DEFAULT_KIND: Final = UPSERT_COLLECTION_DATA
+"""The name of the kind of a job where nothing says which."""
+
+
+def starters() -> str:
+    """Return the operations that start jobs, for texts: ``A``, ``A or B``, ``A, B or C``."""
+    names = [name for kind in KINDS.values() for name in kind.started_by]
+    return " or ".join(filter(None, (", ".join(names[:-1]), names[-1])))

@@ -23,7 +23,7 @@ from exporter.errors import ConfigurationError, Problem
 from exporter.files import read_here
 from exporter.jobs.patterns import UNTRUSTED, Found, Pattern
 from exporter.jobs.source import Batch, Listing
-from exporter.model import DEFAULT_NAMESPACE, JobRef, PatternReport, Target
+from exporter.model import JobRef, PatternReport, Target
 
 _log = logging.getLogger(__name__)
 
@@ -427,11 +427,11 @@ def _fingerprint(status: os.stat_result) -> tuple[int, ...]:
 
 def _rebased(job: JobRef, target: Target, labels: Sequence[str]) -> JobRef:
     values = dict(job.labels)
-    return replace(
-        job,
-        region_id=target.region_id,
-        collection_namespace=target.namespace or DEFAULT_NAMESPACE,
-        db_instance_id=target.db_instance_id,
-        workspace_id=target.workspace_id,
+    return target.job(
+        job.job_id,
+        job.collection,
+        kind=job.kind,
+        expected_entries=job.expected_entries,
         labels=tuple((name, values.get(name, "")) for name in labels),
+        source=job.source,
     )

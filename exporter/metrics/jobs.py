@@ -1,9 +1,11 @@
 """The metrics of each job."""
 
 from collections.abc import Iterable, Sequence
+from functools import cache
 
+from exporter.gpdb.kinds import KINDS, JobKind
 from exporter.metrics.families import JOB_LABELS, JobFamily, Sample, Value
-from exporter.model import ErrorClass, JobStatus, Observation
+from exporter.model import ErrorClass, JobStatus, Observation, Unit
 
 
 def _of_state(field: str) -> Value:
@@ -19,14 +21,19 @@ def _info(observation: Observation) -> Iterable[Sample]:
     return (((ref.kind, ref.target, ref.region_id, *(v for _, v in ref.labels)), 1),)
 
 
-_STATUSES = [(status, (status.value,)) for status in JobStatus]
+@cache
+def _statuses(kind: JobKind) -> Sequence[tuple[JobStatus, tuple[str]]]:
+    """Return the statuses that a job of this kind can have, with their label values."""
+    known = {*kind.statuses.values(), JobStatus.UNKNOWN}
+    return [(status, (status.value,)) for status in JobStatus if status in known]
 
 
 def _status(observation: Observation) -> Iterable[Sample]:
     state = observation.state
     if state is None:
         return ()
-    return [(values, status is state.status) for status, values in _STATUSES]
+    statuses = _statuses(KINDS[observation.ref.kind])
+    return [(values, status is state.status) for status, values in statuses]
 
 
 def _waiting(observation: Observation, _now: float) -> bool | None:
@@ -36,6 +43,11 @@ def _waiting(observation: Observation, _now: float) -> bool | None:
 
 def _query_failed(observation: Observation) -> Iterable[Sample]:
     return (((observation.reason,), 1),) if observation.up is False else ()
+
+
+def _entries(observation: Observation, _now: float) -> float | None:
+    state, kind = observation.state, KINDS[observation.ref.kind]
+    return state.progress if state is not None and kind.unit is Unit.ENTRIES else None
 
 
 def _error(observation: Observation, _now: float) -> bool | None:
@@ -94,7 +106,7 @@ FAMILIES: tuple[JobFamily, ...] = (
     JobFamily(
         "adbpg_job_progress_entries",
         "Entries uploaded so far.",
-        _of_state("progress"),
+        _entries,
         notes="A count, not percent; the API knows no total. It may fall: nothing promises that "
         "it cannot, so use `delta` and not `rate`.",
     ),

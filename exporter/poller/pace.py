@@ -15,7 +15,7 @@ class Pace:
     __slots__ = ("_last", "_marks")
 
     def __init__(self) -> None:
-        self._marks: list[tuple[float, int]] = []  # monotonic seconds and entries, oldest first
+        self._marks: list[tuple[float, int]] = []  # monotonic seconds and progress, oldest first
         self._last = (0.0, 0)
 
     def observe(self, progress: int, now: float) -> None:
@@ -29,7 +29,7 @@ class Pace:
             del self._marks[0]
 
     @property
-    def entries_per_second(self) -> float | None:
+    def per_second(self) -> float | None:
         """The rate; None until half a minute was observed."""
         if not self._marks:
             return None

@@ -6,9 +6,10 @@ from typing import Protocol
 
 from exporter.config import ScrapeSettings
 from exporter.errors import QueryError
+from exporter.gpdb.kinds import DeadlineRule
 from exporter.model import EndedAt, JobState, WatchList
 from exporter.poller.query import Client
-from exporter.poller.record import DeadlineRule, Record
+from exporter.poller.record import Record
 
 
 class Tally(Protocol):

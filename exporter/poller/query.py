@@ -7,7 +7,7 @@ from typing import Protocol
 
 from exporter.errors import InternalError, NoCredentials, QueryError
 from exporter.gpdb.answers import Answer
-from exporter.gpdb.kinds import KINDS, Kind
+from exporter.gpdb.kinds import KINDS, JobKind
 from exporter.model import JobRef, JobState, Target
 from exporter.poller.record import Record
 
@@ -18,7 +18,7 @@ class Client(Protocol):
     def key_mark(self) -> int:
         """Return a number that changes when the access key does."""
 
-    def call(self, target: Target, kind: Kind, ref: JobRef) -> Answer:
+    def call(self, target: Target, kind: JobKind, ref: JobRef) -> Answer:
         """Ask about a job, or raise a QueryError."""
 
 

@@ -4,36 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from exporter.errors import NotFound, QueryError
+from exporter.gpdb.kinds import KINDS, DeadlineRule
 from exporter.model import JobRef, JobState, Observation, ScrapeResult, Target, WatchList
 from exporter.poller.pace import Pace
 from exporter.queues import Place, line_up
 
 _NOT_FOUND_PAUSE = 30.0  # seconds after the first not_found; doubles with each further one
 _LONGEST_PAUSE = 900.0  # seconds
-
-
-@dataclass(frozen=True, slots=True)
-class DeadlineRule:
-    """When a job should have ended: the vendor's advice, as settings.
-
-    Attributes:
-        entries_per_second: how fast an upload is expected to be.
-        grace: seconds on top.
-    """
-
-    entries_per_second: float
-    grace: float
-
-    def deadline(self, ref: JobRef, turn_at: float | None) -> float | None:
-        """Return Unix seconds; None without expected entries, or where the start is not known.
-
-        Args:
-            ref: the job.
-            turn_at: when its own time began, in Unix seconds.
-        """
-        if ref.expected_entries is None or turn_at is None:
-            return None
-        return turn_at + ref.expected_entries / self.entries_per_second + self.grace
 
 
 @dataclass(slots=True)
@@ -157,9 +134,9 @@ class Record:
             queried_at=_unix(self.queried, offset),
             answered_at=_unix(self.answered, offset),
             progress_changed_at=None if state is None else _unix(self.progress_changed, offset),
-            entries_per_second=self.pace.entries_per_second if state and self.pace else None,
+            progress_per_second=self.pace.per_second if state and self.pace else None,
             turn_at=turn_at,
-            deadline_at=rule.deadline(ref, turn_at),
+            deadline_at=_deadline(ref, turn_at, rule),
         )
         if observation.result is ScrapeResult.FINAL:
             self.shown = rule, offset, observation
@@ -180,7 +157,7 @@ class Record:
         if place.waits is False:
             self.free_since = place.free_since
             turn_at = self._turn_at(made.state, offset)
-            return replace(made, turn_at=turn_at, deadline_at=rule.deadline(made.ref, turn_at))
+            return replace(made, turn_at=turn_at, deadline_at=_deadline(made.ref, turn_at, rule))
         self.waited = now
         if self.progress_changed is not None:
             self.progress_changed = now
@@ -219,6 +196,11 @@ class Record:
         if self.due_in >= round_number:
             return ScrapeResult.LATE
         return ScrapeResult.FAILED if self.reason else ScrapeResult.CACHED
+
+
+def _deadline(ref: JobRef, turn_at: float | None, rule: DeadlineRule) -> float | None:
+    limit = KINDS[ref.kind].time_limit(ref, rule)
+    return None if limit is None or turn_at is None else turn_at + limit
 
 
 def _unix(moment: float | None, offset: float) -> float | None:

@@ -8,8 +8,8 @@ from typing import Final
 from exporter.clock import Clock
 from exporter.config.units import format_duration
 from exporter.errors import QueryError
+from exporter.gpdb.kinds import DEFAULT_KIND
 from exporter.model import (
-    DEFAULT_NAMESPACE,
     JobRef,
     JobState,
     Target,
@@ -133,12 +133,4 @@ class Asking:
 
 
 def _made_up(target: Target) -> JobRef:
-    return JobRef(
-        target=target.name,
-        region_id=target.region_id,
-        job_id=MADE_UP_JOB,
-        collection=MADE_UP_COLLECTION,
-        collection_namespace=target.namespace or DEFAULT_NAMESPACE,
-        db_instance_id=target.db_instance_id,
-        workspace_id=target.workspace_id,
-    )
+    return target.job(MADE_UP_JOB, MADE_UP_COLLECTION, kind=DEFAULT_KIND)

@@ -6,7 +6,7 @@ to a wrong namespace password or to an unknown job, is said as likely.
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 from urllib.parse import urlsplit
@@ -24,8 +24,8 @@ from exporter.errors import (
 )
 from exporter.gpdb.answers import CLOCK_SKEW_LIMIT
 from exporter.gpdb.endpoints import base_url
-from exporter.gpdb.kinds import KINDS
-from exporter.model import DEFAULT_NAMESPACE, UPSERT_COLLECTION_DATA, Target
+from exporter.gpdb.kinds import DEFAULT_KIND, KINDS, JobKind
+from exporter.model import DEFAULT_NAMESPACE, Target
 from exporter.secret import SecretFile
 
 
@@ -37,6 +37,7 @@ class Case:
         error: of the query.
         target: that was asked.
         collection: of the job that was asked about.
+        kinds: of the target's jobs.
         provider: of the access key, as ``credentials.provider`` has it.
         request_timeout: seconds that one call may take.
         is_proxied: a proxy is configured, by file or environment.
@@ -46,6 +47,7 @@ class Case:
     error: QueryError
     target: Target
     collection: str = ""
+    kinds: tuple[JobKind, ...] = (KINDS[DEFAULT_KIND],)
     provider: str = "environment"
     request_timeout: float = 5.0
     is_proxied: bool = False
@@ -100,19 +102,23 @@ def diagnose(case: Case) -> Diagnosis:
     return replace(found, words=_words(case, found.text))
 
 
-def ram_policy(target: Target) -> str:
+def ram_policy(target: Target, kinds: Iterable[JobKind]) -> str:
     """Return the smallest RAM policy that allows what we ask of a target, as one line of JSON.
 
-    Resource and action: the vendor's page of GetUpsertCollectionDataJob. It names the resource of
-    an instance only, so for a workspace it is every collection of the region.
+    Args:
+        target: that is asked.
+        kinds: of its jobs.
     """
-    owner = target.db_instance_id or "*"
-    statement = {
-        "Effect": "Allow",
-        "Action": f"gpdb:{KINDS[UPSERT_COLLECTION_DATA].action}",
-        "Resource": f"acs:gpdb:{target.region_id}:*:collection/{owner}",
-    }
-    return json.dumps({"Version": "1", "Statement": [statement]}, ensure_ascii=False)
+    names = {"region_id": target.region_id, "instance": target.db_instance_id or "*"}
+    statements = [
+        {
+            "Effect": "Allow",
+            "Action": kind.ram_action,
+            "Resource": kind.ram_resource.format_map(names),
+        }
+        for kind in kinds
+    ]
+    return json.dumps({"Version": "1", "Statement": statements}, ensure_ascii=False)
 
 
 def clock_advice(skew: float) -> str:
@@ -131,13 +137,14 @@ def clock_advice(skew: float) -> str:
 
 def _names(case: Case) -> Mapping[str, str]:
     """Return what is put into the texts of ``exporter.advice``."""
+    policy = ram_policy(case.target, case.kinds)
     setting = "endpoint" if case.target.endpoint else "region_id and network"
     return {
         "host": urlsplit(base_url(case.target)).netloc,
         "route": f"{setting}, the proxy" if case.is_proxied else setting,
         "limit": f"{format_duration(case.request_timeout)} (api.request_timeout)",
         "key": _KEY_PLACES.get(case.provider, "credentials"),
-        "grant": f"attach this RAM policy to its user or role: {ram_policy(case.target)}",
+        "grant": f"attach this RAM policy to its user or role: {policy}",
     }
 
 

@@ -11,6 +11,7 @@ from exporter.advice import Scope
 from exporter.config import Config
 from exporter.config.located import Located
 from exporter.errors import ApiError, ClockSkewed, Problem, QueryError
+from exporter.gpdb.kinds import KINDS, JobKind
 from exporter.model import JobRef, JobState, Target
 from exporter.preflight.asking import Seen
 from exporter.preflight.diagnosis import Case, Diagnosis, clock_advice, diagnose
@@ -81,6 +82,7 @@ class Examiner:
         self._is_proxied = is_proxied or config.api.proxy is not None
         self._redact = redact
         self._probes = {job.identity for job in seen.probes}
+        self._kinds_of = _kinds(seen.jobs)
         self._jobs_of: Mapping[str, int] = _counted(job.target for job in seen.jobs)
 
     def findings(self) -> list[Finding]:
@@ -118,6 +120,7 @@ class Examiner:
             error=error,
             target=target,
             collection=job.collection,
+            kinds=self._kinds_of.get(job.target, (KINDS[job.kind],)),
             provider=self._config.credentials.provider,
             request_timeout=self._config.api.request_timeout,
             is_proxied=self._is_proxied and not target.endpoint.startswith("http://"),
@@ -240,6 +243,14 @@ def _key(job: JobRef, error: QueryError, diagnosis: Diagnosis) -> tuple[object, 
 
 def _is_local(cause: _Cause) -> bool:
     return cause.diagnosis.scope is not Scope.ALL
+
+
+def _kinds(jobs: Iterable[JobRef]) -> Mapping[str, tuple[JobKind, ...]]:
+    """Return the kinds of the jobs of each target."""
+    found: dict[str, dict[str, JobKind]] = defaultdict(dict)
+    for job in jobs:
+        found[job.target][job.kind] = KINDS[job.kind]
+    return {target: tuple(kinds.values()) for target, kinds in found.items()}
 
 
 def _counted(names: Iterable[str]) -> Mapping[str, int]:

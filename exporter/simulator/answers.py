@@ -4,6 +4,7 @@ import json
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
+from exporter.simulator.operations import OPERATIONS
 from exporter.simulator.scenario import Job
 from exporter.simulator.timeline import JobMoment
 from exporter.simulator.verify import Refused
@@ -23,13 +24,16 @@ def job_body(request_id: str, job: Job, state: JobMoment, zone: timezone, start:
         zone: in which times are told; the API never names it.
         start: of the simulator, in Unix seconds.
     """
+    progress = state.progress
+    if OPERATIONS[job.kind].in_percent:
+        progress = progress * 100 // max(job.entries, 1)
     fields: dict[str, Any] = {
         "Id": job.id,
         "Completed": state.completed,
         "CreateTime": job.create_time or time_text(start + state.created, zone),
         "UpdateTime": job.update_time or time_text(start + state.updated, zone),
         "Status": state.status,
-        "Progress": state.progress,
+        "Progress": progress,
     }
     if state.error:  # a real answer of a sibling operation has none on success
         fields["Error"] = state.error

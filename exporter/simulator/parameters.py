@@ -1,20 +1,15 @@
-"""Which job a verified request asks about. Pure.
-
-The names and which of them are mandatory: the vendor's page of GetUpsertCollectionDataJob.
-Which of them go into the query and which into the form: the official SDK on the wire.
-"""
+"""Which job a verified request asks about. Pure."""
 
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from exporter.simulator.operations import BY_ACTION, Operation
 from exporter.simulator.scenario import Namespace, Scenario
 from exporter.simulator.verify import Refused, Request
 
 DEFAULT_NAMESPACE = "public"
 
-_QUERY = ("DBInstanceId", "RegionId", "WorkspaceId")
-_FORM = ("Collection", "JobId", "Namespace", "NamespacePassword")
 _FORM_TYPE = "application/x-www-form-urlencoded"
 
 
@@ -27,12 +22,14 @@ class Ask:
         password_ok: whether the namespace's password came; False without a namespace.
         collection: as it came.
         job_id: as it came.
+        kind: of the job, by the operation.
     """
 
     namespace: Namespace | None
     password_ok: bool
     collection: str
     job_id: str
+    kind: str
 
 
 def ask_of(request: Request, scenario: Scenario) -> Ask:
@@ -41,31 +38,36 @@ def ask_of(request: Request, scenario: Scenario) -> Ask:
     Raises:
         Refused: a parameter is missing, empty or in the wrong half, or the instance is unknown.
     """
-    query, form = request.query_parameters, request.form_parameters
-    _check_split(request)
-    password = _mandatory(form, "NamespacePassword")
-    name = form.get("Namespace", DEFAULT_NAMESPACE)
-    found = next((n for n in _of_owner(query, scenario) if n.namespace == name), None)
+    operation = BY_ACTION[request.headers["x-acs-action"]]
+    _check_split(request, operation)
+    given = {**request.query_parameters, **request.form_parameters}
+    password = _mandatory(given, "NamespacePassword")
+    if operation.namespace_is_mandatory:
+        _mandatory(given, "Namespace")
+    name = given.get("Namespace", DEFAULT_NAMESPACE)
+    found = next((n for n in _of_owner(given, scenario, operation) if n.namespace == name), None)
     wanted = found.password.reveal() if found else ""
     return Ask(
         namespace=found,
         password_ok=hmac.compare_digest(password.encode(), wanted.encode()),
-        collection=_mandatory(form, "Collection"),
-        job_id=_mandatory(form, "JobId"),
+        collection=_mandatory(given, "Collection"),
+        job_id=_mandatory(given, "JobId"),
+        kind=operation.kind,
     )
 
 
-def _check_split(request: Request) -> None:
+def _check_split(request: Request, operation: Operation) -> None:
     query, form = request.query_parameters, request.form_parameters
-    if request.headers.get("content-type", "").partition(";")[0] != _FORM_TYPE:
+    is_form = request.headers.get("content-type", "").partition(";")[0] == _FORM_TYPE
+    if operation.form and not is_form:
         raise Refused(400, "InvalidParameter", f"The content-type is not {_FORM_TYPE}.")
-    for name in _FORM:
+    for name in operation.form:
         if name in query:
             raise Refused(400, "InvalidParameter", f"{name} belongs into the body, not the URL.")
-    for name in _QUERY:
+    for name in operation.query:
         if name in form:
             raise Refused(400, "InvalidParameter", f"{name} belongs into the URL, not the body.")
-    for name in (*_QUERY, *_FORM):
+    for name in (*operation.query, *operation.form):
         if query.get(name, form.get(name)) == "":
             raise Refused(400, "InvalidParameter", f"{name} is empty.")
 
@@ -77,13 +79,15 @@ def _mandatory(parameters: Mapping[str, str], name: str) -> str:
         raise Refused(400, "MissingParameter", f"{name} is mandatory for this action.") from None
 
 
-def _of_owner(query: Mapping[str, str], scenario: Scenario) -> list[Namespace]:
+def _of_owner(
+    given: Mapping[str, str], scenario: Scenario, operation: Operation
+) -> list[Namespace]:
     """Return the namespaces of the workspace or instance; if both are given, the workspace's."""
-    region = _mandatory(query, "RegionId")
-    if "WorkspaceId" in query:
-        owner, key = query["WorkspaceId"], "workspace_id"
+    region = _mandatory(given, "RegionId")
+    if "WorkspaceId" in given and "WorkspaceId" in operation.query:
+        owner, key = given["WorkspaceId"], "workspace_id"
     else:
-        owner, key = _mandatory(query, "DBInstanceId"), "db_instance_id"
+        owner, key = _mandatory(given, "DBInstanceId"), "db_instance_id"
     found = [
         namespace
         for namespace in scenario.namespaces

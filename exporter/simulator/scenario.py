@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from exporter.secret import Secret
+from exporter.simulator.operations import DEFAULT_KIND
 
 
 class Shape(StrEnum):
@@ -179,6 +180,7 @@ class Job:
         source: where ``exporter_configuration`` puts it.
         expected_entries: what is configured; None for nothing.
         labels: the job labels that are configured.
+        kind: the name of its row in ``operations.OPERATIONS``.
     """
 
     id: str
@@ -197,6 +199,7 @@ class Job:
     source: Source = Source.CONFIG
     expected_entries: int | None = None
     labels: tuple[tuple[str, str], ...] = ()
+    kind: str = DEFAULT_KIND
 
 
 @dataclass(frozen=True, slots=True)

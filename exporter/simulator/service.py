@@ -157,7 +157,8 @@ class Service:
         if request.path == CALLS_PATH and request.method == "GET":
             counts = self._counts.as_json(self._rate.busiest)
             return Reply(200, (("Content-Type", "application/json"),), counts)
-        counted_as = self._counts.name(request.form_parameters.get("JobId", ""))
+        given = {**request.query_parameters, **request.form_parameters}
+        counted_as = self._counts.name(given.get("JobId", ""))
         self._counts.asked[counted_as] += 1
         try:
             reply = self._answer_call(request, request_id, now)
@@ -199,7 +200,7 @@ class Service:
                 self.scenario.wrong_password, 403, "NoPermission.NamespacePassword", message
             )
         job = self.scenario.job.get((ask.namespace.name, ask.job_id))
-        if job is not None and job.collection == ask.collection:
+        if job is not None and (job.kind, job.collection) == (ask.kind, ask.collection):
             state = moment(job, seconds)
             if state is not None:
                 return job, state

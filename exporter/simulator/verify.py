@@ -13,9 +13,9 @@ from urllib.parse import parse_qsl
 
 from exporter.gpdb import signing
 from exporter.secret import Secret
+from exporter.simulator.operations import BY_ACTION
 from exporter.simulator.scenario import AccessKey
 
-ACTION = "GetUpsertCollectionDataJob"
 VERSION = "2016-05-03"
 CLOCK_TOLERANCE = 900.0
 """Seconds between the two clocks that the API bears: 15 minutes (the vendor's signature page)."""
@@ -134,7 +134,7 @@ def _check_operation(request: Request) -> None:
         raise Refused(400, "MissingParameter", f"{missing} is mandatory for this action.")
     if version != VERSION:
         raise Refused(400, "InvalidVersion", "Specified parameter Version is not valid.")
-    if action != ACTION or request.path != "/":
+    if action not in BY_ACTION or request.path != "/":
         raise Refused(404, "InvalidAction.NotFound", "Specified API is not found.")
     if request.method != "POST":
         raise Refused(405, "UnsupportedHTTPMethod", "This method is not supported: use POST.")

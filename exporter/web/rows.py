@@ -4,7 +4,8 @@ import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from exporter.model import JobRef, JobState, JobStatus, Observation
+from exporter.gpdb.kinds import KINDS
+from exporter.model import JobRef, JobState, JobStatus, Observation, Unit
 from exporter.web import wording
 from exporter.web.triage import Case, Concern, Group, Remark, is_overdue
 
@@ -86,17 +87,16 @@ class Progress:
     """How far a job is.
 
     Attributes:
-        done: entries uploaded; None where the API does not say.
-        total: entries expected; None without ``expected_entries``.
-        percent: of the total; never rounded up to a whole that is not reached.
-        maximum: of the bar.
+        done: in numbers; None where the API does not say.
+        of: what follows the number: the unit, or the total with it and the percentage, which is
+            never rounded up to a whole that is not reached.
+        maximum: of the bar; 0 for no bar, where no total is known.
         value: of the bar.
-        rate: entries a second; empty where it is not known.
+        rate: how fast it goes; empty where it is not known.
     """
 
     done: str | None
-    total: str | None = None
-    percent: str = ""
+    of: str = ""
     maximum: int = 0
     value: int = 0
     rate: str = ""
@@ -242,16 +242,17 @@ def _progress(seen: Observation, state: JobState) -> Progress:
     done, expected = state.progress, seen.ref.expected_entries
     if done is None:
         return Progress(None)
-    known = state.status.is_active and seen.entries_per_second is not None
-    rate = wording.rate(seen.entries_per_second or 0.0) if known else ""
+    if KINDS[seen.ref.kind].unit is Unit.PERCENT:
+        return Progress(f"{done}\N{NO-BREAK SPACE}%", maximum=100, value=done)
+    known = state.status.is_active and seen.progress_per_second is not None
+    rate = f"{wording.rate(seen.progress_per_second or 0.0)} entries/s" if known else ""
     if not expected:
-        return Progress(wording.count(done), rate=rate)
+        return Progress(wording.count(done), " entries", rate=rate)
     percent = done * 100 // expected
     share = f"{percent}" if percent <= 1_000 else "over 1,000"
     return Progress(
         done=wording.count(done),
-        total=wording.count(expected),
-        percent=f"{share}\N{NO-BREAK SPACE}%",
+        of=f" of {wording.count(expected)} entries, {share}\N{NO-BREAK SPACE}%",
         maximum=expected,
         value=min(max(done, 0), expected),
         rate=rate,

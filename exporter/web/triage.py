@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from exporter.advice import ADVICE
+from exporter.gpdb.kinds import KINDS
 from exporter.model import ErrorClass, JobState, JobStatus, Observation
 from exporter.web.wording import duration
 
@@ -131,7 +132,7 @@ def _remarks(seen: Observation, now: float) -> Iterator[Remark]:
     if seen.up is False:
         advice = ADVICE.get(seen.reason)
         title = f"Query failing: {seen.reason}" if seen.reason else "Query failing"
-        text = " ".join(advice.in_general()) if advice else "The log says why."
+        text = " ".join(advice.in_general(KINDS[seen.ref.kind])) if advice else "The log says why."
         yield Remark(Level.BAD, Concern.QUERY, title, text)
     if seen.state is not None:
         yield from _remarks_on_state(seen.state)
@@ -179,12 +180,15 @@ def _remarks_on_pace(seen: Observation, state: JobState, now: float) -> Iterator
         )
     changed = seen.progress_changed_at
     if changed is not None and now - changed >= STALLED_AFTER:
+        others = (
+            " Uploads to one collection run one after the other, so others may wait for this one."
+        )
         yield Remark(
             Level.WARNING,
             Concern.STALLED,
             "Stalled",
-            f"Progress has not changed for {duration(now - changed)}. Uploads to one collection "
-            "run one after the other, so others may wait for this one.",
+            f"Progress has not changed for {duration(now - changed)}."
+            + (others if KINDS[seen.ref.kind].takes_turns else ""),
         )
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from exporter.errors import QueryError
+from exporter.gpdb.kinds import DeadlineRule
 from exporter.metrics import (
     API_ERRORS,
     API_REQUESTS,
@@ -32,7 +33,7 @@ from exporter.model import (
     Target,
     WatchList,
 )
-from exporter.poller.record import DeadlineRule, Record, observe
+from exporter.poller.record import Record, observe
 from exporter.secret import Secret
 
 MINUTE = 60.0

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from exporter.errors import TimedOut
+from exporter.gpdb.kinds import UPSERT_COLLECTION_DATA
 from exporter.model import ErrorClass, JobRef, JobStatus
 from tests.alerts.exporters import Job, Outage, Phase
 from tests.alerts.scenario import Firing, Read, of_job
@@ -18,7 +19,14 @@ TIMEOUT = TimedOut("no answer")
 def ref(job_id: str, collection: str, expected: int | None = 9_000_000) -> JobRef:
     """Return an identity; all are in one namespace of one instance."""
     return JobRef(
-        "rag-prod", "cn-hangzhou", job_id, collection, "rag", "gp-1", expected_entries=expected
+        "rag-prod",
+        "cn-hangzhou",
+        job_id,
+        collection,
+        "rag",
+        "gp-1",
+        expected_entries=expected,
+        kind=UPSERT_COLLECTION_DATA,
     )
 
 

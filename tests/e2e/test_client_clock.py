@@ -12,8 +12,8 @@ from exporter.config import ApiSettings
 from exporter.gpdb.client import ApiClient
 from exporter.gpdb.credentials import EnvironmentCredentials, FileCredentials
 from exporter.gpdb.deferred import DeferredClient
-from exporter.gpdb.kinds import KINDS
-from exporter.model import UPSERT_COLLECTION_DATA, Target
+from exporter.gpdb.kinds import KINDS, UPSERT_COLLECTION_DATA
+from exporter.model import Target
 from exporter.secret import SecretFile
 from tests.api_clients import GOOD, REF, api_client, ask, failure
 from tests.upstream import Upstream, message, send

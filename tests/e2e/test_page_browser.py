@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 import pytest
 
+from exporter.gpdb.kinds import UPSERT_COLLECTION_DATA
 from exporter.model import (
     JobRef,
     JobState,
@@ -56,7 +57,12 @@ def job(number: int, **facts: Any) -> JobRef:
         "collection": "document",
     }
     named = known | {"job_id": f"job-{number}", "db_instance_id": "gp-1"} | facts
-    return JobRef(**named, expected_entries=500_000, labels=(("team", HOSTILE), ("long", LONG)))
+    return JobRef(
+        **named,
+        expected_entries=500_000,
+        labels=(("team", HOSTILE), ("long", LONG)),
+        kind=UPSERT_COLLECTION_DATA,
+    )
 
 
 def every_state() -> Iterator[Observation]:
@@ -70,7 +76,7 @@ def every_state() -> Iterator[Observation]:
             up=True,
             queried_at=NOW - 4,
             answered_at=NOW - 4,
-            entries_per_second=1012.0,
+            progress_per_second=1012.0,
             deadline_at=NOW + 600,
         )
     late = JobState(

@@ -16,8 +16,8 @@ from exporter.config import ApiSettings
 from exporter.errors import BadAnswer
 from exporter.gpdb.client import USER_AGENT, ApiClient
 from exporter.gpdb.credentials import AccessKey, Credentials
-from exporter.gpdb.kinds import KINDS
-from exporter.model import UPSERT_COLLECTION_DATA, JobRef, Target
+from exporter.gpdb.kinds import KINDS, UPSERT_COLLECTION_DATA
+from exporter.model import JobRef, Target
 from exporter.secret import Secret, Watched
 from tests.sdk_wire import ANSWER, Wire, sdk_request
 
@@ -40,7 +40,14 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 
 
 TARGET = Target("main", "cn-hangzhou", Secret("testpassword"))
-REF = JobRef("main", "cn-hangzhou", "231460f8-75dc", "document", db_instance_id="gp-x")
+REF = JobRef(
+    "main",
+    "cn-hangzhou",
+    "231460f8-75dc",
+    "document",
+    db_instance_id="gp-x",
+    kind=UPSERT_COLLECTION_DATA,
+)
 
 
 class Fixed(Credentials):

@@ -12,11 +12,10 @@ from requests.structures import CaseInsensitiveDict
 
 from exporter.errors import QueryError
 from exporter.gpdb import answers
-from exporter.gpdb.kinds import KINDS
+from exporter.gpdb.kinds import KINDS, UPSERT_COLLECTION_DATA, DeadlineRule
 from exporter.instruments import Instruments
 from exporter.logs import LineFormatter
 from exporter.model import (
-    UPSERT_COLLECTION_DATA,
     JobRef,
     JobState,
     Observation,
@@ -25,7 +24,7 @@ from exporter.model import (
     TargetHealth,
 )
 from exporter.poller.journal import Journal
-from exporter.poller.record import DeadlineRule, Record
+from exporter.poller.record import Record
 from exporter.secret import Secret
 from exporter.web import page
 from exporter.web.rows import Asides
@@ -47,6 +46,7 @@ REF = JobRef(
     db_instance_id="gp-1",
     expected_entries=500_000,
     labels=(("team", "search"),),
+    kind=UPSERT_COLLECTION_DATA,
 )
 _RULE = DeadlineRule(1_000.0, 1_800.0)
 _LONGEST_LINE = 2_500  # characters of the log

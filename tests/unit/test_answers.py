@@ -24,7 +24,7 @@ from exporter.errors import (
     Throttled,
 )
 from exporter.gpdb.answers import CLOCK_SKEW_LIMIT, Answer, parse
-from exporter.gpdb.kinds import decode_upsert_job
+from exporter.gpdb.kinds import KINDS, UPSERT_COLLECTION_DATA
 from exporter.model import BEIJING, JobRef, JobState, JobStatus, Target
 from exporter.poller.limits import HostLimit, Lane
 from exporter.poller.record import Record
@@ -34,7 +34,7 @@ from exporter.secret import Secret
 NOW = 1_704_700_000.0
 DATE = "Mon, 08 Jan 2024 07:46:40 GMT"  # NOW
 GOOD = {"RequestId": "r", "Status": "success", "Message": "success", "Job": {"Id": "j"}}
-REF = JobRef("rag-prod", "cn-hangzhou", "j", "document")
+REF = JobRef("rag-prod", "cn-hangzhou", "j", "document", kind=UPSERT_COLLECTION_DATA)
 RUNNING = JobState(JobStatus.RUNNING, progress=100)
 PAGE = b"<!DOCTYPE html><html><head><title>no</title></head><body>no</body></html>"
 
@@ -46,7 +46,7 @@ def outcome(
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     try:
         answer = parse(http_status, CaseInsensitiveDict(headers or {}), raw, now=NOW)
-        decode_upsert_job(answer.document, REF, BEIJING)
+        KINDS[UPSERT_COLLECTION_DATA].decode(answer.document, REF, BEIJING)
     except QueryError as error:
         return error
     return answer

@@ -19,6 +19,7 @@ from prometheus_client.registry import Collector
 
 from exporter.collector import Pages
 from exporter.errors import TimedOut
+from exporter.gpdb.kinds import UPSERT_COLLECTION_DATA
 from exporter.instruments import Instruments
 from exporter.metrics import FAMILIES, SCRAPE_FAMILIES, job_label_names
 from exporter.model import (
@@ -52,6 +53,7 @@ INSTANCE = JobRef(
     collection_namespace="rag",
     db_instance_id="gp-bp1",
     labels=LABELS,
+    kind=UPSERT_COLLECTION_DATA,
 )
 WORKSPACE = replace(
     INSTANCE, target="工作区", db_instance_id="", workspace_id="gp-ws-1", source="file"
@@ -386,6 +388,7 @@ def test_the_page_is_what_prometheus_client_would_write(accept: str, data: st.Da
                 workspace_id=data.draw(TEXTS),
                 expected_entries=data.draw(NUMBERS),
                 labels=tuple((name, data.draw(TEXTS)) for name in names),
+                kind=UPSERT_COLLECTION_DATA,
             ),
             data.draw(st.sampled_from(ScrapeResult)),
             state=JobState(

@@ -8,6 +8,7 @@ import pytest
 from exporter.config import ApiSettings, Config, JobFile, ScrapeSettings, load, read_job_file
 from exporter.config.yaml_source import LARGEST_FILE
 from exporter.errors import ConfigurationError
+from exporter.gpdb.kinds import UPSERT_COLLECTION_DATA
 from exporter.model import JobRef
 from exporter.secret import Secret, SecretFile
 from tests.config_files import CONFIG, DATA, ENVIRON, PLANTED, names, told
@@ -134,6 +135,7 @@ def test_jobs() -> None:
             workspace_id="gp-ws-1",
             expected_entries=500_000,
             labels=(("team", ""), ("pipeline", "nightly")),
+            kind=UPSERT_COLLECTION_DATA,
         ),
     )
 
@@ -317,6 +319,7 @@ def test_good_job_file() -> None:
         expected_entries=5,
         labels=(("team", "search"),),
         source="file",
+        kind=UPSERT_COLLECTION_DATA,
     )
     assert (second.job_id, second.labels) == ("$job${A}$$", (("team", ""),))
 

@@ -13,8 +13,8 @@ from exporter.errors import ConnectionFailed, NoCredentials, TlsFailed
 from exporter.gpdb.answers import Answer
 from exporter.gpdb.credentials import EnvironmentCredentials
 from exporter.gpdb.deferred import DeferredClient
-from exporter.gpdb.kinds import KINDS
-from exporter.model import UPSERT_COLLECTION_DATA, JobRef, Target
+from exporter.gpdb.kinds import KINDS, UPSERT_COLLECTION_DATA
+from exporter.model import JobRef, Target
 from exporter.redaction import Redactor
 from exporter.secret import Secret
 
@@ -27,7 +27,7 @@ KEY = {"ALIBABA_CLOUD_ACCESS_KEY_ID": "id", "ALIBABA_CLOUD_ACCESS_KEY_SECRET": "
 ANSWER = Answer({}, None)
 TARGET = Target("t", "cn-hangzhou", Secret("password"))
 KIND = KINDS[UPSERT_COLLECTION_DATA]
-REF = JobRef("t", "cn-hangzhou", "job", "document")
+REF = JobRef("t", "cn-hangzhou", "job", "document", kind=UPSERT_COLLECTION_DATA)
 
 
 class Made:

@@ -4,13 +4,14 @@ import threading
 import pytest
 
 from exporter.errors import BadAnswer, QueryError, TimedOut
+from exporter.gpdb.kinds import UPSERT_COLLECTION_DATA
 from exporter.model import JobRef, JobState, JobStatus, Target
 from exporter.poller.journal import Journal
 from exporter.poller.record import Record
 from exporter.secret import Secret
 
 TARGET = Target("rag-prod", "cn-hangzhou", Secret("testpassword"))
-REF = JobRef("rag-prod", "cn-hangzhou", "job-1", "document")
+REF = JobRef("rag-prod", "cn-hangzhou", "job-1", "document", kind=UPSERT_COLLECTION_DATA)
 RUNNING = JobState(JobStatus.RUNNING, progress=100)
 
 

@@ -6,10 +6,9 @@ import pytest
 
 from exporter.errors import BadAnswer
 from exporter.gpdb.answers import parse
-from exporter.gpdb.kinds import KINDS, decode_upsert_job
+from exporter.gpdb.kinds import KINDS, UPSERT_COLLECTION_DATA
 from exporter.model import (
     BEIJING,
-    UPSERT_COLLECTION_DATA,
     ErrorClass,
     JobRef,
     JobState,
@@ -38,7 +37,9 @@ SAMPLE = b"""{
 
 def test_the_vendors_sample() -> None:
     """The sample of the vendor's page gives exactly its facts, with their contradiction flagged."""
-    state = decode_upsert_job(parse(200, {}, SAMPLE, now=0.0).document, REF, BEIJING)
+    state = KINDS[UPSERT_COLLECTION_DATA].decode(
+        parse(200, {}, SAMPLE, now=0.0).document, REF, BEIJING
+    )
 
     assert state == JobState(
         status=JobStatus.SUCCESS,
@@ -90,7 +91,7 @@ def test_a_siblings_answer() -> None:
 def test_no_such_job(document: dict[str, object]) -> None:
     """An answer without a job, or about another one, is a bad answer."""
     with pytest.raises(BadAnswer) as caught:
-        decode_upsert_job(document, REF, BEIJING)
+        KINDS[UPSERT_COLLECTION_DATA].decode(document, REF, BEIJING)
 
     assert JOB_ID not in str(caught.value)
 
@@ -103,7 +104,7 @@ def test_the_id_may_be_missing(answered_id: object) -> None:
 
 def test_an_empty_job() -> None:
     """A job without any field is known to exist, and nothing else."""
-    state = decode_upsert_job({"Job": {}}, REF, BEIJING)
+    state = KINDS[UPSERT_COLLECTION_DATA].decode({"Job": {}}, REF, BEIJING)
 
     assert state == JobState(
         status=JobStatus.UNKNOWN,
@@ -117,7 +118,14 @@ def target(namespace: str) -> Target:
     return Target("rag-prod", "cn-hangzhou", Secret("testpassword"), namespace=namespace)
 
 
-WORKSPACE = JobRef("rag-prod", "cn-hangzhou", JOB_ID, "document", workspace_id="gp-ws-abc123")
+WORKSPACE = JobRef(
+    "rag-prod",
+    "cn-hangzhou",
+    JOB_ID,
+    "document",
+    workspace_id="gp-ws-abc123",
+    kind=UPSERT_COLLECTION_DATA,
+)
 
 
 @pytest.mark.parametrize(
@@ -129,7 +137,7 @@ WORKSPACE = JobRef("rag-prod", "cn-hangzhou", JOB_ID, "document", workspace_id="
 )
 def test_query(ref: JobRef, query: dict[str, str]) -> None:
     """Region and instance or workspace go into the URL; the one that is not set is left out."""
-    assert KINDS[UPSERT_COLLECTION_DATA].query(ref) == query
+    assert KINDS[UPSERT_COLLECTION_DATA].parameters(ref, target(""))[0] == query
 
 
 @pytest.mark.parametrize(
@@ -137,10 +145,11 @@ def test_query(ref: JobRef, query: dict[str, str]) -> None:
     [("", {}), ("public", {"Namespace": "public"}), ("文", {"Namespace": "文"})],
 )
 def test_form(namespace: str, expected: dict[str, str]) -> None:
-    """Job and collection go into the body, the namespace where configured, the password never."""
-    form = KINDS[UPSERT_COLLECTION_DATA].form(REF, target(namespace))
+    """Job, collection and password go into the body, the namespace where it is configured."""
+    _, form = KINDS[UPSERT_COLLECTION_DATA].parameters(REF, target(namespace))
 
-    assert form == {"Collection": "document", "JobId": JOB_ID, **expected}
+    always = {"Collection": "document", "JobId": JOB_ID, "NamespacePassword": "testpassword"}
+    assert form == {**always, **expected}
 
 
 def test_kinds() -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.gpdb.answers import parse
-from exporter.gpdb.kinds import decode_upsert_job
+from exporter.gpdb.kinds import KINDS, UPSERT_COLLECTION_DATA
 from exporter.model import BEIJING, JobStatus
 from tests.job_answers import MISSING, REF, RUNNING, decode
 
@@ -135,7 +135,9 @@ def test_numbers_that_json_lets_through(number: str) -> None:
     """A number of the answer that is none costs the progress, and not the rest of the job."""
     body = f'{{"Job": {{"Status": "Running", "Progress": {number}}}}}'.encode()
 
-    state = decode_upsert_job(parse(200, {}, body, now=0.0).document, REF, BEIJING)
+    state = KINDS[UPSERT_COLLECTION_DATA].decode(
+        parse(200, {}, body, now=0.0).document, REF, BEIJING
+    )
 
     assert (state.status, state.progress) == (JobStatus.RUNNING, None)
     assert "Progress" in state.invalid_fields
@@ -242,7 +244,7 @@ JSON = st.recursive(
 @given(job=st.fixed_dictionaries({}, optional=dict.fromkeys(sorted(RUNNING.keys() - {"Id"}), JSON)))
 def test_any_values(job: dict[str, object]) -> None:
     """Fields of any type and value never raise, and each field is either read or counted."""
-    state = decode_upsert_job({"Job": job}, REF, BEIJING)
+    state = KINDS[UPSERT_COLLECTION_DATA].decode({"Job": job}, REF, BEIJING)
 
     facts = {
         "CreateTime": state.created,

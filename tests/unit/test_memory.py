@@ -6,9 +6,9 @@ import tracemalloc
 from pathlib import Path
 
 from exporter import config
-from exporter.gpdb.kinds import decode_upsert_job
+from exporter.gpdb.kinds import KINDS, UPSERT_COLLECTION_DATA, DeadlineRule
 from exporter.model import BEIJING, Observation
-from exporter.poller.record import DeadlineRule, Record
+from exporter.poller.record import Record
 from tests.config_files import Watched
 
 MOST = 1_200  # bytes
@@ -30,7 +30,9 @@ def watched(jobs: int, folder: Path) -> Kept:
     shown: list[Observation] = []
     for number, ref in enumerate(sources.current().jobs):
         records[ref.identity] = record = Record(ref, sources.current().targets["t"])
-        record.answer(decode_upsert_job(answer(number), ref, BEIJING), 1.0 + number)
+        record.answer(
+            KINDS[UPSERT_COLLECTION_DATA].decode(answer(number), ref, BEIJING), 1.0 + number
+        )
         record.done_in = 1
         shown.append(
             record.observation(ref, 5.0, max_age=300.0, rule=RULE, round_number=2, offset=1.7e9)

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.errors import REASONS
+from exporter.gpdb.kinds import UPSERT_COLLECTION_DATA
 from exporter.metrics import (
     COUNTED_FAMILIES,
     FAMILIES,
@@ -96,6 +97,7 @@ REF = JobRef(
     db_instance_id="gp-bp1",
     expected_entries=500_000,
     labels=(("team", "search"), ("pipeline", "nightly")),
+    kind=UPSERT_COLLECTION_DATA,
 )
 RUNNING = Observation(
     ref=REF,
@@ -112,7 +114,7 @@ RUNNING = Observation(
     queried_at=NOW - 0.5,
     answered_at=NOW - 0.5,
     progress_changed_at=NOW - 60.0,
-    entries_per_second=12.5,
+    progress_per_second=12.5,
     turn_at=NOW - 400.0,
     deadline_at=NOW + 1_900.0,
 )

@@ -3,10 +3,20 @@ from itertools import product
 
 import pytest
 
+from exporter.gpdb.kinds import UPSERT_COLLECTION_DATA
 from exporter.model import JobRef, JobState, JobStatus, ScrapeResult, Target, WatchList
 from exporter.secret import Secret
 
-REF = JobRef("rag-prod", "cn-hangzhou", "job-1", "document", "rag", "gp-1", "ws-1")
+REF = JobRef(
+    "rag-prod",
+    "cn-hangzhou",
+    "job-1",
+    "document",
+    "rag",
+    "gp-1",
+    "ws-1",
+    kind=UPSERT_COLLECTION_DATA,
+)
 
 
 def test_statuses_are_spelt_as_the_vendor_spells_them() -> None:

@@ -38,7 +38,7 @@ def pace(answers: Answers) -> Pace:
 )
 def test_a_rate_is_known_once_enough_was_observed(answers: Answers, rate: float | None) -> None:
     """A rate is over what was observed, and what is not known is not invented."""
-    assert pace(answers).entries_per_second == rate
+    assert pace(answers).per_second == rate
 
 
 def test_batches_do_not_make_it_jump() -> None:
@@ -47,7 +47,7 @@ def test_batches_do_not_make_it_jump() -> None:
 
     for now in range(0, 1200, 5):
         made.observe(now // 40 * 10_000, float(now))
-        rates.append(made.entries_per_second)
+        rates.append(made.per_second)
 
     later = [rate for rate in rates[60:] if rate is not None]
     assert len(later) == len(rates[60:])
@@ -61,7 +61,7 @@ def test_a_job_that_stops_is_at_zero_soon() -> None:
     for now in range(600, 965, 5):
         made.observe(59_500, float(now))
 
-    assert made.entries_per_second == 0.0
+    assert made.per_second == 0.0
 
 
 def test_how_often_one_asks_makes_no_difference() -> None:
@@ -69,5 +69,5 @@ def test_how_often_one_asks_makes_no_difference() -> None:
     slow = pace([(now, now * 7) for now in range(0, 3600, 30)])
     fast = pace([(now, now * 7) for now in range(0, 3600, 1)])
 
-    assert slow.entries_per_second == fast.entries_per_second == 7.0
+    assert slow.per_second == fast.per_second == 7.0
     assert len(fast._marks) <= 7

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.errors import REASONS
+from exporter.gpdb.kinds import UPSERT_COLLECTION_DATA
 from exporter.model import (
     ErrorClass,
     JobRef,
@@ -90,7 +91,7 @@ def ref(number: int = 1, **facts: Any) -> JobRef:
         "collection_namespace": "rag",
         "db_instance_id": "gp-1",
     }
-    return JobRef(**(known | facts))
+    return JobRef(**(known | facts), kind=UPSERT_COLLECTION_DATA)
 
 
 def seen(job: JobRef | None = None, state: JobState | None = None, **facts: Any) -> Observation:
@@ -143,7 +144,7 @@ def every_state() -> Snapshot:
         seen(
             ref(number, expected_entries=number * 2_500, labels=(("team", "search"), ("p", ""))),
             JobState(status, progress=6_000, created=NOW - 5_000, updated=NOW - 60),
-            entries_per_second=12.5,
+            progress_per_second=12.5,
             deadline_at=NOW + 5_000 - number * 1_000,
         )
         for number, status in enumerate(JobStatus, 1)
@@ -328,6 +329,7 @@ def test_hostile_text_stays_text(hostile: str) -> None:
         workspace_id=hostile,
         expected_entries=10,
         labels=(("team", hostile),),
+        kind=UPSERT_COLLECTION_DATA,
     )
     observations = [
         seen(job, running(error_text=hostile, invalid_fields=(hostile,))),
@@ -424,7 +426,7 @@ observations = st.builds(
     queried_at=st.floats(-1e18, 1e18) | st.none(),
     answered_at=st.floats(-1e18, 1e18) | st.none(),
     progress_changed_at=st.floats(-1e18, 1e18) | st.none(),
-    entries_per_second=st.floats(-1e18, 1e18) | st.none(),
+    progress_per_second=st.floats(-1e18, 1e18) | st.none(),
     deadline_at=st.floats(-1e18, 1e18) | st.none(),
 )
 

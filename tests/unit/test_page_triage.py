@@ -4,12 +4,13 @@ import pytest
 
 from exporter.advice import ADVICE
 from exporter.errors import REASONS
+from exporter.gpdb.kinds import UPSERT_COLLECTION_DATA
 from exporter.model import JobRef, JobState, JobStatus, Observation, ScrapeResult
 from exporter.web.triage import Group, Level, examine, urgency
 from exporter.web.wording import clock, count, duration, rate, utc
 
 NOW = 1_704_700_000.0
-JOB = JobRef("rag-prod", "cn-hangzhou", "job-1", "document")
+JOB = JobRef("rag-prod", "cn-hangzhou", "job-1", "document", kind=UPSERT_COLLECTION_DATA)
 RUNNING = JobState(JobStatus.RUNNING, created=NOW - 60)
 
 

@@ -2,6 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from exporter.gpdb.kinds import UPSERT_COLLECTION_DATA
 from exporter.model import JobRef, JobState, JobStatus, Observation, ScrapeResult
 from exporter.web.triage import Case, examine
 from exporter.web.views import CONCERNS, PARTS, STATES, View
@@ -21,7 +22,14 @@ def case(
     deadline_at: float | None = None,
 ) -> Case:
     """A job as the page has it."""
-    ref = JobRef("rag-prod", "cn-hangzhou", job_id, "Document", labels=(("team", "search"),))
+    ref = JobRef(
+        "rag-prod",
+        "cn-hangzhou",
+        job_id,
+        "Document",
+        labels=(("team", "search"),),
+        kind=UPSERT_COLLECTION_DATA,
+    )
     state = None if status is None else JobState(status, error_text=error_text)
     observation = Observation(
         ref,

@@ -22,6 +22,7 @@ from exporter.errors import (
     ServerFailed,
     TimedOut,
 )
+from exporter.gpdb.kinds import KINDS
 from exporter.model import JobRef, JobState, JobStatus, Target, TargetHealth
 from exporter.preflight.asking import Outcome, Seen
 from exporter.preflight.diagnosis import Case, diagnose, ram_policy
@@ -69,7 +70,7 @@ def test_every_reason_has_advice(kind: type[QueryError]) -> None:
 
 def test_the_policy_names_region_and_instance() -> None:
     """The RAM policy allows the one action, on the collections of the one instance."""
-    assert ram_policy(TARGET) == (
+    assert ram_policy(TARGET, KINDS.values()) == (
         '{"Version": "1", "Statement": [{"Effect": "Allow", '
         '"Action": "gpdb:GetUpsertCollectionDataJob", '
         '"Resource": "acs:gpdb:cn-hangzhou:*:collection/gp-bp1test"}]}'
@@ -80,7 +81,7 @@ def test_the_policy_of_a_workspace() -> None:
     """What the vendor documents names instances: a workspace's policy takes all of the region."""
     workspace = replace(TARGET, db_instance_id="", workspace_id="gp-ws-test")
 
-    assert '"acs:gpdb:cn-hangzhou:*:collection/*"' in ram_policy(workspace)
+    assert '"acs:gpdb:cn-hangzhou:*:collection/*"' in ram_policy(workspace, KINDS.values())
 
 
 @pytest.mark.parametrize(

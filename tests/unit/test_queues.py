@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from exporter.gpdb.kinds import UPSERT_COLLECTION_DATA
 from exporter.model import JobRef, JobState, JobStatus, Observation, ScrapeResult
 from exporter.queues import Place, line_up, places
 
@@ -17,7 +18,9 @@ FREE = Place()
 
 def ref(job_id: str, collection: str = "document") -> JobRef:
     """Return a job of one namespace."""
-    return JobRef("rag-prod", "cn-hangzhou", job_id, collection, "rag", "gp-1")
+    return JobRef(
+        "rag-prod", "cn-hangzhou", job_id, collection, "rag", "gp-1", kind=UPSERT_COLLECTION_DATA
+    )
 
 
 def job(

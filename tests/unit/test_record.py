@@ -6,12 +6,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.errors import BadAnswer, NotFound, QueryError, ServerFailed, TimedOut
+from exporter.gpdb.kinds import UPSERT_COLLECTION_DATA, DeadlineRule
 from exporter.model import JobRef, JobState, JobStatus, Observation, ScrapeResult, Target
-from exporter.poller.record import DeadlineRule, Record
+from exporter.poller.record import Record
 from exporter.secret import Secret
 
 TARGET = Target("rag-prod", "cn-hangzhou", Secret("testpassword"), db_instance_id="gp-1")
-REF = JobRef("rag-prod", "cn-hangzhou", "job-1", "document", db_instance_id="gp-1")
+REF = JobRef(
+    "rag-prod",
+    "cn-hangzhou",
+    "job-1",
+    "document",
+    db_instance_id="gp-1",
+    kind=UPSERT_COLLECTION_DATA,
+)
 RULE = DeadlineRule(entries_per_second=1000.0, grace=1800.0)
 RUNNING = JobState(JobStatus.RUNNING, progress=100, created=1_704_700_000.0)
 FINAL = [JobStatus.SUCCESS, JobStatus.FAILED, JobStatus.CANCELLED]
@@ -168,7 +176,7 @@ def test_the_state_ages_out_while_queries_fail() -> None:
     assert before.progress_changed_at is not None
     assert after.state is None
     assert after.progress_changed_at is None
-    assert after.entries_per_second is None
+    assert after.progress_per_second is None
     assert after.deadline_at is None
     assert after.up is False
     assert after.answered_at == OFFSET + 100.0
@@ -286,13 +294,13 @@ def test_after_not_found_the_first_sight_counts_again() -> None:
 def test_the_rate_is_that_of_the_progress_observed() -> None:
     """What a page shows is the record's pace, while the job is under way."""
     record = asked(fresh_record(), RUNNING, 100.0)
-    assert seen(record, 100.0).entries_per_second is None
+    assert seen(record, 100.0).progress_per_second is None
     asked(record, replace(RUNNING, progress=1100), 200.0)
-    assert seen(record, 210.0).entries_per_second == 10.0
+    assert seen(record, 210.0).progress_per_second == 10.0
 
     asked(record, replace(RUNNING, status=JobStatus.SUCCESS), 220.0)
 
-    assert seen(record, 220.0).entries_per_second is None
+    assert seen(record, 220.0).progress_per_second is None
 
 
 def test_after_not_found_the_rate_is_unknown() -> None:
@@ -301,7 +309,7 @@ def test_after_not_found_the_rate_is_unknown() -> None:
     asked(record, NotFound("x", what="job"), 210.0)
     asked(record, RUNNING, 300.0)
 
-    assert seen(record, 300.0).entries_per_second is None
+    assert seen(record, 300.0).progress_per_second is None
 
 
 def test_deadline() -> None:
@@ -320,7 +328,11 @@ def test_deadline() -> None:
 )
 def test_no_deadline(expected: int | None, turn_at: float | None) -> None:
     """Without expected entries, or where its start is not known, there is no deadline."""
-    assert RULE.deadline(replace(REF, expected_entries=expected), turn_at) is None
+    record = fresh_record()
+    record.ref = replace(REF, expected_entries=expected)
+    asked(record, replace(RUNNING, created=turn_at), 100.0)
+
+    assert seen(record, 100.0).deadline_at is None
 
 
 @pytest.mark.parametrize("state", [None, replace(RUNNING, created=None)])

@@ -23,6 +23,9 @@ MAY_BE_SECRET = re.compile(
 # Fields of such a name that hold none, with the reason.
 HARMLESS = {
     "exporter.config.advice.Advice.text": "our own words",
+    "exporter.gpdb.kinds.JobKind": "names of parameters",
+    "exporter.simulator.operations.Operation": "likewise",
+    "exporter.gpdb.kinds.DeadlineRule": "a number",
     "exporter.jobs": "ids and paths",
     "exporter.model.JobState.error_text": "what the API says, which people are to read",
     "exporter.model.JobState.status_text": "likewise",

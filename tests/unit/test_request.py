@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from exporter.gpdb.client import USER_AGENT, SignedRequest, sign_request
 from exporter.gpdb.credentials import AccessKey
-from exporter.gpdb.kinds import KINDS
-from exporter.model import UPSERT_COLLECTION_DATA, JobRef, Target
+from exporter.gpdb.kinds import KINDS, UPSERT_COLLECTION_DATA
+from exporter.model import JobRef, Target
 from exporter.secret import Secret
 from tests.reference_signature import parts_of, reference_signature
 
@@ -35,16 +35,18 @@ def sign(vector: dict[str, Any]) -> SignedRequest:
         collection=asked["Collection"],
         db_instance_id=asked.get("DBInstanceId", ""),
         workspace_id=asked.get("WorkspaceId", ""),
+        kind=UPSERT_COLLECTION_DATA,
     )
     password = Secret(asked["NamespacePassword"])
     target = Target("t", ref.region_id, password, namespace=asked.get("Namespace", ""))
     kind = KINDS[UPSERT_COLLECTION_DATA]
+    query, form = kind.parameters(ref, target)
     token = inputs["security_token"]
     return sign_request(
         host=inputs["host"],
         action=kind.action,
-        query=kind.query(ref),
-        form={**kind.form(ref, target), "NamespacePassword": password.reveal()},
+        query=query,
+        form=form,
         key=AccessKey(
             inputs["access_key_id"],
             Secret(inputs["access_key_secret"]),

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.errors import AuthRejected, QueryError, ServerFailed, Throttled, TimedOut
+from exporter.gpdb.kinds import UPSERT_COLLECTION_DATA
 from exporter.model import JobRef, JobState, JobStatus, Target
 from exporter.poller.limits import HostLimit, Lane
 from exporter.poller.record import Record
@@ -42,7 +43,9 @@ class Simulation:
         self.lanes = {name: Lane(hosts[name]) for name in targets}
         self.records = [
             Record(
-                JobRef(name, "cn-hangzhou", f"{name}-{number}", "document"),
+                JobRef(
+                    name, "cn-hangzhou", f"{name}-{number}", "document", kind=UPSERT_COLLECTION_DATA
+                ),
                 Target(name, "cn-hangzhou", Secret("testpassword")),
             )
             for name, jobs in targets.items()

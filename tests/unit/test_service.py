@@ -12,6 +12,7 @@ import pytest
 
 from exporter.clock import Clock
 from exporter.config import Config
+from exporter.gpdb.kinds import UPSERT_COLLECTION_DATA
 from exporter.instruments import Instruments
 from exporter.jobs import JobFiles, Registry
 from exporter.model import JobRef, Snapshot, WatchList
@@ -54,7 +55,10 @@ class TickingClock(Clock):
 
 def exporter(poller: DeadlinePoller, *moments: float, jobs: int = 0) -> Exporter:
     """Return an exporter whose clock shows these moments, one each time a scrape reads it."""
-    named = tuple(JobRef("t", "cn-hangzhou", f"job-{number}", "c") for number in range(jobs))
+    named = tuple(
+        JobRef("t", "cn-hangzhou", f"job-{number}", "c", kind=UPSERT_COLLECTION_DATA)
+        for number in range(jobs)
+    )
     config = Config(targets=(), jobs=named)
     ticks = itertools.chain((0.0,), moments, itertools.repeat(moments[-1]))
     watched = Watched(config)
