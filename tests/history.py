@@ -39,6 +39,7 @@ STEP = 60  # seconds between two scrapes
 JOB = "adbpg"
 _URL = "http://127.0.0.1:18080"
 _BUDGET = 9.0  # seconds of a scrape
+_FEWER_JOBS = 45  # than the demo has at times, after its first hour
 _STARTED = re.compile(r"^process_start_time_seconds .*$", re.MULTILINE)
 
 
@@ -92,22 +93,29 @@ class Demo:
     Args:
         folder: for its files.
         start: Unix seconds at which the scenario begins.
+        most_jobs: for ``scrape.max_jobs``; by default none of the demo's is over it.
     """
 
-    def __init__(self, folder: Path, start: float = START) -> None:
+    def __init__(self, folder: Path, start: float = START, most_jobs: int = 1000) -> None:
         self.time = HandSetClock(wall=start)
         self._instruments = Instruments(__version__, "4f1c2d7")
         self._start = start
         self._scenario = demo_scenario()
         self._job_file = folder / "jobs.yaml"
+        self._mistake = ""
         self._write_jobs()
         text = demo_configuration(_URL, job_files=[str(self._job_file)])
-        (folder / "config.yaml").write_text(text + "scrape: {concurrency: 1}\n", "utf-8")
+        text += f"scrape: {{concurrency: 1, max_jobs: {most_jobs}}}\n"
+        (folder / "config.yaml").write_text(text, "utf-8")
         self.exporter = self._exporter(config.load(str(folder / "config.yaml"), {}))
 
     def misread(self, field: str) -> None:
         """Count a field that could not be read: the simulator writes only good ones."""
         self._instruments.invalid([field])
+
+    def break_job_file(self, *, broken: bool) -> None:
+        """From the next scrape on, have an entry in the job file that is wrong, or none."""
+        self._mistake = "- id: without a target\n" if broken else ""
 
     def page(self) -> str:
         """Scrape, here and now. The process is as old as the scenario, not as the test."""
@@ -125,7 +133,8 @@ class Demo:
             at += STEP
 
     def _write_jobs(self) -> None:
-        text = exporter_job_file(self._scenario, self.time.wall - self._start)
+        jobs = exporter_job_file(self._scenario, self.time.wall - self._start)
+        text = jobs.removeprefix("[]\n") + self._mistake if self._mistake else jobs
         if not self._job_file.exists() or self._job_file.read_text("utf-8") != text:
             self._job_file.write_text(text, "utf-8")
 
@@ -173,14 +182,16 @@ def samples(page: str, at: float, labels: Mapping[str, str]) -> Iterator[str]:
 def write_history(file: Path, folder: Path, seconds: float) -> float:
     """Write hours of the demo in the OpenMetrics format; return the time of the last scrape.
 
-    In the last half hour a second exporter tells the same, as a replica does.
+    What goes well in the demo goes wrong here for a while, so that each panel has it to show. In
+    the last half hour a second exporter reports the same, as a replica does.
     """
-    demo = Demo(folder)
+    demo = Demo(folder, most_jobs=_FEWER_JOBS)
     demo.exporter.web_config_read(good=True)
     at = 0.0
     with file.open("w", encoding="utf-8") as output, closing(demo.exporter):
         for at, page in demo.pages(seconds):
             demo.misread("Progress")
+            demo.break_job_file(broken=at < START + seconds / 2)
             replicas = ("one:10077", "two:10077")[: 1 + (at > START + seconds - 1800)]
             for instance in replicas:
                 for line in samples(page, at, {"instance": instance, "job": JOB}):
