@@ -1,9 +1,9 @@
 """How the answers about jobs are read. Pure.
 
-The operations of all kinds answer with one shape; ``kinds`` has what differs. Facts come from
-the vendor's page of GetUpsertCollectionDataJob (gpdb 2016-05-03) and from a real answer of a
-sibling operation, which has no ``Error`` on success and drops trailing zeros of a time's fraction.
-Each fact is read by itself: the page's own sample contradicts itself.
+The operations of all kinds answer with one shape; ``kinds`` has what differs. Facts come from the
+vendor's page of the first operation there, and from a real answer of a sibling operation, which has
+no ``Error`` on success and drops trailing zeros of a time's fraction. Each fact is read by itself:
+the page's own sample contradicts itself.
 """
 
 import re
