@@ -6,6 +6,7 @@ import logging
 import sys
 from collections.abc import Mapping
 
+from exporter.advice import ADVICE
 from exporter.cli.build import build_client, registry_of
 from exporter.cli.live import check_live
 from exporter.cli.loading import doubts_about_key, load_both, load_config
@@ -31,7 +32,8 @@ def check_config(options: argparse.Namespace, environ: Mapping[str, str]) -> int
         ConfigurationError: there are problems.
     """
     if options.output == "json" and not options.live:
-        print("check-config: --output=json goes with --live", file=sys.stderr)
+        program = "adbpg-job-exporter check-config"
+        print(f"{program}: --output=json goes with --live. Try: {program} --help", file=sys.stderr)
         return 2
     loaded, web = load_both(
         lambda: load_config(options.config_file, environ), options.web_config_file
@@ -82,7 +84,8 @@ def query(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
         if options.output == "json":
             print(options.redactor(_failure_as_json(ref, error)))
         named = f" (RequestId {error.request_id})" if error.request_id else ""
-        text = f"no answer about job {ref.job_id}: {error.reason}: {error}{named}"
+        _, remedy = ADVICE[error.reason].in_general()
+        text = f"no answer about job {ref.job_id}: {error.reason}: {error}{named}. {remedy}"
         print(plain(options.redactor(text)), file=sys.stderr)
         return 1
     finally:

@@ -146,6 +146,8 @@ def _read(path: str) -> bytes:
         _, data = files.read(path, yaml_source.LARGEST_FILE + 1)
     except OSError as error:
         why = f"cannot be read: {error.strerror}"
+        if isinstance(error, FileNotFoundError):
+            why += ": write it, or name another file with --config.file"
         raise ConfigurationError([Problem(path, 0, 0, "", why)]) from None
     return data
 

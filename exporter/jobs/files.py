@@ -252,7 +252,8 @@ class JobFiles:
         return self._unreadable(path, known, "cannot be read: a symlink to what does not exist")
 
     def _may_be_there(self, path: str) -> bool:
-        return any(each.may_hold(path) for each in self._found)
+        """Whether no pattern finds a file, though it may be in a folder that cannot be listed."""
+        return not _is_found(path, self._found) and any(f.may_hold(path) for f in self._found)
 
     def _unreadable(self, path: str, known: _FileState | None, why: str) -> _FileState | None:
         if self._may_be_there(path):  # its folder is the problem, and reported as such
@@ -327,7 +328,7 @@ class JobFiles:
     def _listed(self, states: Mapping[str, _FileState]) -> Listing:
         shown = dict(sorted(states.items()))
         patterns = tuple(
-            _report(pattern, found, shown)
+            _report(pattern, found, shown, self._found)
             for pattern, found in zip(self._patterns, self._found, strict=True)
         )
         return Listing(
@@ -364,10 +365,19 @@ def _still_good(before: Iterable[JobRef], file: JobFile) -> list[JobRef]:
     return [job for job in before if job.job_id in file.left_out and job.job_id not in ids]
 
 
-def _report(pattern: Pattern, found: Found, states: Mapping[str, _FileState]) -> PatternReport:
+def _is_found(path: str, found: Iterable[Found]) -> bool:
+    return any(path in each.files for each in found)
+
+
+def _report(
+    pattern: Pattern,
+    found: Found,
+    states: Mapping[str, _FileState],
+    all_found: Sequence[Found],
+) -> PatternReport:
     paths = [path for path in found.files if path in states]
     if found.unreadable:
-        paths += [p for p in states if p not in found.files and found.may_hold(p)]
+        paths += [p for p in states if found.may_hold(p) and not _is_found(p, all_found)]
     return PatternReport(
         pattern.text,
         len(paths),

@@ -191,7 +191,7 @@ def test_query_prints_json_for_programs(tmp_path: Path) -> None:
 
 
 def test_query_of_an_unknown_job_says_why(tmp_path: Path) -> None:
-    """A job that the API does not know is exit code 1 and a line with the reason."""
+    """A job that the API does not know is exit code 1, and a line says why and what to do."""
     with simulator(SCENARIO, tmp_path) as api:
         (tmp_path / "config.yaml").write_text(api.configuration())
 
@@ -199,7 +199,9 @@ def test_query_of_an_unknown_job_says_why(tmp_path: Path) -> None:
 
     assert done.returncode == 1
     assert done.stdout == ""
-    assert done.stderr.splitlines()[-1].startswith("no answer about job nobody: not_found: ")
+    told = done.stderr.splitlines()[-1]
+    assert told.startswith("no answer about job nobody: not_found: ")
+    assert "). Compare the ids and names with those that started the upload" in told
 
 
 def test_what_the_api_said_is_printed_with_its_request_id(tmp_path: Path) -> None:

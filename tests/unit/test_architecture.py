@@ -80,6 +80,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "simulator": {"clock", "errors", "files", "gpdb", "secret"},
     "cli": {
         "",
+        "advice",
         "clock",
         "config",
         "errors",

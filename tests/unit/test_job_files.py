@@ -212,6 +212,24 @@ def test_unreadable(make: Callable[[Path], None], tmp_path: Path) -> None:
     assert "1.yaml: cannot be read: " in str(sources.problems()[0])
 
 
+def test_unreadable_beside_a_pattern_that_names_the_folder(tmp_path: Path) -> None:
+    """A file that one pattern finds is an error, though another pattern names its folder."""
+    folder = tmp_path / "jobs"
+    folder.mkdir()
+    (folder / "1.yaml").symlink_to("nowhere")
+    (folder / "2.yaml").write_text(BROKEN)
+    patterns = (str(folder / "*.yaml"), str(folder))
+
+    sources = Watched(configured(tmp_path, job_files=patterns))
+    watched = sources.current()
+
+    assert watched.file_errors == dict.fromkeys(
+        (str(folder), str(folder / "1.yaml"), str(folder / "2.yaml")), True
+    )
+    assert [(each.files, each.broken) for each in watched.patterns] == [(2, 2), (0, 0)]
+    assert "1.yaml: cannot be read: " in str(sources.problems()[0])
+
+
 def test_unreadable_is_logged_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A file that stays unreadable keeps its list, and is told once."""
     path = tmp_path / "1.yaml"
