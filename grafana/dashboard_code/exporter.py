@@ -248,8 +248,8 @@ def _files() -> panels.Panel:
     left = {"custom.align": "left"}
     shown = [
         Column("Pattern", "pattern"),
-        Column("Files", "", files, "short", 80, left),
-        Column("Broken", "", broken, "short", 80, left),
+        Column("Files", "", files, "short", 60, left),
+        Column("Broken", "", broken, "short", 70, left),
         Column("Readable", "", readable, "bool_yes_no", 90, left),
     ]
     return columns.sheet(

@@ -24,6 +24,7 @@ HERE = Path(__file__).parent
 PICTURES = HERE.parent.parent / "docs" / "pictures"
 HOURS = 6
 WIDTH = 1600
+JOB_FILES = "/var/lib/adbpg-jobs"  # a usual folder, in place of the one that is made to draw
 JOB_ID = "cf0b0a0d-c21e-4fb3-a8d7-169fe5046c15"  # its queries fail now and then
 
 # The picture's name, the page's path, the theme.
@@ -64,7 +65,8 @@ def write_blocks(folder: Path) -> None:
     with told.open("w", encoding="utf-8") as output, closing(demo.exporter):
         for at, text in demo.pages(HOURS * 3600):
             labels = {"instance": "exporter-0:10077", "job": JOB}
-            output.writelines(line + "\n" for line in samples(text, at, labels))
+            shown = text.replace(str(folder / "demo"), JOB_FILES)
+            output.writelines(line + "\n" for line in samples(shown, at, labels))
         output.write("# EOF\n")
     command = ("promtool", "tsdb", "create-blocks-from", "openmetrics", told, folder / "data")
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
