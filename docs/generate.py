@@ -49,7 +49,7 @@ rest ages out. When the API says that it does not know the job, its state ends a
 does not know the collection, the namespace or the instance, and where something on the way answers
 in its place, the state ages out like after any failure.
 
-A final job is not asked about again. Take it out of the configuration, or out of its job file,
+A final job is not queried again. Take it out of the configuration, or out of its job file,
 when nobody needs to see it any more.
 
 ## Jobs that wait
@@ -64,7 +64,7 @@ alerts go by one rule, among the jobs under way of one collection:
   one in Cancelling, and of equals the one with the earliest CreateTime; one without a CreateTime
   comes last.
 - **Where it cannot be known, nothing is said**: the metric is absent. A job whose state is not
-  known may be in front: its queries fail, it was not asked yet, or its status is not a documented
+  known may be in front: its queries fail, it was not queried yet, or its status is not a documented
   one. A job that the API does not know (`not_found`) is not in front. A Running job whose progress
   is not known may have uploaded something.
 - **Where shards share a collection**, each shard knows its own jobs only. It says 1 of a job behind

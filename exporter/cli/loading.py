@@ -40,7 +40,7 @@ def doubts_about_key(loaded: Config, environ: Mapping[str, str]) -> Iterator[Pro
     try:
         key = credentials.current()
     except NoCredentials as error:
-        yield Problem("access key", 0, 0, "", f"{error}: no job can be asked about without it")
+        yield Problem("access key", 0, 0, "", f"{error}: no job can be queried without it")
         return
     if is_placeholder(key.id) or is_placeholder(key.secret.reveal()):
         message = "the value of an example: put your own in its place"

@@ -268,7 +268,7 @@ def _check_flags(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--live",
         action="store_true",
-        help="ask the API about every target and job too, and tell what to change",
+        help="query the API about every target and job too, and say what to change",
     )
     command.add_argument(
         "--live.timeout",

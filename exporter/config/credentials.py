@@ -38,7 +38,7 @@ class RamSettings:
     role_name: Annotated[
         str,
         kinds.text(),
-        "The instance's role. Goes with `ecs_ram_role`; without it the instance is asked.",
+        "The instance's role. Goes with `ecs_ram_role`; without it, the metadata names it.",
     ] = ""
     profile: Annotated[str, kinds.text(), "The profile's name. Goes with `profile`."] = ""
     profile_file: Annotated[

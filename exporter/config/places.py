@@ -106,7 +106,7 @@ class Report:
     def _count(self, place: Place) -> None:
         self.count += 1
         if self.count == MOST_PROBLEMS:
-            self._problems.append(self._told(place, "too many problems: the rest is not told"))
+            self._problems.append(self._told(place, "too many problems: the rest is not shown"))
             if self._stops:
                 self.finish()
 

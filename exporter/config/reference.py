@@ -12,7 +12,7 @@ _INTRODUCTION: Final = """\
 # Configuration
 
 The configuration is one YAML file. `config.example.yaml` shows every key; `adbpg-job-exporter
-check-config` tells every mistake in yours, each with its line and column.
+check-config` reports every mistake in yours, each with its line and column.
 
 - Durations are written as in Prometheus: `500ms`, `5s`, `1m30s`. Only `0` needs no unit.
 - Sizes are written as `256KiB`; the units are `B`, `KiB`, `MiB` and `GiB`.
@@ -59,7 +59,7 @@ alphabetical order counts. Both are logged once, as a warning. Within one file, 
 is a mistake of the second entry.
 
 Of more jobs than `scrape.max_jobs`, those that have not ended are watched first, among them those
-that are watched already, then those that ended last. A job that was never asked about counts as
+that are watched already, then those that ended last. A job that was never queried counts as
 one that has not ended.
 """
 

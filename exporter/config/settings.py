@@ -21,12 +21,12 @@ from exporter.secret import Secret
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScrapeSettings:
-    """How jobs are asked about when Prometheus scrapes."""
+    """How jobs are queried when Prometheus scrapes."""
 
     min_interval: Annotated[
         float,
         kinds.duration("0s", "1d"),
-        "No job is asked again sooner. The API's own advice is 5s.",
+        "No job is queried again sooner. The API's own advice is 5s.",
     ] = 5.0
     max_age: Annotated[
         float,
@@ -223,7 +223,7 @@ class ConfigFile:
     targets: Annotated[
         tuple[TargetEntry, ...],
         ListOf(_TARGET, minimum=1),
-        "Where jobs are asked about. At least one.",
+        "The instances and workspaces of the jobs. At least one.",
     ]
     job_files: Annotated[
         tuple[str, ...],

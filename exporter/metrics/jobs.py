@@ -78,7 +78,7 @@ FAMILIES: tuple[JobFamily, ...] = (
         "Whether the last query of this job worked.",
         lambda o, _: o.up,
         notes="Absent until the first query of the job has ended. `adbpg_job_query_failed` has the "
-        "reason of a 0. A final job keeps its 1: it is not asked again.",
+        "reason of a 0. A final job keeps its 1: it is not queried again.",
     ),
     JobFamily(
         "adbpg_job_query_failed",

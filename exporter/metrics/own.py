@@ -64,8 +64,8 @@ SCRAPE_FAMILIES: tuple[ScrapeFamily, ...] = (
         "Jobs in this scrape, by how they fared.",
         _by_result,
         ("result",),
-        "`fresh`: asked and answered. `cached`: asked less than `scrape.min_interval` ago. "
-        "`final`: ended, not asked again. `failed`: the last query failed. `late`: due, but not "
+        "`fresh`: queried and answered. `cached`: queried less than `scrape.min_interval` ago. "
+        "`final`: ended, not queried again. `failed`: the last query failed. `late`: due, but not "
         "answered within the scrape's budget, or left alone after throttling or a refused key.",
     ),
     ScrapeFamily(
@@ -172,7 +172,7 @@ WEB_RELOAD_SUCCESSFUL = CountedFamily(
 )
 BUILD_INFO = CountedFamily(
     "adbpg_exporter_build_info",
-    "Always 1; the labels tell what is running.",
+    "Always 1; the labels say what is running.",
     "gauge",
     ("version", "revision", "python"),
 )

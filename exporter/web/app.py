@@ -219,7 +219,7 @@ class App:
             return text(404, f"Not found. There is a page at {there} that leads on.")
         if request.method not in route.methods:
             allowed = ", ".join(route.methods)
-            return text(405, f"Only {allowed} can be asked of this path.", ("Allow", allowed))
+            return text(405, f"This path takes {allowed} only.", ("Allow", allowed))
         if route.methods != _GET and is_cross_site(request.headers, self._settings.external_url):
             return text(403, "Refused: the page of another site has sent this request.")
         return route.answer(request)

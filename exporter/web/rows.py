@@ -148,7 +148,7 @@ _PILLS = {
     JobStatus.FAILED: Pill("✕", "failed", "Failed"),
     JobStatus.UNKNOWN: Pill("?", "doubt", "Unknown"),
 }
-_NOT_ASKED = Pill("○", "quiet", "Not asked yet")
+_NOT_ASKED = Pill("○", "quiet", "Not queried yet")
 _NOT_KNOWN = Pill("?", "doubt", "Not known")
 _SIGNS = {
     Concern.FAILED: ("✕", "failed"),

@@ -157,13 +157,13 @@ def _times() -> list[panels.Panel]:
     return [
         _moment(
             "Created",
-            "As the API tells it. In the future: the target's time_zone is wrong.",
+            "As the API says. In the future: the target's time_zone is wrong.",
             fact("adbpg_job_created_timestamp_seconds"),
             UNKNOWN,
         ),
         _moment(
             "Updated",
-            "As the API tells it. Long ago while the job runs: it is stuck there.",
+            "As the API says. Long ago while the job runs: it is stuck there.",
             queries.UPDATED,
             UNKNOWN,
         ),
@@ -175,7 +175,7 @@ def _times() -> list[panels.Panel]:
         ),
         _moment(
             "Last answer",
-            "When the API last answered for this job. A final job is not asked again.",
+            "When the API last answered for this job. A final job is not queried again.",
             queries.ANSWERED,
             "never",
         ),

@@ -155,8 +155,8 @@ def _statuses() -> panels.Panel:
     counted = f"sum by (status) (max by ({queries.BY_JOB}, status) ({{}}))"
     panel = panels.graph(
         "Jobs by status",
-        "How many jobs the API told in each status. Failed ones stay until they are taken out of "
-        "the configuration.",
+        "How many jobs are in each status, by the API's answers. Failed ones stay until "
+        "they are taken out of the configuration.",
         ranged(f"{counted.format(queries.of_jobs('adbpg_job_status'))} > 0", "{{status}}"),
         unit="short",
         nothing=NO_JOBS,

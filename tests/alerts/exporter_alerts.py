@@ -187,7 +187,7 @@ SCENARIOS = (
                     Read(
                         "The API refuses the exporter: the jobs of a target are not watched.",
                         f"Calls for target rag-prod are refused for five minutes or longer, reason "
-                        f"{reason}: 5 in the last five minutes. None of its jobs can be seen. The "
+                        f"{reason}: 5 in the last five minutes. None of its jobs is watched. The "
                         "runbook says what to do for this reason.",
                         "adbpg-exporter",
                     ),
@@ -340,9 +340,10 @@ SCENARIOS = (
                 {**JOB, "pattern": "/jobs/*.yaml"},
                 Read(
                     "New upload jobs are not watched: the folder of job files cannot be read.",
-                    "For ten minutes or longer the exporter cannot tell which job files match "
-                    "/jobs/*.yaml (adbpg): the folder is away, forbidden, or is none. The last "
-                    "lists stay in use, so newer jobs are missing. The exporter's log says why.",
+                    "For ten minutes or longer the exporter cannot find out which job files match "
+                    "/jobs/*.yaml (adbpg): the folder is missing, is not readable, or is no "
+                    "folder. The last lists stay in use, so newer jobs are missing. The exporter's "
+                    "log says why.",
                     "adbpg-exporter",
                 ),
             ),
@@ -371,7 +372,7 @@ SCENARIOS = (
                 *(20, 29),
                 JOB,
                 Read(
-                    "More upload jobs are named than the exporter watches.",
+                    "The exporter watches only some of the upload jobs.",
                     "adbpg leaves out 12 jobs for ten minutes or longer, since they are more than "
                     "scrape.max_jobs. Those that have not ended are watched first. Take ended "
                     "jobs out, or raise the limit.",
@@ -418,8 +419,8 @@ SCENARIOS = (
                 *(25, 29),
                 JOB,
                 Read(
-                    "Not every upload job can be asked about in time.",
-                    "Each scrape of adbpg leaves jobs unasked for 15 minutes or longer, now 7. "
+                    "Scrapes end before all upload jobs are queried.",
+                    "Each scrape of adbpg leaves out jobs for 15 minutes or longer, now 7. "
                     "What is shown of them is older than it should be. Give the scrape more time, "
                     "or scrape less often.",
                     "adbpg-exporter",

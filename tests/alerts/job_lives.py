@@ -123,7 +123,8 @@ BLOCKED = Read(
     "Uploads to a collection are held up.",
     "The uploads to collection stalls (namespace rag of gp-1, target rag-prod) are held up for ten "
     "minutes or longer, since they run one after the other. In front is job j-3, which is stalled. "
-    "Jobs that wait: 2. Start no further uploads to it, and help or cancel the job in front.",
+    "Jobs that wait: 2. Start no further uploads to it, and cancel the job in front or get it "
+    "going again.",
     "adbpg-overview?var-collection=stalls&var-collection_namespace=rag",
 )
 

@@ -143,8 +143,8 @@ ALERTS = (
             "An upload job runs past its deadline.",
             "Job j-5 of collection late (namespace rag of gp-1, target rag-prod) should have "
             "ended by 1 Jan 00:21 UTC. The time that it waited for others is not counted. It has "
-            "uploaded 25k entries of 60k. At its present rate it needs 35m 0s more. Tell those who "
-            "wait for its documents; if it does not move, cancel it and upload the rest again.",
+            "uploaded 25k entries of 60k. At its present rate it needs 35m 0s more. Inform those "
+            "who wait for its documents; if it does not move, cancel it and upload the rest again.",
             dashboard("j-5", "late"),
         ),
     ),

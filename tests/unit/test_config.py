@@ -242,7 +242,7 @@ def test_many_problems(tmp_path: Path) -> None:
     lines = problems_of("".join(f"key{i}: x\n" for i in range(5000)), tmp_path).splitlines()
 
     assert len(lines) == 101
-    assert lines[-2].endswith("too many problems: the rest is not told")
+    assert lines[-2].endswith("too many problems: the rest is not shown")
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ def test_no_access_key(tmp_path: Path, missing: str) -> None:
 
     assert line == (
         f"access key: the environment variable {missing} is not set: "
-        "no job can be asked about without it"
+        "no job can be queried without it"
     )
 
 

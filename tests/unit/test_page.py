@@ -442,8 +442,8 @@ def test_any_snapshot_gives_a_page(jobs: list[Observation]) -> None:
 @pytest.mark.parametrize(
     ("shard", "told"),
     [
-        (Shard(), "1 job is watched. The API was last asked"),
-        (Shard(2, 3), "1 job is watched, those of shard 2 of 3. The API was last asked"),
+        (Shard(), "1 job is watched. The API was last queried"),
+        (Shard(2, 3), "1 job is watched, those of shard 2 of 3. The API was last queried"),
     ],
 )
 def test_the_shard_is_told(shard: Shard, told: str) -> None:

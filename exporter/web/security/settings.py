@@ -77,7 +77,7 @@ class TlsSettings:
     curve_preferences: Annotated[
         tuple[str, ...],
         ListOf(kinds.curve(), minimum=1),
-        "One curve, or all four. Python's TLS cannot be told several.",
+        "One curve, or all four. Python's TLS takes no other number.",
     ] = ()
     place: Place = Place.NOWHERE
 
@@ -119,7 +119,7 @@ class TlsSettings:
             message = "goes with client_auth_type: RequireAndVerifyClientCert"
             yield "client_allowed_sans", f"{message}: else a client would just show no certificate"
         if 1 < len({*self.curve_preferences}) < len(kinds.CURVES):
-            message = "expected one curve, or all four: Python's TLS cannot be told several"
+            message = "expected one curve, or all four: Python's TLS takes no other number"
             yield "curve_preferences", message
 
 
