@@ -119,6 +119,7 @@ def wait(exporter: Exporter, servers: Sequence[Server], signals: Signals) -> Non
     reloader = Reloader(exporter.reload)
     while (number := signals.next()) == RELOAD:
         reloader.request()
+    reloader.close()
     logger.info("stopping", extra={"signal": number})
     exporter.stop()
     # All servers at once, so that they share the grace.
@@ -147,6 +148,12 @@ class Reloader:
         self._lock = threading.Lock()
         self._is_wanted = False
         self._is_busy = False
+        self._is_closed = False
+
+    def close(self) -> None:
+        """Begin no further reload: what a process that stops needs may be gone already."""
+        with self._lock:
+            self._is_closed = True
 
     def request(self) -> None:
         """Reload soon."""
@@ -172,7 +179,7 @@ class Reloader:
 
     def _takes_one(self) -> bool:
         with self._lock:
-            self._is_busy = self._is_wanted
+            self._is_busy = self._is_wanted and not self._is_closed
             self._is_wanted = False
             return self._is_busy
 

@@ -232,12 +232,12 @@ class JobFiles:
         return dict(sorted(paths.items()))
 
     def _looked_at(self, path: str, inode: int, known: _FileState | None) -> _FileState | None:
-        """Return what is known of a file now; None if it is gone, or is a folder."""
+        """Return what is known of a file now; None if it is gone, or is a folder that matches."""
         for _ in range(_TRIES):
             try:
                 status = os.stat(path)  # noqa: PTH116  Path costs as much again
                 if stat.S_ISDIR(status.st_mode):
-                    return None
+                    return known if self._may_be_there(path) else None
                 inode = inode if inode == status.st_ino else UNTRUSTED
                 if known is not None and known.fingerprint == _fingerprint(status):
                     return known if known.inode == inode else replace(known, inode=inode)

@@ -35,8 +35,11 @@ class Found:
     unreadable: Mapping[str, str] = field(default_factory=dict)
 
     def may_hold(self, path: str) -> bool:
-        """Whether a file that is not found may be in a folder that cannot be listed."""
-        return any(path.startswith(f"{folder}/") for folder in self.unreadable)
+        """Whether a file that is not found may be in a folder that cannot be listed, or behind it.
+
+        A folder that stands where the pattern names a file hides that file, as a mount does.
+        """
+        return any(path == folder or path.startswith(f"{folder}/") for folder in self.unreadable)
 
 
 @dataclass(frozen=True, slots=True)

@@ -409,6 +409,25 @@ def test_a_folder_that_cannot_tell(
     assert ("job files can be found again" in messages(caplog, logging.INFO)) == bool(told)
 
 
+def test_a_folder_in_place_of_a_file(tmp_path: Path) -> None:
+    """A folder where the pattern names one file hides that file, as a mount does: its jobs stay."""
+    path = tmp_path / "jobs.yaml"
+    path.write_text(jobs("a"))
+    sources = Watched(configured(tmp_path, job_files=(str(path),)), clock=later)
+    sources.current()
+    path.rename(tmp_path / "aside")
+    path.mkdir()
+
+    during = sources.current()
+    path.rmdir()
+    (tmp_path / "aside").rename(path)
+    after = sources.current()
+
+    assert ids(during) == ids(after) == ["a"]
+    assert "is a folder" in during.patterns[0].error
+    assert not after.patterns[0].error
+
+
 def test_a_folder_that_is_empty(tmp_path: Path) -> None:
     """A folder that is there and lists nothing says that its files are gone."""
     (tmp_path / "1.yaml").write_text(jobs("a"))

@@ -199,3 +199,21 @@ def test_a_reload_that_fails_is_not_the_last(outcome: Exception) -> None:
     reloads.let_end()
     reloads.wait_until_begun(2)
     reloads.let_end()
+
+
+def test_no_reload_begins_after_the_stop() -> None:
+    """What was to be reloaded when the stop began is not: its files may be gone already."""
+    before = {*threading.enumerate()}
+    reloads = Reloads()
+    reloader = Reloader(reloads)
+    reloader.request()
+    reloads.wait_until_begun(1)
+    (worker,) = {*threading.enumerate()} - before
+    reloader.request()
+
+    reloader.close()
+    reloads.let_end()
+    worker.join(LIMIT)
+
+    assert not worker.is_alive()
+    assert reloads.begun == 1
