@@ -10,6 +10,7 @@ from typing import Final
 
 from exporter import files
 
+_MOST: Final = 8 << 20  # bytes of a file; the usual one has 300 kB
 _HASHED: Final = re.compile("[0-9a-f]{8}[.][0-9]+")  # what `openssl rehash` names a certificate
 
 
@@ -68,6 +69,20 @@ def authorities(ca_file: str, environ: Mapping[str, str]) -> Authorities:
     )
 
 
+def certificates(path: str) -> str:
+    """Return a file's PEM certificates, as OpenSSL takes them for ``cadata``; never empty.
+
+    Only the look at the file is bounded: on a busy machine to parse them takes seconds as well.
+
+    Raises:
+        OSError: it cannot be read, or does not answer.
+        ValueError: the path holds a NUL.
+    """
+    _, content = files.read(path, _MOST)
+    # No text is "nothing given" to Python's ssl, which would trust the system's authorities.
+    return content.decode("ascii", "replace").replace("\ufffd", "?") or "none"
+
+
 def _is_directory(path: str) -> bool:
     try:
         return files.within(("directory", path), lambda: os.path.isdir(path))  # noqa: PTH112  for any text
@@ -76,11 +91,8 @@ def _is_directory(path: str) -> bool:
 
 
 def _file_problem(path: str) -> str:
-    def load() -> None:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
-
     try:
-        files.within(("certificates", path), load)
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=certificates(path))
     except ssl.SSLError:
         return "it holds none"
     except (OSError, ValueError) as error:  # ValueError: a NUL

@@ -28,7 +28,7 @@ from urllib3.exceptions import HTTPError, NameResolutionError, ProxyError
 from urllib3.response import BaseHTTPResponse
 
 from exporter import files
-from exporter.gpdb.authorities import Authorities
+from exporter.gpdb.authorities import Authorities, certificates
 from exporter.gpdb.failures import ProxyRefusal
 from exporter.gpdb.responses import StrictResponse, read_head
 from exporter.sockets import DeadlineSocket, DeadlineTlsSocket
@@ -309,13 +309,10 @@ def tls_context(trusted: Authorities) -> ssl.SSLContext:
         OSError: they cannot be read, or there are none (ssl.SSLError).
     """
     file = trusted.file or ("" if trusted.directory else requests.utils.DEFAULT_CA_BUNDLE_PATH)
-
-    def load() -> ssl.SSLContext:
-        return ssl.create_default_context(cafile=file or None, capath=trusted.directory or None)
-
     # In a time of its own: the imports before it may have taken long, and are no file's fault.
     with files.patience(files.PATIENCE):
-        context = files.within(("authorities", trusted), load)
+        cadata = certificates(file) if file else None
+    context = ssl.create_default_context(cadata=cadata, capath=trusted.directory or None)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.sslsocket_class = DeadlineTlsSocket
     return context

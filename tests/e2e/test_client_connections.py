@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from exporter.gpdb.transport import LIFETIME
-from tests.api_clients import GOOD, HASTY, PATIENT, api_client, ask, failure
+from tests.api_clients import GOOD, PATIENT, api_client, ask, failure
 from tests.certificates import Authority
 from tests.fakes import HandSetClock
 from tests.upstream import (
@@ -79,8 +79,8 @@ def test_no_second_retry(drop: Behaviour) -> None:
 
 def test_the_retry_is_within_the_time() -> None:
     """The second try has what the first one left of the time, and no more."""
-    behaviours = [both(rest(HASTY * 0.7), hang_up()), both(rest(HASTY * 0.7), good)]
-    with Upstream(behaviours) as upstream, api_client(timeout=HASTY) as client:
+    behaviours = [both(rest(2.0), hang_up()), both(rest(3.0), good)]
+    with Upstream(behaviours) as upstream, api_client(timeout=4.0) as client:
         error = failure(client, upstream.url)
 
     assert error.reason == "timeout"
@@ -162,9 +162,9 @@ def test_stray_answers_only() -> None:
 
 def test_a_stray_answer_is_asked_again_within_the_time() -> None:
     """The second request has what the first one left of the time, and no more."""
-    slow_stray = both(rest(HASTY * 0.7), send(OTHER))
-    behaviours = [slow_stray, both(rest(HASTY * 0.7), good)]
-    with Upstream(behaviours) as upstream, api_client(timeout=HASTY) as client:
+    slow_stray = both(rest(2.0), send(OTHER))
+    behaviours = [slow_stray, both(rest(3.0), good)]
+    with Upstream(behaviours) as upstream, api_client(timeout=4.0) as client:
         error = failure(client, upstream.url)
 
     assert error.reason == "timeout"

@@ -9,7 +9,7 @@ import pytest
 from exporter.gpdb.authorities import Authorities
 from exporter.gpdb.client import ApiClient
 from exporter.gpdb.transport import tls_context
-from tests.api_clients import GOOD, HASTY, PASSWORD, api_client, ask, failure
+from tests.api_clients import GOOD, HASTY, PASSWORD, PATIENT, api_client, ask, failure
 from tests.certificates import Authority
 from tests.upstream import (
     Behaviour,
@@ -115,19 +115,19 @@ def test_a_server_without_tls(client: ApiClient) -> None:
 
 
 RECORD = bytes.fromhex("16 0303 4000")  # 16 KiB of a handshake follow, the server says
-HANDSHAKES: dict[str, tuple[Behaviour, set[str]]] = {
-    "hangs": (hang(), {"timeout"}),
-    "hangs in a record": (both(send(RECORD), hang()), {"timeout"}),
-    "drips": (drip(RECORD + bytes(500)), {"timeout"}),
-    "closes": (hang_up(), {"tls", "connection"}),
-    "resets": (reset(), {"connection", "tls"}),
+HANDSHAKES: dict[str, tuple[Behaviour, set[str], float]] = {
+    "hangs": (hang(), {"timeout"}, HASTY),
+    "hangs in a record": (both(send(RECORD), hang()), {"timeout"}, HASTY),
+    "drips": (drip(RECORD + bytes(500)), {"timeout"}, HASTY),
+    "closes": (hang_up(), {"tls", "connection"}, PATIENT),
+    "resets": (reset(), {"connection", "tls"}, PATIENT),
 }
 
 
-@pytest.mark.parametrize(("behaviour", "reasons"), HANDSHAKES.values(), ids=HANDSHAKES)
-def test_no_handshake(behaviour: Behaviour, reasons: set[str]) -> None:
+@pytest.mark.parametrize(("behaviour", "reasons", "timeout"), HANDSHAKES.values(), ids=HANDSHAKES)
+def test_no_handshake(behaviour: Behaviour, reasons: set[str], timeout: float) -> None:
     """A server that never completes the handshake does not hold the call."""
-    with Upstream([good], greeting=behaviour) as upstream, api_client(timeout=HASTY) as client:
+    with Upstream([good], greeting=behaviour) as upstream, api_client(timeout=timeout) as client:
         error = failure(client, f"https://localhost:{upstream.port}")
 
     assert error.reason in reasons
