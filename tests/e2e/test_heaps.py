@@ -3,6 +3,7 @@
 import platform
 import re
 import threading
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -18,14 +19,24 @@ SCENARIO = (
         for n in range(64)
     )
 )
-_HEAP = 64 << 20  # bytes: how glibc aligns what it reserves for one (HEAP_MAX_SIZE of its arena.c)
-_MAPPING = re.compile(r"^([0-9a-f]+)-[0-9a-f]+ rw-p 00000000 00:00 0 *$", re.MULTILINE)
+_HEAP = 64 << 20  # bytes: size and alignment of a thread's heap (HEAP_MAX_SIZE of glibc's arena.c)
+_MAPPING = re.compile(r"^([0-9a-f]+)-([0-9a-f]+) (\S{4}) 00000000 00:00 0 *$", re.MULTILINE)
 
 
 def heaps(process: Process) -> int:
-    """Return how many heaps there are besides the process's first."""
+    """Return how many heaps there are besides the process's first.
+
+    A heap's begin is open for writing and its rest is reserved, up to its whole size. The kernel
+    aligns other large mappings too, so an aligned begin alone says nothing.
+    """
     maps = Path(f"/proc/{process.popen.pid}/maps").read_text()
-    return sum(int(start, 16) % _HEAP == 0 for start in _MAPPING.findall(maps))
+    found = [(int(start, 16), int(end, 16), mode) for start, end, mode in _MAPPING.findall(maps)]
+    return sum(
+        begin % _HEAP == 0
+        and (mode, rest_mode) == ("rw-p", "---p")
+        and (end, rest_end) == (rest, begin + _HEAP)
+        for (begin, end, mode), (rest, rest_end, rest_mode) in pairwise(found)
+    )
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc has a heap for a thread")
