@@ -15,7 +15,7 @@ from exporter.instruments import Instruments
 from exporter.jobs import JobFiles, Registry
 from exporter.model import Snapshot
 from exporter.pieces import gzipped, plain
-from exporter.poller import Asked, Plan, Poller
+from exporter.polling import Asked, Plan, Poller
 from exporter.sharing import Sharing
 
 logger = logging.getLogger(__name__)

@@ -14,7 +14,6 @@ from urllib.parse import urlsplit
 from requests.structures import CaseInsensitiveDict
 
 from exporter import __version__, config
-from exporter.cli.build import registry_of
 from exporter.config import Config
 from exporter.errors import QueryError
 from exporter.gpdb import answers
@@ -25,13 +24,14 @@ from exporter.gpdb.kinds import DeadlineRule, JobKind
 from exporter.instruments import Instruments
 from exporter.jobs import JobFiles
 from exporter.model import JobRef, Target
-from exporter.poller import Plan, Poller
+from exporter.polling import Plan, Poller
 from exporter.service import Exporter, Loaded
 from exporter.simulator.configuration import exporter_job_file
 from exporter.simulator.demo import demo_configuration, demo_scenario
 from exporter.simulator.scenario import Scenario
 from exporter.simulator.service import Service
 from exporter.simulator.verify import Request
+from exporter.wiring import registry_of
 from tests.fakes import HandSetClock
 
 START = 1_704_700_800.0  # 2024-01-08T08:00:00Z, so that the vendor's sample falls into it

@@ -1,4 +1,4 @@
-"""A poller with real threads over a fake API, as the tests of ``exporter.poller`` use it."""
+"""A poller with real threads over a fake API, as the tests of ``exporter.polling`` use it."""
 
 import threading
 from collections import Counter
@@ -11,7 +11,7 @@ from exporter.config import ScrapeSettings
 from exporter.gpdb.kinds import UPSERT_COLLECTION_DATA, DeadlineRule
 from exporter.instruments import Instruments
 from exporter.model import JobRef, Observation, ScrapeResult, Snapshot, Target, WatchList
-from exporter.poller import Plan, Poller
+from exporter.polling import Plan, Poller
 from exporter.secret import Secret
 from tests.fakes import (
     LIMIT,

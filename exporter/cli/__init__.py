@@ -1,6 +1,5 @@
-"""The command line: commands, exit codes, and the one place that makes every object."""
+"""The command line: commands and exit codes."""
 
-from exporter.cli.build import build
 from exporter.cli.main import main
 
-__all__ = ["build", "main"]
+__all__ = ["main"]

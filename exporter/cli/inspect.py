@@ -7,7 +7,6 @@ import sys
 from collections.abc import Mapping
 
 from exporter.advice import ADVICE
-from exporter.cli.build import build_client, registry_of
 from exporter.cli.live import check_live
 from exporter.cli.loading import doubts_about_key, load_both, load_config
 from exporter.cli.words import count, plain
@@ -17,10 +16,11 @@ from exporter.errors import ConfigurationError, Problem, QueryError
 from exporter.gpdb.kinds import DEFAULT_KIND, KINDS
 from exporter.jobs import JobFiles
 from exporter.model import JobRef, JobState, Target, Unit
-from exporter.poller.query import ask
-from exporter.poller.record import Record
+from exporter.polling.query import ask
+from exporter.polling.record import Record
 from exporter.web.security import WebConfig
 from exporter.web.wording import duration, utc
+from exporter.wiring import build_client, registry_of
 
 
 def check_config(options: argparse.Namespace, environ: Mapping[str, str]) -> int:

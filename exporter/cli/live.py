@@ -7,17 +7,17 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from exporter.cli.build import build_client, plan_of
+from exporter.check.asking import Asking, Seen
+from exporter.check.findings import Examiner, Finding
 from exporter.cli.words import count, plain
 from exporter.clock import Clock
 from exporter.config import Config
 from exporter.config.located import Located
 from exporter.jobs import JobFiles, Registry
 from exporter.model import JobState
-from exporter.preflight.asking import Asking, Seen
-from exporter.preflight.findings import Examiner, Finding
 from exporter.redaction import Redactor
 from exporter.signals import Signals
+from exporter.wiring import build_client, plan_of
 
 _PROXY_VARIABLES = ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
 _PROGRESS_AFTER = 1.0  # seconds; who waits shorter needs none

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TypeVar
 
 from exporter import config, files
-from exporter.cli.build import lasting_credentials
 from exporter.config import Config
 from exporter.config.doubts import is_placeholder
 from exporter.errors import ConfigurationError, NoCredentials, Problem
@@ -12,6 +11,7 @@ from exporter.gpdb import proxies
 from exporter.gpdb.authorities import authorities
 from exporter.gpdb.endpoints import base_url
 from exporter.web.security import LiveWebConfig
+from exporter.wiring import lasting_credentials
 
 T = TypeVar("T")
 

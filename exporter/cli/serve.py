@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
 from exporter import __version__
-from exporter.cli.build import build
 from exporter.cli.invocation import Surroundings
 from exporter.cli.loading import doubts_about_key, load_both, load_config
 from exporter.cli.words import tell
@@ -22,6 +21,7 @@ from exporter.web.app import App, ScrapeTimeouts, Settings, prefix_of
 from exporter.web.messages import Handler
 from exporter.web.security import Guard, LiveWebConfig, Passwords, TlsEndpoint
 from exporter.web.server import Server
+from exporter.wiring import build
 
 logger = logging.getLogger(__name__)
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from exporter import config
 from exporter.cli import serve
-from exporter.cli.build import build
 from exporter.cli.invocation import Surroundings
 from exporter.cli.loading import load_both
 from exporter.cli.words import tell
@@ -21,6 +20,7 @@ from exporter.simulator.configuration import exporter_job_file, told_passwords
 from exporter.simulator.demo import demo_configuration, demo_scenario
 from exporter.simulator.scenario import Scenario
 from exporter.web.addresses import Address, format_address
+from exporter.wiring import build
 
 _SCRAPE_INTERVAL = 5.0  # seconds
 

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from exporter import files
 from exporter.config.kinds import Kind, Unfit, pattern, text
-from exporter.config.places import shown
+from exporter.config.locations import shown
 from exporter.errors import NoCredentials
 from exporter.secret import Secret, SecretFile
 

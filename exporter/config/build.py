@@ -11,7 +11,7 @@ from exporter.config import yaml_source
 from exporter.config.advice import keys_such_as
 from exporter.config.checker import INVALID, Checker
 from exporter.config.doubts import doubt_about_region, is_placeholder
-from exporter.config.places import Place, Report, shown, shown_key
+from exporter.config.locations import Place, Report, shown, shown_key
 from exporter.config.settings import (
     CONFIG_FILE,
     JOB_FILE,

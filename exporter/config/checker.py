@@ -15,7 +15,7 @@ from exporter.config.advice import (
     structure,
 )
 from exporter.config.kinds import Kind, Unfit
-from exporter.config.places import Place, Report, shown, shown_key
+from exporter.config.locations import Place, Report, shown, shown_key
 from exporter.config.shapes import Labels, ListOf, Record, Shape, keys_of
 from exporter.config.yaml_source import Mapping, Node, Refused, Scalar, Sequence
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from exporter import files
 from exporter.config import yaml_source
-from exporter.config.places import Place
+from exporter.config.locations import Place
 from exporter.config.settings import Config
 from exporter.config.yaml_source import Node, YamlError
 from exporter.errors import Problem

@@ -11,7 +11,7 @@ from typing import Annotated, Final, Literal
 
 from exporter.config import addresses, kinds, units
 from exporter.config.credentials import CredentialsSettings
-from exporter.config.places import Place
+from exporter.config.locations import Place
 from exporter.config.shapes import Labels, ListOf, Record
 from exporter.errors import Problem
 from exporter.gpdb.kinds import starters

@@ -33,7 +33,7 @@ from exporter.model import (
     Target,
     WatchList,
 )
-from exporter.poller.record import Record, observe
+from exporter.polling.record import Record, observe
 from exporter.secret import Secret
 
 MINUTE = 60.0

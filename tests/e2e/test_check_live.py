@@ -1,6 +1,6 @@
 """``check-config --live``: each broken thing gives a line that says what to change.
 
-What is printed stands in tests/data/preflight/, standard error first, to be read.
+What is printed stands in tests/data/check/, standard error first, to be read.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ import pytest
 
 from tests.certificates import Authority
 from tests.driver import Commands, one_process
-from tests.preflight import (
+from tests.live_check import (
     DATA,
     ENVIRON,
     SCRIPTED,

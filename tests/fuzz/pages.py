@@ -23,8 +23,8 @@ from exporter.model import (
     Target,
     TargetHealth,
 )
-from exporter.poller.journal import Journal
-from exporter.poller.record import Record
+from exporter.polling.journal import Journal
+from exporter.polling.record import Record
 from exporter.secret import Secret
 from exporter.web import page
 from exporter.web.rows import Asides

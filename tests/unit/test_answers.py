@@ -26,9 +26,9 @@ from exporter.errors import (
 from exporter.gpdb.answers import CLOCK_SKEW_LIMIT, Answer, parse
 from exporter.gpdb.kinds import KINDS, UPSERT_COLLECTION_DATA
 from exporter.model import BEIJING, JobRef, JobState, JobStatus, Target
-from exporter.poller.limits import HostLimit, Lane
-from exporter.poller.record import Record
-from exporter.poller.rounds import Round, Task
+from exporter.polling.budget import HostLimit, Lane
+from exporter.polling.record import Record
+from exporter.polling.round import Round, Task
 from exporter.secret import Secret
 
 NOW = 1_704_700_000.0

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from exporter import files
-from exporter.cli.build import build_client
 from exporter.clock import Clock
 from exporter.config import Config
 from exporter.errors import ConnectionFailed, NoCredentials, TlsFailed
@@ -17,6 +16,7 @@ from exporter.gpdb.kinds import KINDS, UPSERT_COLLECTION_DATA
 from exporter.model import JobRef, Target
 from exporter.redaction import Redactor
 from exporter.secret import Secret
+from exporter.wiring import build_client
 
 if TYPE_CHECKING:
     from collections.abc import Callable

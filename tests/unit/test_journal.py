@@ -6,8 +6,8 @@ import pytest
 from exporter.errors import BadAnswer, QueryError, TimedOut
 from exporter.gpdb.kinds import UPSERT_COLLECTION_DATA
 from exporter.model import JobRef, JobState, JobStatus, Target
-from exporter.poller.journal import Journal
-from exporter.poller.record import Record
+from exporter.polling.journal import Journal
+from exporter.polling.record import Record
 from exporter.secret import Secret
 
 TARGET = Target("rag-prod", "cn-hangzhou", Secret("testpassword"))

@@ -8,7 +8,7 @@ from pathlib import Path
 from exporter import config
 from exporter.gpdb.kinds import KINDS, UPSERT_COLLECTION_DATA, DeadlineRule
 from exporter.model import BEIJING, Observation
-from exporter.poller.record import Record
+from exporter.polling.record import Record
 from tests.config_files import Watched
 
 MOST = 1_200  # bytes

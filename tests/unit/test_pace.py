@@ -1,6 +1,6 @@
 import pytest
 
-from exporter.poller.pace import Pace
+from exporter.polling.pace import Pace
 
 Answers = list[tuple[float, int]]
 

@@ -10,7 +10,7 @@ import pytest
 from exporter.errors import AuthRejected, NoCredentials, Throttled
 from exporter.gpdb.answers import Answer
 from exporter.instruments import Instruments
-from exporter.poller import Poller
+from exporter.polling import Poller
 from tests.fakes import LIMIT, running
 from tests.pollers import BRIEFLY, World, by_id, results, target
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from exporter.errors import BadAnswer, NotFound, QueryError, ServerFailed, TimedOut
 from exporter.gpdb.kinds import UPSERT_COLLECTION_DATA, DeadlineRule
 from exporter.model import JobRef, JobState, JobStatus, Observation, ScrapeResult, Target
-from exporter.poller.record import Record
+from exporter.polling.record import Record
 from exporter.secret import Secret
 
 TARGET = Target("rag-prod", "cn-hangzhou", Secret("testpassword"), db_instance_id="gp-1")

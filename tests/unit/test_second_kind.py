@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from exporter.advice import ADVICE
+from exporter.check.diagnosis import ram_policy
 from exporter.cli import inspect
 from exporter.config import build, load
 from exporter.errors import ConfigurationError
@@ -16,8 +17,7 @@ from exporter.gpdb.credentials import AccessKey
 from exporter.gpdb.kinds import KINDS, UPSERT_COLLECTION_DATA, DeadlineRule, JobKind, starters
 from exporter.metrics.jobs import FAMILIES
 from exporter.model import BEIJING, JobState, JobStatus, Observation, ScrapeResult, Target, Unit
-from exporter.poller.record import Record
-from exporter.preflight.diagnosis import ram_policy
+from exporter.polling.record import Record
 from exporter.queues import line_up
 from exporter.secret import Secret
 from exporter.web.rows import Asides, row

@@ -16,14 +16,14 @@ from exporter.gpdb.kinds import UPSERT_COLLECTION_DATA
 from exporter.instruments import Instruments
 from exporter.jobs import JobFiles, Registry
 from exporter.model import JobRef, Snapshot, WatchList
-from exporter.poller import Asked
-from exporter.poller.plan import View
+from exporter.polling import Asked
+from exporter.polling.settings import View
 from exporter.service import Exporter, Loaded
 from tests.config_files import Watched
 from tests.fakes import LIMIT, HandSetClock
 
 if TYPE_CHECKING:
-    from exporter.poller import Plan, Poller
+    from exporter.polling import Plan, Poller
 
 NOTHING = Snapshot(taken_at=0.0, duration=0.0, observations=(), targets={}, file_errors={})
 ASKED = Asked(View(cast("Plan", None), WatchList({}, ()), ()), 1, 0.0)

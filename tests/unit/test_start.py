@@ -6,7 +6,7 @@ NEEDLESS = (
     "bcrypt",
     "exporter.cli.inspect",
     "exporter.cli.simulated",
-    "exporter.preflight",
+    "exporter.check",
     "exporter.simulator",
     "exporter.web.page",  # needed from the first view on
     "importlib.resources",

@@ -8,7 +8,7 @@ from pathlib import Path
 from exporter import files
 from exporter.config import yaml_source
 from exporter.config.checker import INVALID, Checker
-from exporter.config.places import Place, Report, shown, shown_key
+from exporter.config.locations import Place, Report, shown, shown_key
 from exporter.config.yaml_source import YamlError
 from exporter.errors import ConfigurationError, Problem
 from exporter.secret import Secret

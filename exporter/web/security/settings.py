@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Final
 
 from exporter.config.kinds import duration, whole
-from exporter.config.places import Place
+from exporter.config.locations import Place
 from exporter.config.shapes import Labels, ListOf, Record
 from exporter.secret import Secret
 from exporter.web.security import kinds

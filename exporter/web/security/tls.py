@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final, cast
 
 from exporter import files
-from exporter.config.places import Report
+from exporter.config.locations import Report
 from exporter.secret import Secret
 from exporter.sockets import DeadlineTlsSocket
 from exporter.web.security import kinds

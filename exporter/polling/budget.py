@@ -18,7 +18,7 @@ from exporter.errors import (
     QueryError,
     Throttled,
 )
-from exporter.poller.record import Record
+from exporter.polling.record import Record
 
 _FIRST_PAUSE = 1.0  # seconds that a host is left alone after it throttled; doubles each time
 _LONGEST_PAUSE = 60.0  # seconds

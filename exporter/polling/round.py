@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from exporter.errors import QueryError
-from exporter.poller.limits import Lane
-from exporter.poller.record import Record
+from exporter.polling.budget import Lane
+from exporter.polling.record import Record
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,13 +8,13 @@ from datetime import datetime
 from typing import Final
 
 from exporter.advice import Scope
+from exporter.check.asking import Seen
+from exporter.check.diagnosis import Case, Diagnosis, clock_advice, diagnose
 from exporter.config import Config
 from exporter.config.located import Located
 from exporter.errors import ApiError, ClockSkewed, Problem, QueryError
 from exporter.gpdb.kinds import KINDS, JobKind
 from exporter.model import JobRef, JobState, Target
-from exporter.preflight.asking import Seen
-from exporter.preflight.diagnosis import Case, Diagnosis, clock_advice, diagnose
 
 _MOST_JOBS: Final = 10  # told one by one, of one target and one cause
 _MOST_NAMES: Final = 5

@@ -8,8 +8,8 @@ from exporter.config import ScrapeSettings
 from exporter.errors import QueryError
 from exporter.gpdb.kinds import DeadlineRule
 from exporter.model import EndedAt, JobState, WatchList
-from exporter.poller.query import Client
-from exporter.poller.record import Record
+from exporter.polling.query import Client
+from exporter.polling.record import Record
 
 
 class Tally(Protocol):

@@ -19,8 +19,8 @@ from exporter.gpdb.roles import RoleCredentials, ask_for_key
 from exporter.instruments import Instruments
 from exporter.jobs import ConfiguredJobs, JobFiles, Registry
 from exporter.model import EVERYTHING, Shard
-from exporter.poller import Plan, Poller
-from exporter.poller.query import Client
+from exporter.polling import Plan, Poller
+from exporter.polling.query import Client
 from exporter.redaction import Redactor
 from exporter.secret import Secret, SecretFile
 from exporter.service import Exporter, Loaded

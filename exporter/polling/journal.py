@@ -5,7 +5,7 @@ import threading
 
 from exporter.errors import QueryError
 from exporter.model import JobState, JobStatus
-from exporter.poller.record import Record
+from exporter.polling.record import Record
 
 logger = logging.getLogger(__name__)
 

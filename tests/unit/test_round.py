@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from exporter.errors import AuthRejected, QueryError, ServerFailed, Throttled, TimedOut
 from exporter.gpdb.kinds import UPSERT_COLLECTION_DATA
 from exporter.model import JobRef, JobState, JobStatus, Target
-from exporter.poller.limits import HostLimit, Lane
-from exporter.poller.record import Record
-from exporter.poller.rounds import Round, Task
+from exporter.polling.budget import HostLimit, Lane
+from exporter.polling.record import Record
+from exporter.polling.round import Round, Task
 from exporter.secret import Secret
 
 RUNNING = JobState(JobStatus.RUNNING)

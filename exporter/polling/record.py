@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from exporter.errors import NotFound, QueryError
 from exporter.gpdb.kinds import KINDS, DeadlineRule
 from exporter.model import JobRef, JobState, Observation, ScrapeResult, Target, WatchList
-from exporter.poller.pace import Pace
+from exporter.polling.pace import Pace
 from exporter.queues import Place, line_up
 
 _NOT_FOUND_PAUSE = 30.0  # seconds after the first not_found; doubles with each further one

@@ -9,7 +9,7 @@ from exporter.errors import InternalError, NoCredentials, QueryError
 from exporter.gpdb.answers import Answer
 from exporter.gpdb.kinds import KINDS, JobKind
 from exporter.model import JobRef, JobState, Target
-from exporter.poller.record import Record
+from exporter.polling.record import Record
 
 
 class Client(Protocol):

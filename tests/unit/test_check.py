@@ -9,6 +9,9 @@ import pytest
 
 from exporter import config
 from exporter.advice import Scope
+from exporter.check.asking import Outcome, Seen
+from exporter.check.diagnosis import Case, diagnose, ram_policy
+from exporter.check.findings import Examiner, Finding
 from exporter.config import Config
 from exporter.config.located import Located
 from exporter.errors import (
@@ -24,9 +27,6 @@ from exporter.errors import (
 )
 from exporter.gpdb.kinds import KINDS
 from exporter.model import JobRef, JobState, JobStatus, Target, TargetHealth
-from exporter.preflight.asking import Outcome, Seen
-from exporter.preflight.diagnosis import Case, diagnose, ram_policy
-from exporter.preflight.findings import Examiner, Finding
 from exporter.secret import Secret, SecretFile
 
 NOW = 1_700_000_000.0

@@ -16,8 +16,8 @@ from exporter.model import (
     TargetHealth,
     WatchList,
 )
-from exporter.poller import Plan, Poller
-from exporter.poller.record import Record
+from exporter.polling import Plan, Poller
+from exporter.polling.record import Record
 
 MADE_UP_JOB: Final = "00000000-0000-0000-0000-000000000000"
 MADE_UP_COLLECTION: Final = "adbpg-job-exporter-check"

@@ -17,7 +17,7 @@ from tests.faults.bench import asked_for, job_answer, well
 from tests.processes import ACCESS_KEYS, KEY, ONE_NAMESPACE
 from tests.upstream import Behaviour, Request, Script, Upstream, hang, message, reset, send
 
-DATA = Path(__file__).parent / "data" / "preflight"
+DATA = Path(__file__).parent / "data" / "check"
 REQUEST_ID = "7D8B3F0A-26C4-5B1E-9A57-0C3E6D2F4B18"
 ENVIRON = {**KEY, "RAG_PASSWORD": "pw-of-rag-namespace"}
 

@@ -19,13 +19,13 @@ from exporter.model import (
     TargetHealth,
     WatchList,
 )
-from exporter.poller import query
-from exporter.poller.journal import Journal
-from exporter.poller.limits import HostLimit, Lane
-from exporter.poller.plan import Asked, Plan, Tally, View, Witness
-from exporter.poller.query import Client
-from exporter.poller.record import Record, observe
-from exporter.poller.rounds import Round, Task
+from exporter.polling import query
+from exporter.polling.budget import HostLimit, Lane
+from exporter.polling.journal import Journal
+from exporter.polling.query import Client
+from exporter.polling.record import Record, observe
+from exporter.polling.round import Round, Task
+from exporter.polling.settings import Asked, Plan, Tally, View, Witness
 
 logger = logging.getLogger(__name__)
 

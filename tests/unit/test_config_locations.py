@@ -2,7 +2,7 @@
 
 import pytest
 
-from exporter.config.places import shown
+from exporter.config.locations import shown
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from exporter.errors import (
     Throttled,
     TimedOut,
 )
-from exporter.poller.limits import HostLimit, Lane
+from exporter.polling.budget import HostLimit, Lane
 
 PAUSES = st.integers(0, 1_536).map(lambda n: n / 1_024)  # seconds that floats hold exactly
 
