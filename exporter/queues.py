@@ -21,7 +21,7 @@ CollectionIdentity = tuple[str, str, str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class QueuePosition:
     """Where a job stands among the jobs of its collection.
 
     Attributes:
@@ -37,12 +37,12 @@ class Place:
     free_since: float | None = None
 
 
-_HAS_ITS_TURN = Place()
+_HAS_ITS_TURN = QueuePosition()
 
 
 def line_up(
     observations: Sequence[Observation], split: AbstractSet[CollectionIdentity]
-) -> Mapping[int, Place]:
+) -> Mapping[int, QueuePosition]:
     """Return the places of the jobs of a snapshot, by index; without those that are plain.
 
     A job that ended before this scrape keeps the place that it had.
@@ -69,7 +69,7 @@ def line_up(
     return found
 
 
-def places(jobs: Sequence[Observation], *, is_split: bool = False) -> list[Place]:
+def places(jobs: Sequence[Observation], *, is_split: bool = False) -> list[QueuePosition]:
     """Return the places of the jobs of one collection, in their order.
 
     A job that has uploaded something has had its turn, even where several do so at once. All
@@ -88,11 +88,11 @@ def places(jobs: Sequence[Observation], *, is_split: bool = False) -> list[Place
     front = min(begun or unknown or active, key=_turn, default=None)
     if front is None:
         return [_HAS_ITS_TURN] * len(jobs)
-    behind = Place(waits=True, behind=front.ref)
+    behind = QueuePosition(waits=True, behind=front.ref)
     perhaps_behind = replace(behind, waits=None)
-    first = Place(waits=None) if is_split and not begun else _HAS_ITS_TURN
+    first = QueuePosition(waits=None) if is_split and not begun else _HAS_ITS_TURN
 
-    def place(job: Observation) -> Place:
+    def place(job: Observation) -> QueuePosition:
         if job.state is None or not job.state.status.is_active or job.state.has_begun:
             return _HAS_ITS_TURN
         if job is front:

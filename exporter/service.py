@@ -15,7 +15,7 @@ from exporter.instruments import Instruments
 from exporter.jobs import JobFiles, Registry
 from exporter.model import Snapshot
 from exporter.pieces import gzipped, plain
-from exporter.polling import Asked, Plan, Poller
+from exporter.polling import Asked, Poller, PollSettings
 from exporter.sharing import Sharing
 
 logger = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ _FORGETTING = 0.95  # of a dear page, at each one after it
 
 
 @dataclass(frozen=True, slots=True)
-class Loaded:
+class Runtime:
     """What one configuration makes. A reload makes another, and nothing is half of each.
 
     Attributes:
@@ -44,14 +44,14 @@ class Loaded:
     config: Config
     registry: Registry
     files: JobFiles
-    plan: Plan
+    plan: PollSettings
 
 
 class Exporter:
     """Answers scrapes, and takes over a new configuration when told.
 
     Args:
-        loaded: of the configuration at start.
+        runtime: of the configuration at start.
         load_again: makes the next one; raises ConfigurationError when it cannot be used.
         poller: asks about the jobs.
         instruments: counts.
@@ -60,14 +60,14 @@ class Exporter:
 
     def __init__(
         self,
-        loaded: Loaded,
-        load_again: Callable[[Loaded], Loaded],
+        runtime: Runtime,
+        load_again: Callable[[Runtime], Runtime],
         *,
         poller: Poller,
         instruments: Instruments,
         clock: Clock,
     ) -> None:
-        self._loaded = loaded
+        self._runtime = runtime
         self._load_again = load_again
         self._poller = poller
         self._instruments = instruments
@@ -79,12 +79,12 @@ class Exporter:
         # What writing takes, in seconds: the last page, and a job of a page lately at most.
         self._writing = 0.0
         self._writing_a_job = _FIRST_WRITING
-        self._watch(loaded)
+        self._watch(runtime)
 
     @property
     def config(self) -> Config:
         """The configuration in force."""
-        return self._loaded.config
+        return self._runtime.config
 
     def scrape(
         self, accept: str, names: tuple[str, ...], budget: float, *, gzip: bool = False
@@ -100,7 +100,7 @@ class Exporter:
         if not shows_jobs(names):
             return self._page(None, accept, names, gzip=gzip)
         now = self._clock.monotonic
-        registry, deadline = self._loaded.registry, now() + budget
+        registry, deadline = self._runtime.registry, now() + budget
         registry.refresh(budget * _LOOKING)
         # What writing the page will take is left for it; but ask, however large it is.
         jobs = registry.count()
@@ -128,7 +128,7 @@ class Exporter:
 
     def last_seen(self) -> Snapshot:
         """Return what the scrapes have seen so far; asks nothing of the API."""
-        self._loaded.registry.refresh(_PATIENCE)
+        self._runtime.registry.refresh(_PATIENCE)
         return self._poller.last_seen()
 
     def reload(self) -> None:
@@ -139,22 +139,22 @@ class Exporter:
         """
         with self._reloading:
             try:
-                loaded = self._load_again(self._loaded)
+                runtime = self._load_again(self._runtime)
             except ConfigurationError as error:
                 self._instruments.reload_failed()
                 for problem in error.problems:
                     logger.error("configuration not reloaded", extra={"problem": str(problem)})  # noqa: TRY400  a user's mistake has no traceback
                 raise
-            self._poller.adopt(loaded.plan)
-            self._loaded = loaded
-            self._watch(loaded)
+            self._poller.adopt(runtime.plan)
+            self._runtime = runtime
+            self._watch(runtime)
         # A client is a ring of objects: its connections stay open until the collector comes by.
         gc.collect()
         logger.info("configuration reloaded")
 
     def begin(self) -> None:
         """Look for jobs, so that the first scrape knows them. Does not wait."""
-        self._loaded.registry.refresh(0.0)
+        self._runtime.registry.refresh(0.0)
 
     def web_config_read(self, *, good: bool) -> None:
         """Show whether the last reading of the web configuration worked."""
@@ -172,8 +172,8 @@ class Exporter:
         """Start no further query."""
         self._poller.close()
 
-    def _watch(self, loaded: Loaded) -> None:
-        names = [target.name for target in loaded.config.targets]
+    def _watch(self, runtime: Runtime) -> None:
+        names = [target.name for target in runtime.config.targets]
         self._instruments.watch(names, [kind.action for kind in KINDS.values()])
         now = self._clock.monotonic()
         self._instruments.reloaded(lambda: now + self._clock.offset())

@@ -19,11 +19,11 @@ from exporter.gpdb.roles import RoleCredentials, ask_for_key
 from exporter.instruments import Instruments
 from exporter.jobs import ConfiguredJobs, JobFiles, Registry
 from exporter.model import EVERYTHING, Shard
-from exporter.polling import Plan, Poller
+from exporter.polling import Poller, PollSettings
 from exporter.polling.query import Client
 from exporter.redaction import Redactor
 from exporter.secret import Secret, SecretFile
-from exporter.service import Exporter, Loaded
+from exporter.service import Exporter, Runtime
 
 if TYPE_CHECKING:
     from exporter.gpdb.client import ApiClient
@@ -52,7 +52,7 @@ def build(
     """
     keys = Keys(environ, clock, redactor)
 
-    def assemble(config: Config, previous: Loaded | None) -> Loaded:
+    def assemble(config: Config, previous: Runtime | None) -> Runtime:
         files = JobFiles(config, previous.files if previous else None)
         registry = registry_of(config, files, previous.registry if previous else None, shard)
         if previous:
@@ -62,13 +62,13 @@ def build(
             client = previous.plan.client  # and its connections
         else:
             client = _client(config, keys, clock)
-        return Loaded(config, registry, files, plan_of(config, registry, client))
+        return Runtime(config, registry, files, poll_settings(config, registry, client))
 
     instruments = Instruments(__version__, _revision(), shard=shard)
-    loaded = assemble(config, None)
-    poller = Poller(loaded.plan, tally=instruments, clock=clock)
+    runtime = assemble(config, None)
+    poller = Poller(runtime.plan, tally=instruments, clock=clock)
     return Exporter(
-        loaded,
+        runtime,
         lambda previous: assemble(load(), previous),
         poller=poller,
         instruments=instruments,
@@ -125,9 +125,9 @@ def registry_of(
     return Registry(config, sources, previous=previous, shard=shard)
 
 
-def plan_of(config: Config, registry: Registry, client: Client) -> Plan:
+def poll_settings(config: Config, registry: Registry, client: Client) -> PollSettings:
     """Return what a configuration tells the poller."""
-    return Plan(
+    return PollSettings(
         scrape=config.scrape,
         deadline=DeadlineRule(config.deadline.entries_per_second, config.deadline.grace),
         calls_per_second=config.api.calls_per_second,

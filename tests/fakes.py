@@ -66,7 +66,7 @@ class FakeApi:
         self._held: set[str] = set()
         self._changed = threading.Condition()
 
-    def key_mark(self) -> int:
+    def key_version(self) -> int:
         """See ``ApiClient``."""
         if isinstance(self.key, Exception):
             raise self.key

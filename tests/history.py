@@ -24,8 +24,8 @@ from exporter.gpdb.kinds import DeadlineRule, JobKind
 from exporter.instruments import Instruments
 from exporter.jobs import JobFiles
 from exporter.model import JobRef, Target
-from exporter.polling import Plan, Poller
-from exporter.service import Exporter, Loaded
+from exporter.polling import Poller, PollSettings
+from exporter.service import Exporter, Runtime
 from exporter.simulator.configuration import exporter_job_file
 from exporter.simulator.demo import demo_configuration, demo_scenario
 from exporter.simulator.scenario import Scenario
@@ -59,7 +59,7 @@ class DirectClient:
         self._time = time
         self._calls = 0
 
-    def key_mark(self) -> int:
+    def key_version(self) -> int:
         """See ``ApiClient``."""
         return 1
 
@@ -144,7 +144,7 @@ class Demo:
         files = JobFiles(loaded)
         registry = registry_of(loaded, files)
         deadline = DeadlineRule(loaded.deadline.entries_per_second, loaded.deadline.grace)
-        plan = Plan(
+        plan = PollSettings(
             scrape=loaded.scrape,
             deadline=deadline,
             calls_per_second=loaded.api.calls_per_second,
@@ -153,7 +153,7 @@ class Demo:
         )
         poller = Poller(plan, tally=self._instruments, clock=clock, chance=lambda: 0.0)
         return Exporter(
-            Loaded(loaded, registry, files, plan),
+            Runtime(loaded, registry, files, plan),
             lambda previous: previous,
             poller=poller,
             instruments=self._instruments,

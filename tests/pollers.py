@@ -11,7 +11,7 @@ from exporter.config import ScrapeSettings
 from exporter.gpdb.kinds import UPSERT_COLLECTION_DATA, DeadlineRule
 from exporter.instruments import Instruments
 from exporter.model import JobRef, Observation, ScrapeResult, Snapshot, Target, WatchList
-from exporter.polling import Plan, Poller
+from exporter.polling import Poller, PollSettings
 from exporter.secret import Secret
 from tests.fakes import (
     LIMIT,
@@ -64,7 +64,7 @@ class World:
         self._clock = clock or self.time.clock()
         self.instruments = Instruments("1.2.3")
         self.watched = WatchList(targets={}, jobs=())
-        self.plan = Plan(
+        self.plan = PollSettings(
             scrape=SCRAPE,
             deadline=DeadlineRule(entries_per_second=1000.0, grace=1800.0),
             calls_per_second=100_000,

@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from exporter.secret import Secret
 from exporter.simulator.scenario import AccessKey
-from exporter.simulator.verify import Refused, verify
+from exporter.simulator.verify import Rejected, verify
 from exporter.simulator.verify import Request as SignedRequest
 from tests.faults.bench import well
 from tests.upstream import Behaviour, Request, Script, message, send
@@ -140,7 +140,7 @@ class Api:
         self.seen.append(int(found[1]) if found else 0)
         try:
             _verify(request, time.time() + self.ahead)
-        except Refused as refusal:
+        except Rejected as refusal:
             return self._refuse(refusal.code, refusal.http_status)
         if self.seen[-1] not in self.numbers:
             return self._refuse("InvalidSecurityToken.Expired", 400)

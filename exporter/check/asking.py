@@ -16,7 +16,7 @@ from exporter.model import (
     TargetHealth,
     WatchList,
 )
-from exporter.polling import Plan, Poller
+from exporter.polling import Poller, PollSettings
 from exporter.polling.record import Record
 
 MADE_UP_JOB: Final = "00000000-0000-0000-0000-000000000000"
@@ -86,7 +86,9 @@ class Asking:
         progress: is told how many queries have ended, by one thread at a time.
     """
 
-    def __init__(self, plan: Plan, *, clock: Clock, progress: Callable[[int], None]) -> None:
+    def __init__(
+        self, plan: PollSettings, *, clock: Clock, progress: Callable[[int], None]
+    ) -> None:
         watched = plan.watched(lambda _identity, _target: None)
         busy = {job.target for job in watched.jobs}
         targets = watched.targets.items()

@@ -17,7 +17,7 @@ from exporter.jobs import JobFiles, Registry
 from exporter.model import JobState
 from exporter.redaction import Redactor
 from exporter.signals import Signals
-from exporter.wiring import build_client, plan_of
+from exporter.wiring import build_client, poll_settings
 
 _PROXY_VARIABLES = ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
 _PROGRESS_AFTER = 1.0  # seconds; who waits shorter needs none
@@ -44,7 +44,7 @@ def check_live(
     client = build_client(config, environ=environ, clock=clock, redactor=redactor)
     progress = _Progress(len(registry.latest.jobs))
     try:
-        plan = plan_of(config, registry, client)
+        plan = poll_settings(config, registry, client)
         asking = Asking(plan, clock=clock, progress=progress)
         _cut_by_signal(asking, options.signals)
         seen = asking.ask(options.live_timeout)

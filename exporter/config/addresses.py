@@ -12,7 +12,7 @@ from urllib.parse import SplitResult, urlsplit
 from zoneinfo import ZoneInfo
 
 from exporter import files
-from exporter.config.kinds import Kind, Unfit, pattern, text
+from exporter.config.kinds import InvalidValue, Kind, pattern, text
 from exporter.config.locations import shown
 from exporter.errors import NoCredentials
 from exporter.secret import Secret, SecretFile
@@ -29,11 +29,13 @@ def endpoint() -> Kind:
     def read(value: str) -> str:
         url = _split(value, expected)
         if url.username is not None or url.path not in {"", "/"} or url.query or url.fragment:
-            raise Unfit(expected, "nothing else can be in it")
+            raise InvalidValue(expected, "nothing else can be in it")
         if url.scheme == "http" and not _is_loopback(url.hostname or ""):
-            raise Unfit(expected, "http:// is taken for a loopback address such as 127.0.0.1 only")
+            raise InvalidValue(
+                expected, "http:// is taken for a loopback address such as 127.0.0.1 only"
+            )
         if url.scheme not in {"http", "https"}:
-            raise Unfit(expected)
+            raise InvalidValue(expected)
         host = f"[{url.hostname}]" if ":" in (url.hostname or "") else url.hostname
         return f"{url.scheme}://{host}" + (f":{url.port}" if url.port else "")
 
@@ -49,7 +51,7 @@ def proxy() -> Kind:
     def read(value: str) -> Secret:
         url = _split(value, expected)
         if url.scheme != "http" or url.path not in {"", "/"} or url.query or url.fragment:
-            raise Unfit(expected)
+            raise InvalidValue(expected)
         return Secret(value)
 
     def warning(written: str) -> str:
@@ -67,7 +69,7 @@ def host() -> Kind:
 
     def read(value: str) -> str:
         if "/" in value or "@" in value:
-            raise Unfit(expected)
+            raise InvalidValue(expected)
         _split(f"https://{value}", expected)
         return value
 
@@ -82,9 +84,9 @@ def credentials_uri() -> Kind:
     def read(value: str) -> Secret:
         url = _split(value, expected)
         if url.scheme not in {"http", "https"} or url.username is not None or url.fragment:
-            raise Unfit(expected)
+            raise InvalidValue(expected)
         if url.scheme == "http" and not _is_near(url.hostname or ""):
-            raise Unfit(expected, "http:// would show the key to the network")
+            raise InvalidValue(expected, "http:// would show the key to the network")
         return Secret(value)
 
     schema = pattern("^[Hh][Tt][Tt][Pp][Ss]?://[^#@\\s]+$")
@@ -104,7 +106,7 @@ def time_zone() -> Kind:
         try:
             return ZoneInfo(value)
         except (KeyError, ValueError, OSError):  # unknown, no name at all, a directory of names
-            raise Unfit(expected) from None
+            raise InvalidValue(expected) from None
 
     return Kind(
         name=expected,
@@ -128,9 +130,9 @@ def certificates_path() -> Kind:
         try:
             files.within(("certificates", found), load)
         except ssl.SSLError:
-            raise Unfit(expected, "it holds none") from None
+            raise InvalidValue(expected, "it holds none") from None
         except OSError as error:
-            raise Unfit(expected, f"it cannot be read: {error.strerror}") from None
+            raise InvalidValue(expected, f"it cannot be read: {error.strerror}") from None
         return found
 
     return _path("path of " + expected, locate)
@@ -149,7 +151,7 @@ def secret_path() -> Kind:
                 .removeprefix(f"secret file {found}: ")
                 .replace("expected", "it must hold")
             )
-            raise Unfit("the path of a file that holds a secret", why) from None
+            raise InvalidValue("the path of a file that holds a secret", why) from None
         return found
 
     return _path("path of a file that holds the secret", locate)
@@ -166,7 +168,7 @@ def path_pattern() -> Kind:
             home = Path(user).expanduser()
         except RuntimeError:  # there is no such user, or no home
             advice = f"there is no home {shown(user)}: write the whole path"
-            raise Unfit("a path", advice) from None
+            raise InvalidValue("a path", advice) from None
         return str(Path(glob.escape(str(home)), *rest))
 
     return _path("path, perhaps with *, ? or [...]", locate, secret=False)
@@ -187,16 +189,16 @@ def _split(value: str, expected: str) -> SplitResult:
     """Split a URL whose scheme, host and port are sound.
 
     Raises:
-        Unfit: they are not.
+        InvalidValue: they are not.
     """
     try:
         url = urlsplit(value)
         sound = url.port != 0 and _is_host(url.hostname or "")
     except ValueError:
-        raise Unfit(expected) from None
+        raise InvalidValue(expected) from None
     # urlsplit takes some of these out without a word.
     if not sound or re.search(r"[\s\x00-\x1f\x7f]", value):
-        raise Unfit(expected)
+        raise InvalidValue(expected)
     return url
 
 

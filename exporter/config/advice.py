@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from exporter.config.shapes import Record, Shape, keys_below, keys_of
-from exporter.config.yaml_source import TWICE, Mapping, Node, Refused, Scalar, Sequence
+from exporter.config.yaml_source import TWICE, Mapping, Node, RefusedNode, Scalar, Sequence
 
 _LONGEST_NAME: Final = 64  # characters; to compare longer ones takes long
 
 
 @dataclass(frozen=True, slots=True)
-class Advice:
+class KeyAdvice:
     """About an unknown key.
 
     Attributes:
@@ -26,25 +26,25 @@ class Advice:
     misplaced: Collection[str] = ()
 
 
-def advice_on(name: str, value: Node, keys: Iterable[str], root: Shape) -> Advice:
+def advice_on(name: str, value: Node, keys: Iterable[str], root: Shape) -> KeyAdvice:
     """Return what to do about an unknown key, by the known ones beside it and elsewhere."""
     known = [*keys]
     if isinstance(value, Mapping) and (below := value.entries.keys() & known):
-        return Advice("take it away, since what stands below it belongs here", meant=below)
+        return KeyAdvice("take it away, since what stands below it belongs here", meant=below)
     elsewhere = {
         other: f"under {path}" if path else "at the top level" for other, path in keys_below(root)
     }
     if name in elsewhere:
-        return Advice(f"it belongs {elsewhere[name]}", misplaced=(name,))
+        return KeyAdvice(f"it belongs {elsewhere[name]}", misplaced=(name,))
     name = name[:_LONGEST_NAME]
     if near := difflib.get_close_matches(_plain(name), known, n=1, cutoff=0.5):
-        return Advice(f"did you mean {near[0]}?", meant=near)
+        return KeyAdvice(f"did you mean {near[0]}?", meant=near)
     if near := difflib.get_close_matches(_plain(name), elsewhere, n=1, cutoff=0.8):
         text = f"did you mean {near[0]}, which belongs {elsewhere[near[0]]}?"
-        return Advice(text, misplaced=near)
+        return KeyAdvice(text, misplaced=near)
     if isinstance(value, Scalar) and value.plain and not value.text:
-        return Advice("is it a part of a value with a ',' in it, which then needs quotes?")
-    return Advice(f"expected one of {', '.join(known)}")
+        return KeyAdvice("is it a part of a value with a ',' in it, which then needs quotes?")
+    return KeyAdvice(f"expected one of {', '.join(known)}")
 
 
 def keys_such_as(shape: Record) -> str:
@@ -92,7 +92,7 @@ def _are_split_apart(nodes: Collection[Node]) -> bool:
     return len(keys) == len(nodes) > 1
 
 
-def merged(refused: Iterable[Refused]) -> Iterator[Refused]:
+def merged(refused: Iterable[RefusedNode]) -> Iterator[RefusedNode]:
     """Yield the refused keys of a mapping; of several that are given twice, the first for all.
 
     They have one cause: the entry that they belong to does not begin with ``- ``.

@@ -11,7 +11,7 @@ from exporter.config import yaml_source
 from exporter.config.advice import keys_such_as
 from exporter.config.checker import INVALID, Checker
 from exporter.config.doubts import doubt_about_region, is_placeholder
-from exporter.config.locations import Place, Report, shown, shown_key
+from exporter.config.locations import Location, Report, shown, shown_key
 from exporter.config.settings import (
     CONFIG_FILE,
     JOB_FILE,
@@ -48,7 +48,7 @@ def load(path: str, environ: Mapping[str, str]) -> Config:
     with files.patience(files.START_PATIENCE):
         root = _root(path)
         checker = Checker(report, CONFIG_FILE, str(Path(path).parent), environ)
-        file = checker.value(CONFIG_FILE, Place(root))
+        file = checker.value(CONFIG_FILE, Location(root))
     if file is INVALID:
         report.finish()
     return _config(file, report)
@@ -88,7 +88,7 @@ def read_job_file(path: str, data: bytes, config: Config, source: str) -> JobFil
     report = Report(path, stops=False)
     root = _parsed(path, data) or yaml_source.Sequence(1, 1)
     checker = Checker(report, JOB_FILE, "", None)
-    places = checker.entries(JOB_FILE, Place(root))
+    places = checker.entries(JOB_FILE, Location(root))
     if places is None:
         report.finish()
     targets = {target.name: target for target in config.targets}
@@ -114,7 +114,7 @@ def read_job_file(path: str, data: bytes, config: Config, source: str) -> JobFil
     return JobFile(tuple(jobs.refs), report.problems(), report.warnings(), frozenset(left_out))
 
 
-def _written(place: Place, key: str) -> str:
+def _written(place: Location, key: str) -> str:
     """Return the text of a key of an entry, right or wrong; empty if there is none."""
     node = place.node.entries.get(key) if isinstance(place.node, yaml_source.Mapping) else None
     return node.text if isinstance(node, yaml_source.Scalar) else ""
@@ -224,10 +224,10 @@ class _Repeated:
     """Tells what is wrong in one way in many places at the first of them."""
 
     def __init__(self, report: Report) -> None:
-        self.names: dict[str, list[Place]] = {}
+        self.names: dict[str, list[Location]] = {}
         self._report = report
 
-    def add(self, name: str, place: Place) -> None:
+    def add(self, name: str, place: Location) -> None:
         self.names.setdefault(name, []).append(place)
 
     def tell(self, name: str, message: str) -> None:
@@ -245,7 +245,7 @@ class _Jobs:
         self._labels = labels
         self._declared = frozenset(labels)
         self._source = source
-        self._first: dict[tuple[str, ...], Place] = {}
+        self._first: dict[tuple[str, ...], Location] = {}
         self._undeclared = _Repeated(report)
 
     def add(self, entry: JobEntry, target: Target) -> bool:
@@ -277,14 +277,14 @@ class _Jobs:
             message = f"a label that is not in job_labels of the configuration: {known}"
             self._undeclared.tell(name, message)
 
-    def check_labels(self, labels: Mapping[str, str], place: Place) -> bool:
+    def check_labels(self, labels: Mapping[str, str], place: Location) -> bool:
         """Return whether all labels of an entry are declared."""
         if labels.keys() <= self._declared:
             return True
         parent = place.child("labels")
         for name in sorted(labels.keys() - self._declared):
             child = parent.child(name).node
-            where = Place(child, parent, shown_key(name, child) if child else "")
+            where = Location(child, parent, shown_key(name, child) if child else "")
             self._undeclared.add(name, where)
         return False
 

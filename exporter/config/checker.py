@@ -14,10 +14,10 @@ from exporter.config.advice import (
     merged,
     structure,
 )
-from exporter.config.kinds import Kind, Unfit
-from exporter.config.locations import Place, Report, shown, shown_key
+from exporter.config.kinds import InvalidValue, Kind
+from exporter.config.locations import Location, Report, shown, shown_key
 from exporter.config.shapes import Labels, ListOf, Record, Shape, keys_of
-from exporter.config.yaml_source import Mapping, Node, Refused, Scalar, Sequence
+from exporter.config.yaml_source import Mapping, Node, RefusedNode, Scalar, Sequence
 
 INVALID: Final = object()
 _LONGEST_VALUE: Final = 32_768  # characters; twice the longest secret
@@ -51,13 +51,13 @@ class Checker:
         self._directory = directory
         self._environ = environ
 
-    def value(self, shape: Shape, place: Place) -> Any:
+    def value(self, shape: Shape, place: Location) -> Any:
         """Return the value at a place without its wrong parts; INVALID if nothing is left.
 
         Raises:
             ConfigurationError: there are too many problems to go on.
         """
-        if isinstance(place.node, Refused):
+        if isinstance(place.node, RefusedNode):
             return self._refuse(place, place.node.message)
         match shape:
             case Kind():
@@ -69,11 +69,11 @@ class Checker:
             case Labels():
                 return self._labels(shape, place)
 
-    def _refuse(self, place: Place, message: str) -> object:
+    def _refuse(self, place: Location, message: str) -> object:
         self._report.problem(place, message)
         return INVALID
 
-    def _scalar(self, kind: Kind, place: Place) -> object:
+    def _scalar(self, kind: Kind, place: Location) -> object:
         node = place.node
         if not isinstance(node, Scalar):
             return self._refuse(place, advice_on_structure(node))
@@ -93,7 +93,7 @@ class Checker:
             value = kind.read(text)
             if kind.locate is not None:
                 value = kind.locate(self._directory, text)
-        except Unfit as error:
+        except InvalidValue as error:
             return self._refuse(place, _told(error, kind, text, from_environ=from_environ))
         written = node.text if kind.secret else text
         if kind.warning is not None and (warning := kind.warning(written)):
@@ -105,7 +105,7 @@ class Checker:
             return text
         return environment.expand(text, self._environ)
 
-    def entries(self, shape: ListOf, place: Place) -> list[Place] | None:
+    def entries(self, shape: ListOf, place: Location) -> list[Location] | None:
         """Return the places of a list's entries; None if it is none, or wrong as a whole."""
         node = Sequence(0, 0) if _is_nothing(place.node) else place.node
         if not isinstance(node, Sequence):
@@ -114,14 +114,14 @@ class Checker:
         elif isinstance(shape.item, Record) and (
             message := advice_on_entries(node.items, shape.item)
         ):
-            self._refuse(Place(node.items[0], place, 0), message)
+            self._refuse(Location(node.items[0], place, 0), message)
         elif len(node.items) < shape.minimum:
             self._refuse(place, f"expected at least {shape.minimum} entry, got none")
         else:
-            return [Place(item, place, index) for index, item in enumerate(node.items)]
+            return [Location(item, place, index) for index, item in enumerate(node.items)]
         return None
 
-    def _list(self, shape: ListOf, place: Place) -> object:
+    def _list(self, shape: ListOf, place: Location) -> object:
         places = self.entries(shape, place)
         if places is None:
             return INVALID
@@ -135,17 +135,19 @@ class Checker:
                 values[key] = value
         return tuple(values.values())
 
-    def _labels(self, shape: Labels, place: Place) -> object:
+    def _labels(self, shape: Labels, place: Location) -> object:
         node = self._mapping(place, "a mapping of names and values")
         if node is None:
             return INVALID
         values = {
-            name: self.value(shape.value, Place(child, place, shown_key(name, child)))
+            name: self.value(shape.value, Location(child, place, shown_key(name, child)))
             for name, child in node.entries.items()
         }
         return {name: value for name, value in values.items() if value is not INVALID}
 
-    def record(self, shape: Record, place: Place, values: collections.abc.Mapping[str, Any]) -> Any:
+    def record(
+        self, shape: Record, place: Location, values: collections.abc.Mapping[str, Any]
+    ) -> Any:
         """Return the record of its right values; INVALID if a required one is not among them."""
         keys = keys_of(shape.cls)
         if any(key.required and name not in values for name, key in keys.items()):
@@ -156,13 +158,13 @@ class Checker:
                 self._refuse(place.child(name), message)
         return record
 
-    def parts(self, shape: Record, place: Place) -> dict[str, Any]:
+    def parts(self, shape: Record, place: Location) -> dict[str, Any]:
         """Return those values of a record that are right, by key.
 
         Raises:
             ConfigurationError: as ``value``.
         """
-        if isinstance(place.node, Refused):
+        if isinstance(place.node, RefusedNode):
             self._refuse(place, place.node.message)
             return {}
         node = self._mapping(place, keys_such_as(shape))
@@ -175,7 +177,7 @@ class Checker:
             self._tell_missing(shape, place, node.entries.keys() | meant)
         return values
 
-    def _mapping(self, place: Place, expected: str) -> Mapping | None:
+    def _mapping(self, place: Location, expected: str) -> Mapping | None:
         """Return the mapping at a place, empty if nothing stands there; None if it is none."""
         node = Mapping(0, 0) if _is_nothing(place.node) else place.node
         if not isinstance(node, Mapping):
@@ -185,28 +187,30 @@ class Checker:
             self._refuse(place, message)
             return None
         for refused in merged(node.refused):
-            self._refuse(Place(refused, place.parent, place.key), refused.message)
+            self._refuse(Location(refused, place.parent, place.key), refused.message)
         return node
 
-    def _values(self, node: Mapping, shape: Record, place: Place) -> Iterator[tuple[str, object]]:
+    def _values(
+        self, node: Mapping, shape: Record, place: Location
+    ) -> Iterator[tuple[str, object]]:
         keys = keys_of(shape.cls)
         for name, child in node.entries.items():
             if name in shape.refused:
-                self._refuse(Place(child, place, name), shape.refused[name])
+                self._refuse(Location(child, place, name), shape.refused[name])
                 continue
             if name not in keys:
                 continue
-            value = self.value(keys[name].shape, Place(child, place, name))
+            value = self.value(keys[name].shape, Location(child, place, name))
             if value is not INVALID:
                 yield name, value
 
-    def _check_alternatives(self, shape: Record, node: Mapping, place: Place) -> None:
+    def _check_alternatives(self, shape: Record, node: Mapping, place: Location) -> None:
         for names in shape.exactly_one:
             given = [name for name in node.entries if name in names]
             if len(given) > 1:
                 self._refuse(place.child(given[1]), f"expected {' or '.join(names)}, not both")
 
-    def _tell_missing(self, shape: Record, place: Place, given: Collection[str]) -> None:
+    def _tell_missing(self, shape: Record, place: Location, given: Collection[str]) -> None:
         for names in shape.exactly_one:
             if not any(name in given for name in names):
                 self._report.missing(place, names, f"missing: expected {' or '.join(names)}")
@@ -214,7 +218,7 @@ class Checker:
             if key.required and name not in given:
                 self._report.missing(place.child(name), (name,), "missing, but required")
 
-    def _tell_unknown(self, node: Mapping, shape: Record, place: Place) -> set[str]:
+    def _tell_unknown(self, node: Mapping, shape: Record, place: Location) -> set[str]:
         """Tell the unknown keys of a mapping. Return the known ones that may be meant by them."""
         keys = keys_of(shape.cls)
         meant: set[str] = set()
@@ -227,7 +231,7 @@ class Checker:
             advice = advice_on(name, child, keys, self._root)
             meant |= set(advice.meant)
             self._report.misplaced(advice.misplaced)
-            where = Place(child, place, shown_key(name, child))
+            where = Location(child, place, shown_key(name, child))
             self._refuse(where, f"unknown key: {advice.text}")
         # Where no key is known, it is another file or another section: nothing else is missing.
         is_another = bool(node.entries) and node.entries.keys().isdisjoint(keys)
@@ -244,18 +248,18 @@ def _check_writing(kind: Kind, node: Scalar) -> None:
     """Refuse a text that YAML reads as a number or the like, and the other way round.
 
     Raises:
-        Unfit: with the advice about quotes.
+        InvalidValue: with the advice about quotes.
     """
     if kind.written == "number" and not node.plain:
-        raise Unfit("a number", "take the quotes off")
+        raise InvalidValue("a number", "take the quotes off")
     if kind.written == "text" and node.plain:
         found = yaml_source.implicit_type(node.text)
         if found != "str":
             read_as = _READ_AS.get(found, "something else")
-            raise Unfit("text", f"YAML reads it as {read_as}: put it in quotes")
+            raise InvalidValue("text", f"YAML reads it as {read_as}: put it in quotes")
 
 
-def _told(error: Unfit, kind: Kind, text: str, *, from_environ: bool) -> str:
+def _told(error: InvalidValue, kind: Kind, text: str, *, from_environ: bool) -> str:
     """Return the message. It shows the value only where that cannot be a secret."""
     got = "" if kind.secret else f", got {shown(text)}"
     if from_environ:

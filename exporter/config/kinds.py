@@ -35,7 +35,7 @@ _TAKEN_LABELS: Final = (
 _Bounded = TypeVar("_Bounded", int, float)
 
 
-class Unfit(ValueError):
+class InvalidValue(ValueError):
     """A value is not of its kind.
 
     Attributes:
@@ -55,14 +55,14 @@ class Kind:
 
     Attributes:
         name: in the reference's words.
-        read: makes the value from its text; raises Unfit.
+        read: makes the value from its text; raises InvalidValue.
         schema: its JSON Schema.
         written: whether YAML must read it as text, must read it as a number, or either will do.
         secret: whether the value may be a secret, so that no message shows it.
         show: makes the text that one would write in the file for a value.
         warning: makes the reason why a text is unwise, or nothing. That of a secret gets the text
             as it stands in the file, any other what was read.
-        locate: makes a path from the configuration's directory and a text; raises Unfit.
+        locate: makes a path from the configuration's directory and a text; raises InvalidValue.
     """
 
     name: str
@@ -91,9 +91,9 @@ def text(shortest: int = 1, longest: int = 256) -> Kind:
     def read(value: str) -> str:
         if not shortest <= len(value) <= longest:
             why = f"it has {len(value)}" if value else "it is empty"
-            raise Unfit(f"{shortest} to {longest} characters", why)
+            raise InvalidValue(f"{shortest} to {longest} characters", why)
         if _UNPRINTABLE.search(value):
-            raise Unfit("printable text", "it holds a control character or a line break")
+            raise InvalidValue("printable text", "it holds a control character or a line break")
         return value
 
     expression = f"^[^{UNPRINTABLE}]*$".replace(r"\x", r"\u00")
@@ -125,9 +125,9 @@ def label_name() -> Kind:
     def read(value: str) -> str:
         if not re.fullmatch(_LABEL_NAME, value):
             expected = "a label name: letters, digits and '_', not beginning with a digit or '__'"
-            raise Unfit(expected)
+            raise InvalidValue(expected)
         if value in _TAKEN_LABELS:
-            raise Unfit("a label name of your own", "this one has a meaning already")
+            raise InvalidValue("a label name of your own", "this one has a meaning already")
         return value
 
     schema: Schema = {
@@ -143,7 +143,7 @@ def label_value() -> Kind:
 
     def read(value: str) -> str:
         if len(value) > 200:
-            raise Unfit("at most 200 characters", f"it has {len(value)}")
+            raise InvalidValue("at most 200 characters", f"it has {len(value)}")
         return value
 
     schema = or_reference({"type": "string", "maxLength": 200})
@@ -155,7 +155,7 @@ def password() -> Kind:
 
     def read(value: str) -> Secret:
         if not 1 <= len(value) <= 16_384:
-            raise Unfit("1 to 16384 characters", "" if value else "it is empty")
+            raise InvalidValue("1 to 16384 characters", "" if value else "it is empty")
         return Secret(value)
 
     def warning(written: str) -> str:
@@ -172,7 +172,7 @@ def whole(minimum: int, maximum: int) -> Kind:
 
     def read(value: str) -> int:
         if not _WHOLE.fullmatch(value):
-            raise Unfit("a whole number")
+            raise InvalidValue("a whole number")
         return _bounded(int(value), minimum, maximum, str)
 
     return Kind(
@@ -189,7 +189,7 @@ def number(minimum: float, maximum: float) -> Kind:
 
     def read(value: str) -> float:
         if not _NUMBER.fullmatch(value):
-            raise Unfit("a number")
+            raise InvalidValue("a number")
         return _bounded(float(value), minimum, maximum, show)
 
     return Kind(
@@ -210,7 +210,7 @@ def duration(minimum: str, maximum: str) -> Kind:
         try:
             seconds = units.parse_duration(value)
         except ValueError:
-            raise Unfit("a duration with its unit, such as 500ms, 5s or 1m30s") from None
+            raise InvalidValue("a duration with its unit, such as 500ms, 5s or 1m30s") from None
         return _bounded(seconds, least, most, as_given.__getitem__)
 
     return Kind(
@@ -230,7 +230,9 @@ def size(minimum: str, maximum: str) -> Kind:
         try:
             count = units.parse_size(value)
         except ValueError:
-            raise Unfit("a size such as 256KiB", "the units are B, KiB, MiB and GiB") from None
+            raise InvalidValue(
+                "a size such as 256KiB", "the units are B, KiB, MiB and GiB"
+            ) from None
         return _bounded(count, least, most, units.format_size)
 
     return Kind(
@@ -248,7 +250,7 @@ def choice(*values: str) -> Kind:
 
     def read(value: str) -> str:
         if value not in values:
-            raise Unfit(names)
+            raise InvalidValue(names)
         return value
 
     return Kind(name=names, read=read, schema=or_reference({"enum": [*values]}))
@@ -259,7 +261,7 @@ def boolean() -> Kind:
 
     def read(value: str) -> bool:
         if value not in ("true", "false"):
-            raise Unfit("true or false")
+            raise InvalidValue("true or false")
         return value == "true"
 
     return Kind(
@@ -275,9 +277,9 @@ def _bounded(
     value: _Bounded, minimum: _Bounded, maximum: _Bounded, show: Callable[[_Bounded], str]
 ) -> _Bounded:
     if value < minimum:
-        raise Unfit(f"at least {show(minimum)}")
+        raise InvalidValue(f"at least {show(minimum)}")
     if value > maximum:
-        raise Unfit(f"at most {show(maximum)}")
+        raise InvalidValue(f"at most {show(maximum)}")
     return value
 
 

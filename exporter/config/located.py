@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from exporter import files
 from exporter.config import yaml_source
-from exporter.config.locations import Place
+from exporter.config.locations import Location
 from exporter.config.settings import Config
 from exporter.config.yaml_source import Node, YamlError
 from exporter.errors import Problem
@@ -27,14 +27,14 @@ class Located:
         self, path: str, config: Config, lists: Mapping[str, Sequence[JobRef]] | None = None
     ) -> None:
         self._path = path
-        self._root = Place(_parsed(path))
+        self._root = Location(_parsed(path))
         self._targets = {
             target.name: _item(self._root.child("targets"), index)
             for index, target in enumerate(config.targets)
         }
-        self._jobs: dict[tuple[str, ...], tuple[str, Place]] = {}
+        self._jobs: dict[tuple[str, ...], tuple[str, Location]] = {}
         for file, jobs in (lists or {}).items():
-            root = Place(_parsed(file))
+            root = Location(_parsed(file))
             for index, job in enumerate(jobs):
                 self._jobs[job.identity] = (file, _item(root, index))
         self._add_configured(config.jobs)
@@ -80,20 +80,20 @@ def _parsed(path: str) -> Node | None:
         return None
 
 
-def _item(parent: Place, index: int) -> Place:
+def _item(parent: Location, index: int) -> Location:
     node = parent.node
     if isinstance(node, yaml_source.Sequence) and index < len(node.items):
-        return Place(node.items[index], parent, index)
-    return Place(None, parent, index)
+        return Location(node.items[index], parent, index)
+    return Location(None, parent, index)
 
 
-def _below(place: Place, keys: Sequence[str]) -> Place:
+def _below(place: Location, keys: Sequence[str]) -> Location:
     if not keys:
         return place
     given = place.node.entries if isinstance(place.node, yaml_source.Mapping) else {}
     return place.child(next((key for key in keys if key in given), keys[0]))
 
 
-def _problem(file: str, place: Place, message: str) -> Problem:
+def _problem(file: str, place: Location, message: str) -> Problem:
     line, column = (place.node.line, place.node.column) if place.node else (0, 0)
     return Problem(file, line, column, place.path, message)

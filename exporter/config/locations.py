@@ -15,7 +15,7 @@ _PERHAPS_SECRET: Final = re.compile(r":\s|[\r\n]|(?i:password|secret|token|proxy
 
 # Not frozen: one is made for every value of a file.
 @dataclass(slots=True, eq=False, repr=False)
-class Place:
+class Location:
     """A node and the way to it. It is not printed: the node may hold a secret.
 
     Attributes:
@@ -25,10 +25,10 @@ class Place:
     """
 
     node: Node | None
-    parent: "Place | None" = None
+    parent: "Location | None" = None
     key: str | int = ""
 
-    NOWHERE: ClassVar["Place"]
+    NOWHERE: ClassVar["Location"]
 
     @property
     def path(self) -> str:
@@ -42,15 +42,15 @@ class Place:
             return before
         return f"{before}.{self.key}" if before else self.key
 
-    def child(self, key: str) -> "Place":
+    def child(self, key: str) -> "Location":
         """Return the place of a key; where it is not given, that of the mapping it misses from."""
         node = self.node
         if isinstance(node, Mapping):
             node = node.entries.get(key, node)
-        return Place(node, self, key)
+        return Location(node, self, key)
 
 
-Place.NOWHERE = Place(None)
+Location.NOWHERE = Location(None)
 
 
 class Report:
@@ -74,7 +74,7 @@ class Report:
         self._misplaced: set[str] = set()
         self._warnings: list[Problem] = []
 
-    def problem(self, place: Place, message: str) -> None:
+    def problem(self, place: Location, message: str) -> None:
         """Note a mistake.
 
         Raises:
@@ -84,7 +84,7 @@ class Report:
             self._problems.append(self._told(place, message))
         self._count(place)
 
-    def missing(self, place: Place, names: Collection[str], message: str) -> None:
+    def missing(self, place: Location, names: Collection[str], message: str) -> None:
         """Note that one of these keys should be given. Not told if it stands where it cannot be.
 
         Raises:
@@ -103,14 +103,14 @@ class Report:
         """Whether a further problem would not be shown."""
         return self.count >= MOST_PROBLEMS
 
-    def _count(self, place: Place) -> None:
+    def _count(self, place: Location) -> None:
         self.count += 1
         if self.count == MOST_PROBLEMS:
             self._problems.append(self._told(place, "too many problems: the rest is not shown"))
             if self._stops:
                 self.finish()
 
-    def warn(self, place: Place, message: str) -> None:
+    def warn(self, place: Location, message: str) -> None:
         """Note something that is not wrong, but unwise."""
         if len(self._warnings) < MOST_PROBLEMS:
             self._warnings.append(self._told(place, message))
@@ -140,7 +140,7 @@ class Report:
         """Return what is not wrong, but unwise, in the file's order."""
         return tuple(sorted(self._warnings))
 
-    def _told(self, place: Place, message: str) -> Problem:
+    def _told(self, place: Location, message: str) -> Problem:
         line, column = (place.node.line, place.node.column) if place.node else (1, 1)
         return Problem(self._file, line, column, place.path, message)
 

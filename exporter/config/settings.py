@@ -11,7 +11,7 @@ from typing import Annotated, Final, Literal
 
 from exporter.config import addresses, kinds, units
 from exporter.config.credentials import CredentialsSettings
-from exporter.config.locations import Place
+from exporter.config.locations import Location
 from exporter.config.shapes import Labels, ListOf, Record
 from exporter.errors import Problem
 from exporter.gpdb.kinds import starters
@@ -136,7 +136,7 @@ class JobEntry:
         Labels(kinds.label_value()),
         "Values of `job_labels`. One that is not given is the empty text.",
     ] = field(default_factory=dict)
-    place: Place = Place.NOWHERE
+    place: Location = Location.NOWHERE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,7 +186,7 @@ class TargetEntry:
     jobs: Annotated[
         tuple[JobEntry, ...], ListOf(Record(JobEntry, placed=True)), "The jobs to watch there."
     ] = ()
-    place: Place = Place.NOWHERE
+    place: Location = Location.NOWHERE
 
     def contradictions(self) -> Iterator[tuple[str, str]]:
         """Yield key and message of each value that does not go with another."""
@@ -230,7 +230,7 @@ class ConfigFile:
         ListOf(addresses.path_pattern()),
         "Lists of jobs, each with its target; read again when they change.",
     ] = ()
-    place: Place = Place.NOWHERE
+    place: Location = Location.NOWHERE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

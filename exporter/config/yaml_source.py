@@ -68,7 +68,7 @@ class Scalar:
 
 
 @dataclass(slots=True)
-class Refused:
+class RefusedNode:
     """What stands here is YAML that this package does not take.
 
     Attributes:
@@ -104,10 +104,10 @@ class Mapping:
     column: int
     # A key may be a part of a password: see ``places.shown_key``.
     entries: "dict[str, Node]" = field(default_factory=dict, repr=False)
-    refused: tuple[Refused, ...] = ()
+    refused: tuple[RefusedNode, ...] = ()
 
 
-Node = Scalar | Sequence | Mapping | Refused
+Node = Scalar | Sequence | Mapping | RefusedNode
 
 
 class YamlError(Exception):
@@ -190,7 +190,7 @@ class _Composer:
             node = self._mapping(Mapping(line, column), depth + 1)
         elif type(event) is SequenceStartEvent:
             node = self._sequence(Sequence(line, column), depth + 1)
-        return Refused(refusal, line, column) if refusal or node is None else node
+        return RefusedNode(refusal, line, column) if refusal or node is None else node
 
     def _shared(self, text: str) -> str:
         if len(self._texts) < _MOST_SHARED:
@@ -209,7 +209,7 @@ class _Composer:
             value = self._node(self._next(), line, column, depth)
             if refusal := _key_refusal(key, entries):
                 if len(node.refused) < _MOST_REFUSED:
-                    node.refused = (*node.refused, Refused(refusal, line, column))
+                    node.refused = (*node.refused, RefusedNode(refusal, line, column))
             elif isinstance(key, Scalar):
                 entries[key.text] = value
         return node
@@ -242,7 +242,7 @@ def _refusal(event: Event) -> str:
 
 def _key_refusal(key: Node, entries: "dict[str, Node]") -> str:
     """Return why a key is not taken; empty if it is."""
-    if isinstance(key, Refused):
+    if isinstance(key, RefusedNode):
         return key.message
     if not isinstance(key, Scalar):
         return (

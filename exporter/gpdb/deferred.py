@@ -30,7 +30,7 @@ class DeferredClient:
         self._lock = threading.Lock()
         self._made: ApiClient | None = None
 
-    def key_mark(self) -> int:
+    def key_version(self) -> int:
         """Return a number that changes when the access key does.
 
         Makes the client too: this is asked before a round begins. The first call would come later

@@ -1,6 +1,6 @@
 """Which jobs are due, one round of queries at a time, one deadline, and what was last seen."""
 
 from exporter.polling.poller import Poller
-from exporter.polling.settings import Asked, Plan
+from exporter.polling.settings import Asked, PollSettings
 
-__all__ = ["Asked", "Plan", "Poller"]
+__all__ = ["Asked", "PollSettings", "Poller"]

@@ -99,7 +99,7 @@ class HostLimit:
 
 
 @dataclass(slots=True)
-class Lane:
+class TargetBudget:
     """One target's part in the rounds. A dead target must not hold the calls of the others.
 
     A target may use its share of the calls, and one more for each answer that it gave in this
@@ -108,7 +108,7 @@ class Lane:
 
     Attributes:
         limit: of the target's host; shared with the targets of the same host.
-        key_mark: tells one access key from another; with a new key comes a new lane.
+        key_version: tells one access key from another; with a new key comes a new budget.
         queue: the jobs that are due in this round, the longest unasked first.
         in_flight: calls under way.
         earned: answers in this round.
@@ -119,7 +119,7 @@ class Lane:
     """
 
     limit: HostLimit
-    key_mark: int = 0
+    key_version: int = 0
     queue: deque[Record] = field(default_factory=deque)
     in_flight: int = 0
     earned: int = 0

@@ -20,12 +20,12 @@ from exporter.model import (
     WatchList,
 )
 from exporter.polling import query
-from exporter.polling.budget import HostLimit, Lane
+from exporter.polling.budget import HostLimit, TargetBudget
 from exporter.polling.journal import Journal
 from exporter.polling.query import Client
 from exporter.polling.record import Record, observe
 from exporter.polling.round import Round, Task
-from exporter.polling.settings import Asked, Plan, Tally, View, Witness
+from exporter.polling.settings import Asked, PollSettings, Tally, View, Witness
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ class Poller:
 
     def __init__(
         self,
-        plan: Plan,
+        plan: PollSettings,
         *,
         tally: Tally,
         clock: Clock,
@@ -58,19 +58,19 @@ class Poller:
         self._chance = chance
         self._witness: Witness = witness or Journal()
         self._watching = threading.Lock()  # guards the watch list and which records there are
-        self._lock = threading.Lock()  # guards the records, lanes and rounds
+        self._lock = threading.Lock()  # guards the records, budgets and rounds
         self._work = threading.Condition(self._lock)  # a query may be started
         self._done = threading.Condition(self._lock)  # the last query of a round has ended
         self._view = View(plan, WatchList(targets={}, jobs=()), ())
         self._records: dict[tuple[str, ...], Record] = {}
         self._limits: dict[str, HostLimit] = {}
-        self._lanes: dict[str, Lane] = {}
+        self._budgets: dict[str, TargetBudget] = {}
         self._round = Round(0, 0.0, {}, 1)
         self._in_flight = 0
         self._threads = 0
         self._closed = False
 
-    def adopt(self, plan: Plan) -> None:
+    def adopt(self, plan: PollSettings) -> None:
         """Go on with a new configuration. What was seen of jobs that stay is kept."""
         with self._lock:
             for limit in self._limits.values():
@@ -89,9 +89,9 @@ class Poller:
         started = self._clock.monotonic()
         with self._watching, files.patience(min(files.PATIENCE, deadline - started)):
             view = self._look()
-            key_mark = query.key_mark(view.plan.client)
+            key_version = query.key_version(view.plan.client)
             with self._lock:
-                number = self._begin_or_join(view, key_mark, deadline)
+                number = self._begin_or_join(view, key_version, deadline)
         with self._lock:
             # A caller that comes later can move the round's deadline, but not ours.
             self._done.wait_for(lambda: not self._busy, deadline - self._clock.monotonic())
@@ -159,7 +159,7 @@ class Poller:
         record.ref = ref
         return record
 
-    def _begin_or_join(self, view: View, key_mark: int, deadline: float) -> int:
+    def _begin_or_join(self, view: View, key_version: int, deadline: float) -> int:
         """Return the number of the round that a scrape waits for."""
         now = self._clock.monotonic()
         if self._busy:
@@ -169,8 +169,12 @@ class Poller:
                 return self._round.number
         plan = view.plan
         self._round.abandon()
-        self._lanes = {n: self._lane(plan, t, key_mark) for n, t in view.watched.targets.items()}
-        self._round = Round(self._round.number + 1, deadline, self._lanes, plan.scrape.concurrency)
+        self._budgets = {
+            n: self._budget(plan, t, key_version) for n, t in view.watched.targets.items()
+        }
+        self._round = Round(
+            self._round.number + 1, deadline, self._budgets, plan.scrape.concurrency
+        )
         queued = self._round.queue(view.records, now, plan.scrape.min_interval)
         # Those that have a query under way from earlier may hang.
         self._hire(min(self._in_flight + queued, plan.scrape.concurrency))
@@ -186,18 +190,18 @@ class Poller:
         except (RuntimeError, MemoryError):
             logger.warning("no further thread for queries", extra={"threads": self._threads})
 
-    def _lane(self, plan: Plan, target: Target, key_mark: int) -> Lane:
+    def _budget(self, plan: PollSettings, target: Target, key_version: int) -> TargetBudget:
         url = base_url(target)
         limit = self._limits.get(url)
         if limit is None:
             limit = self._limits[url] = HostLimit(plan.calls_per_second)
-        lane = self._lanes.get(target.name)
-        if lane is None or lane.limit is not limit:
-            return Lane(limit, key_mark)
-        if lane.key_mark != key_mark:
+        budget = self._budgets.get(target.name)
+        if budget is None or budget.limit is not limit:
+            return TargetBudget(limit, key_version)
+        if budget.key_version != key_version:
             # What calls with the old key still have to say is not about the new one.
-            return Lane(limit, key_mark, api_clock=lane.api_clock)
-        return lane
+            return TargetBudget(limit, key_version, api_clock=budget.api_clock)
+        return budget
 
     def _serve(self) -> None:
         try:
@@ -241,7 +245,7 @@ class Poller:
             if isinstance(found, Task):
                 found.record.in_flight = True
                 found.record.asked_at = now
-                found.lane.started(now)
+                found.budget.started(now)
                 self._in_flight += 1
                 return found, self._plan.client
             if not self._busy:
@@ -262,15 +266,15 @@ class Poller:
             self._witness.answered(record, outcome)
 
     def _finish(self, task: Task, outcome: JobState | QueryError, skew: float | None) -> None:
-        record, lane = task.record, task.lane
+        record, budget = task.record, task.budget
         now = self._clock.monotonic()
         self._in_flight -= 1
         record.in_flight = False
         record.done_in = self._round.number
         if skew is not None:
-            lane.api_clock = self._clock.offset() + skew
+            budget.api_clock = self._clock.offset() + skew
         error = outcome if isinstance(outcome, QueryError) else None
-        was_probing = lane.limit.is_probing
+        was_probing = budget.limit.is_probing
         self._round.ended(task, error, now, self._chance)
         if isinstance(outcome, QueryError):
             record.fail(outcome, now)
@@ -310,8 +314,8 @@ class Poller:
         self, watched: WatchList, observations: tuple[Observation, ...], offset: float
     ) -> dict[str, TargetHealth]:
         skews = {
-            name: None if lane.api_clock is None else lane.api_clock - offset
-            for name, lane in self._lanes.items()
+            name: None if budget.api_clock is None else budget.api_clock - offset
+            for name, budget in self._budgets.items()
         }
         suspects = {o.ref.target for o in observations if _zone_is_suspect(o, skews)}
         return {

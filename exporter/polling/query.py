@@ -15,17 +15,17 @@ from exporter.polling.record import Record
 class Client(Protocol):
     """What the poller needs of ``gpdb.deferred.DeferredClient``."""
 
-    def key_mark(self) -> int:
+    def key_version(self) -> int:
         """Return a number that changes when the access key does."""
 
     def call(self, target: Target, kind: JobKind, ref: JobRef) -> Answer:
         """Ask about a job, or raise a QueryError."""
 
 
-def key_mark(client: Client) -> int:
+def key_version(client: Client) -> int:
     """Return the mark of the access key; 0 while there is no usable one."""
     try:
-        return client.key_mark()
+        return client.key_version()
     except NoCredentials:
         return 0  # each query will say so
 

@@ -7,7 +7,7 @@ from exporter.errors import NotFound, QueryError
 from exporter.gpdb.kinds import KINDS, DeadlineRule
 from exporter.model import JobRef, JobState, Observation, ScrapeResult, Target, WatchList
 from exporter.polling.pace import Pace
-from exporter.queues import Place, line_up
+from exporter.queues import QueuePosition, line_up
 
 _NOT_FOUND_PAUSE = 30.0  # seconds after the first not_found; doubles with each further one
 _LONGEST_PAUSE = 900.0  # seconds
@@ -31,7 +31,7 @@ class Record:
         queried: monotonic seconds, when the last query ended.
         reason: why the last query failed; empty when it worked.
         asked_at: monotonic seconds when the last query began.
-        quiet_until: monotonic seconds before which it is not asked.
+        retry_at: monotonic seconds before which it is not asked.
         not_found_in_a_row: how often the API did not know it, one after the other.
         in_flight: a query is under way.
         due_in: the number of the last round in which it was due.
@@ -51,7 +51,7 @@ class Record:
     queried: float | None = None
     reason: str = ""
     asked_at: float | None = None
-    quiet_until: float = 0.0
+    retry_at: float = 0.0
     not_found_in_a_row: int = 0
     in_flight: bool = False
     due_in: int = 0
@@ -65,7 +65,7 @@ class Record:
 
     def is_due(self, now: float, min_interval: float) -> bool:
         """Whether it may be asked now (monotonic seconds)."""
-        if self.is_final or self.in_flight or now < self.quiet_until:
+        if self.is_final or self.in_flight or now < self.retry_at:
             return False
         return self.asked_at is None or now - self.asked_at >= min_interval
 
@@ -94,7 +94,7 @@ class Record:
             self.state = self.progress = self.progress_changed = self.pace = None
         if self.state is None:  # else it was there: a collection or an instance may come back
             pause = _NOT_FOUND_PAUSE * 2.0 ** min(self.not_found_in_a_row, 10)
-            self.quiet_until = now + min(pause, _LONGEST_PAUSE)
+            self.retry_at = now + min(pause, _LONGEST_PAUSE)
             self.not_found_in_a_row += 1
 
     def observation(
@@ -143,7 +143,7 @@ class Record:
         return observation
 
     def placed(
-        self, made: Observation, place: Place, rule: DeadlineRule, now: float, offset: float
+        self, made: Observation, place: QueuePosition, rule: DeadlineRule, now: float, offset: float
     ) -> Observation:
         """Return an observation with the job's place in its collection, and remember that place.
 

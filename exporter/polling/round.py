@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from exporter.errors import QueryError
-from exporter.polling.budget import Lane
+from exporter.polling.budget import TargetBudget
 from exporter.polling.record import Record
 
 
@@ -15,11 +15,11 @@ class Task:
 
     Attributes:
         record: of the job.
-        lane: of its target.
+        budget: of its target.
     """
 
     record: Record
-    lane: Lane
+    budget: TargetBudget
 
 
 class Round:
@@ -28,16 +28,16 @@ class Round:
     Args:
         number: counts the rounds.
         deadline: monotonic seconds, after which no further query starts.
-        lanes: by target name.
+        budgets: by target name.
         concurrency: the most calls in flight, over all targets.
     """
 
     def __init__(
-        self, number: int, deadline: float, lanes: Mapping[str, Lane], concurrency: int
+        self, number: int, deadline: float, budgets: Mapping[str, TargetBudget], concurrency: int
     ) -> None:
         self.number = number
         self.deadline = deadline
-        self._lanes = lanes
+        self._budgets = budgets
         self._concurrency = concurrency
         self._share = concurrency
         self._records: Sequence[Record] = ()
@@ -61,9 +61,9 @@ class Round:
         self._renewed_at = now + min_interval
         due = []
         unfinished = set()
-        for lane in self._lanes.values():
-            lane.queue.clear()
-            lane.earned = 0
+        for budget in self._budgets.values():
+            budget.queue.clear()
+            budget.earned = 0
         for record in records:
             if not record.is_final:
                 unfinished.add(record.target.name)
@@ -71,11 +71,11 @@ class Round:
                 record.due_in = self.number
             elif record.is_due(now, min_interval):
                 record.due_in = self.number
-                if self._lanes[record.target.name].is_open(now):
+                if self._budgets[record.target.name].is_open(now):
                     due.append(record)
         due.sort(key=_asked_at)
         for record in due:
-            self._lanes[record.target.name].queue.append(record)
+            self._budgets[record.target.name].queue.append(record)
         # Of all targets, not only of those with due jobs: a dead one that is alone in this round
         # would hold the calls that the others need in the next.
         self._share = max(1, self._concurrency // max(1, len(unfinished)))
@@ -94,16 +94,16 @@ class Round:
             self.abandon()
         if in_flight >= self._concurrency:
             return None
-        best: Lane | None = None
+        best: TargetBudget | None = None
         soonest: float | None = None
-        for lane in self._lanes.values():
-            wait = lane.wait(now, self._share) if lane.queue else None
+        for budget in self._budgets.values():
+            wait = budget.wait(now, self._share) if budget.queue else None
             if wait is None:
                 continue
             if wait > 0:
                 soonest = wait if soonest is None else min(soonest, wait)
-            elif best is None or _turn(lane) < _turn(best):
-                best = lane
+            elif best is None or _turn(budget) < _turn(best):
+                best = budget
         if best is None:
             return soonest
         return Task(best.queue.popleft(), best)
@@ -111,12 +111,12 @@ class Round:
     @property
     def is_asking(self) -> bool:
         """Whether queries are still to start."""
-        return any(lane.queue for lane in self._lanes.values())
+        return any(budget.queue for budget in self._budgets.values())
 
     def abandon(self) -> None:
         """Start no further query."""
-        for lane in self._lanes.values():
-            lane.queue.clear()
+        for budget in self._budgets.values():
+            budget.queue.clear()
 
     def ended(
         self, task: Task, error: QueryError | None, now: float, chance: Callable[[], float]
@@ -129,15 +129,15 @@ class Round:
             now: monotonic seconds.
             chance: gives a number from 0 to 1.
         """
-        lane, began = task.lane, task.record.asked_at
-        lane.limit.ended(now if began is None else began, now, error, chance)
+        budget, began = task.budget, task.record.asked_at
+        budget.limit.ended(now if began is None else began, now, error, chance)
         if error is None:
-            lane.answered()
+            budget.answered()
         else:
-            lane.failed(error, now)
-        if now < lane.limit.paused_until:
-            for other in self._lanes.values():
-                if other.limit is lane.limit:
+            budget.failed(error, now)
+        if now < budget.limit.paused_until:
+            for other in self._budgets.values():
+                if other.limit is budget.limit:
                     other.queue.clear()
 
 
@@ -145,6 +145,6 @@ def _asked_at(record: Record) -> float:
     return -math.inf if record.asked_at is None else record.asked_at
 
 
-def _turn(lane: Lane) -> tuple[int, float]:
+def _turn(budget: TargetBudget) -> tuple[int, float]:
     """The target with the fewest calls under way goes first, then the longest unasked job."""
-    return (lane.in_flight, _asked_at(lane.queue[0]))
+    return (budget.in_flight, _asked_at(budget.queue[0]))

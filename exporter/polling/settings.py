@@ -35,7 +35,7 @@ class Witness(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class PollSettings:
     """What a configuration tells the poller. A reload brings a new one.
 
     Attributes:
@@ -64,7 +64,7 @@ class View:
         records: one for each of its jobs, in its order.
     """
 
-    plan: Plan
+    plan: PollSettings
     watched: WatchList
     records: tuple[Record, ...]
 

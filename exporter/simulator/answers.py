@@ -7,7 +7,7 @@ from typing import Any
 from exporter.simulator.operations import OPERATIONS
 from exporter.simulator.scenario import Job
 from exporter.simulator.timeline import JobMoment
-from exporter.simulator.verify import Refused
+from exporter.simulator.verify import Rejected
 
 GARBAGE = b"<html><body><h1>502 Bad Gateway</h1></body></html>"
 
@@ -50,7 +50,7 @@ def no_job_body(request_id: str) -> bytes:
     return _body({"RequestId": request_id, "Status": "success", "Message": "success"})
 
 
-def error_body(request_id: str, host: str, refused: Refused) -> bytes:
+def error_body(request_id: str, host: str, refused: Rejected) -> bytes:
     """Return the body of an HTTP 4xx or 5xx, as the vendor's gateway makes it."""
     return _body(
         {

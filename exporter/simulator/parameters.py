@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from exporter.simulator.operations import BY_ACTION, Operation
 from exporter.simulator.scenario import Namespace, Scenario
-from exporter.simulator.verify import Refused, Request
+from exporter.simulator.verify import Rejected, Request
 
 DEFAULT_NAMESPACE = "public"
 
@@ -36,7 +36,7 @@ def ask_of(request: Request, scenario: Scenario) -> Ask:
     """Return what the request asks about.
 
     Raises:
-        Refused: a parameter is missing, empty or in the wrong half, or the instance is unknown.
+        Rejected: a parameter is missing, empty or in the wrong half, or the instance is unknown.
     """
     operation = BY_ACTION[request.headers["x-acs-action"]]
     _check_split(request, operation)
@@ -60,23 +60,23 @@ def _check_split(request: Request, operation: Operation) -> None:
     query, form = request.query_parameters, request.form_parameters
     is_form = request.headers.get("content-type", "").partition(";")[0] == _FORM_TYPE
     if operation.form and not is_form:
-        raise Refused(400, "InvalidParameter", f"The content-type is not {_FORM_TYPE}.")
+        raise Rejected(400, "InvalidParameter", f"The content-type is not {_FORM_TYPE}.")
     for name in operation.form:
         if name in query:
-            raise Refused(400, "InvalidParameter", f"{name} belongs into the body, not the URL.")
+            raise Rejected(400, "InvalidParameter", f"{name} belongs into the body, not the URL.")
     for name in operation.query:
         if name in form:
-            raise Refused(400, "InvalidParameter", f"{name} belongs into the URL, not the body.")
+            raise Rejected(400, "InvalidParameter", f"{name} belongs into the URL, not the body.")
     for name in (*operation.query, *operation.form):
         if query.get(name, form.get(name)) == "":
-            raise Refused(400, "InvalidParameter", f"{name} is empty.")
+            raise Rejected(400, "InvalidParameter", f"{name} is empty.")
 
 
 def _mandatory(parameters: Mapping[str, str], name: str) -> str:
     try:
         return parameters[name]
     except KeyError:
-        raise Refused(400, "MissingParameter", f"{name} is mandatory for this action.") from None
+        raise Rejected(400, "MissingParameter", f"{name} is mandatory for this action.") from None
 
 
 def _of_owner(
@@ -94,5 +94,5 @@ def _of_owner(
         if getattr(namespace, key) == owner and namespace.region_id == region
     ]
     if not found:
-        raise Refused(404, "Forbidden.InstanceNotFound", "Specified instance is not found.")
+        raise Rejected(404, "Forbidden.InstanceNotFound", "Specified instance is not found.")
     return found

@@ -19,7 +19,7 @@ from exporter.simulator import answers
 from exporter.simulator.parameters import Ask, ask_of
 from exporter.simulator.scenario import Fault, FaultKind, Job, Scenario, Unsaid
 from exporter.simulator.timeline import JobMoment, moment
-from exporter.simulator.verify import CLOCK_TOLERANCE, Refused, Request, verify
+from exporter.simulator.verify import CLOCK_TOLERANCE, Rejected, Request, verify
 
 CALLS_PATH = "/-/calls"
 
@@ -162,7 +162,7 @@ class Service:
         self._counts.asked[counted_as] += 1
         try:
             reply = self._answer_call(request, request_id, now)
-        except Refused as refused:
+        except Rejected as refused:
             self._counts.refuse(counted_as, refused.code)
             _log.debug("call refused", extra={"code": refused.code, "job_id": counted_as})
             return self._refusal(request, request_id, refused, now)
@@ -185,7 +185,7 @@ class Service:
         """Refuse what was sent before, what is too much, and what hits a time of failure."""
         calls = self._rate.count(seconds)
         if not self._nonces.is_new(nonce, seconds):
-            raise Refused(400, "SignatureNonceUsed", "Specified signature nonce was used before.")
+            raise Rejected(400, "SignatureNonceUsed", "Specified signature nonce was used before.")
         throttle = self.scenario.throttle
         if throttle and calls > throttle.calls_per_second and throttle.window.holds(seconds):
             raise _throttled()
@@ -212,7 +212,7 @@ class Service:
         date = formatdate(now + self.scenario.clock_offset, usegmt=True)
         return (("Date", date), ("Content-Type", _JSON), ("x-acs-request-id", request_id))
 
-    def _refusal(self, request: Request, request_id: str, refused: Refused, now: float) -> Reply:
+    def _refusal(self, request: Request, request_id: str, refused: Rejected, now: float) -> Reply:
         headers = self._headers(request_id, now)
         throttle = self.scenario.throttle
         if refused.code == _THROTTLING and throttle and throttle.retry_after:
@@ -237,19 +237,19 @@ _BODIES: dict[str, Callable[[str, str], bytes]] = {
 }
 
 
-def _unsaid(choice: Unsaid, http_status: int, code: str, message: str) -> Refused:
+def _unsaid(choice: Unsaid, http_status: int, code: str, message: str) -> Rejected:
     """Return the refusal that the scenario chose where the vendor is silent."""
     if choice is Unsaid.ERROR:
-        return Refused(http_status, code, message)
-    return Refused(200, choice.value, message)
+        return Rejected(http_status, code, message)
+    return Rejected(200, choice.value, message)
 
 
-def _throttled() -> Refused:
-    return Refused(400, _THROTTLING, "Request was denied due to user flow control.")
+def _throttled() -> Rejected:
+    return Rejected(400, _THROTTLING, "Request was denied due to user flow control.")
 
 
-def _server_error() -> Refused:
-    return Refused(500, "InternalError", "The request processing has failed: unknown error.")
+def _server_error() -> Rejected:
+    return Rejected(500, "InternalError", "The request processing has failed: unknown error.")
 
 
 def _suffer(fault: Fault, seconds: float) -> float:
@@ -261,13 +261,13 @@ def _suffer(fault: Fault, seconds: float) -> float:
     if fault.kind is FaultKind.THROTTLED:
         raise _throttled()
     if fault.kind is FaultKind.API_FAIL:
-        raise Refused(200, Unsaid.FAIL.value, "The job cannot be read at the moment.")
+        raise Rejected(200, Unsaid.FAIL.value, "The job cannot be read at the moment.")
     if fault.kind is FaultKind.GARBAGE:
-        raise Refused(200, FaultKind.GARBAGE.value, "")
+        raise Rejected(200, FaultKind.GARBAGE.value, "")
     if fault.kind is FaultKind.PAGE:
-        raise Refused(fault.http_status, FaultKind.PAGE.value, "")
+        raise Rejected(fault.http_status, FaultKind.PAGE.value, "")
     if fault.kind is FaultKind.ERROR:
-        raise Refused(fault.http_status, fault.code, "The simulated API was told to say this.")
+        raise Rejected(fault.http_status, fault.code, "The simulated API was told to say this.")
     return fault.latency
 
 

@@ -33,7 +33,7 @@ _REQUIRED = (
 )
 
 
-class Refused(Exception):
+class Rejected(Exception):
     """A call that the API says no to. Never leaves the simulator.
 
     Attributes:
@@ -103,16 +103,16 @@ def verify(request: Request, keys: Mapping[str, AccessKey], now: float) -> Signe
         now: Unix seconds by the API's clock.
 
     Raises:
-        Refused: the request is not one that the API would let in.
+        Rejected: the request is not one that the API would let in.
     """
     _check_operation(request)
     headers = request.headers
     for name in _REQUIRED:
         if not headers.get(name):
-            raise Refused(400, "MissingParameter", f"{name} is mandatory for this action.")
+            raise Rejected(400, "MissingParameter", f"{name} is mandatory for this action.")
     match = _AUTHORIZATION.fullmatch(headers["authorization"])
     if match is None:
-        raise Refused(
+        raise Rejected(
             400, "IncompleteSignature", "The header Authorization is not of the expected form."
         )
     key_id, signed_headers, given = match.groups()
@@ -120,7 +120,7 @@ def verify(request: Request, keys: Mapping[str, AccessKey], now: float) -> Signe
     _check_date(headers["x-acs-date"], now)
     key = keys.get(key_id)
     if key is None:
-        raise Refused(404, "InvalidAccessKeyId.NotFound", "Specified access key is not found.")
+        raise Rejected(404, "InvalidAccessKeyId.NotFound", "Specified access key is not found.")
     _check_token(headers, key)
     _check_signature(request, signed_headers, given, key.secret)
     return Signed(key_id, headers["x-acs-signature-nonce"])
@@ -131,40 +131,40 @@ def _check_operation(request: Request) -> None:
     version = request.headers.get("x-acs-version")
     if not action or not version:
         missing = "x-acs-version" if action else "x-acs-action"
-        raise Refused(400, "MissingParameter", f"{missing} is mandatory for this action.")
+        raise Rejected(400, "MissingParameter", f"{missing} is mandatory for this action.")
     if version != VERSION:
-        raise Refused(400, "InvalidVersion", "Specified parameter Version is not valid.")
+        raise Rejected(400, "InvalidVersion", "Specified parameter Version is not valid.")
     if action not in BY_ACTION or request.path != "/":
-        raise Refused(404, "InvalidAction.NotFound", "Specified API is not found.")
+        raise Rejected(404, "InvalidAction.NotFound", "Specified API is not found.")
     if request.method != "POST":
-        raise Refused(405, "UnsupportedHTTPMethod", "This method is not supported: use POST.")
+        raise Rejected(405, "UnsupportedHTTPMethod", "This method is not supported: use POST.")
 
 
 def _check_signed_headers(headers: Mapping[str, str], signed_headers: str) -> None:
     """Hold that host, content-type and all x-acs-* headers are signed, as the vendor asks."""
     names = signed_headers.split(";")
     if names != sorted(set(names)):
-        raise Refused(400, "IncompleteSignature", "SignedHeaders is not sorted.")
+        raise Rejected(400, "IncompleteSignature", "SignedHeaders is not sorted.")
     for name in names:
         if name not in headers:
-            raise Refused(400, "IncompleteSignature", f"The signed header {name} is missing.")
+            raise Rejected(400, "IncompleteSignature", f"The signed header {name} is missing.")
     for name in headers:
         must = name in {"host", "content-type"} or name.startswith("x-acs-")
         if must and name not in names:
-            raise Refused(400, "IncompleteSignature", f"The header {name} is not signed.")
+            raise Rejected(400, "IncompleteSignature", f"The header {name} is not signed.")
 
 
 def _check_date(date: str, now: float) -> None:
     try:
         sent = _unix_seconds(date)
     except ValueError:
-        raise Refused(
+        raise Rejected(
             400, "InvalidTimeStamp.Format", "x-acs-date is not of the form yyyy-MM-ddTHH:mm:ssZ."
         ) from None
     if now - sent > CLOCK_TOLERANCE:
-        raise Refused(400, "InvalidTimeStamp.Expired", "Specified time stamp is expired.")
+        raise Rejected(400, "InvalidTimeStamp.Expired", "Specified time stamp is expired.")
     if sent - now > CLOCK_TOLERANCE:
-        raise Refused(400, "IllegalTimestamp", "Specified time stamp lies in the future.")
+        raise Rejected(400, "IllegalTimestamp", "Specified time stamp lies in the future.")
 
 
 def _unix_seconds(date: str) -> float:
@@ -178,10 +178,10 @@ def _check_token(headers: Mapping[str, str], key: AccessKey) -> None:
     token = headers.get("x-acs-security-token", "")
     wanted = key.security_token.reveal() if key.security_token else ""
     if wanted and not token:
-        raise Refused(400, "MissingSecurityToken", "x-acs-security-token is mandatory.")
+        raise Rejected(400, "MissingSecurityToken", "x-acs-security-token is mandatory.")
     same_key = headers.get("x-acs-accesskey-id", key.id) == key.id
     if not hmac.compare_digest(token.encode(), wanted.encode()) or not same_key:
-        raise Refused(
+        raise Rejected(
             400,
             "InvalidSecurityToken.MismatchWithAccessKey",
             "Specified SecurityToken does not belong to this access key.",
@@ -191,7 +191,7 @@ def _check_token(headers: Mapping[str, str], key: AccessKey) -> None:
 def _check_signature(request: Request, signed_headers: str, given: str, secret: Secret) -> None:
     hashed = signing.content_hash(request.body)
     if request.headers["x-acs-content-sha256"] != hashed:
-        raise Refused(
+        raise Rejected(
             400, "SignatureDoesNotMatch", "x-acs-content-sha256 is not the hash of the body."
         )
     canonical = signing.canonical_request(
@@ -204,7 +204,7 @@ def _check_signature(request: Request, signed_headers: str, given: str, secret: 
         hashed,
     )
     if not hmac.compare_digest(signing.signature(canonical, secret.reveal()), given):
-        raise Refused(
+        raise Rejected(
             400,
             "SignatureDoesNotMatch",
             "Specified signature does not match our calculation: check the access key secret.",

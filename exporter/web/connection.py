@@ -13,7 +13,7 @@ from exporter.sockets import DeadlineSocket, DeadlineTlsSocket
 from exporter.web.messages import (
     BodyLimit,
     Head,
-    Refused,
+    RefusedRequest,
     Response,
     find_head,
     parse_head,
@@ -102,7 +102,7 @@ class Connection:
             body_limit: a longer body is refused before it is read.
 
         Raises:
-            Refused: it is to be answered by a 4xx.
+            RefusedRequest: it is to be answered by a 4xx.
             OSError: the client went away.
         """
         self._sock.settimeout(
@@ -120,7 +120,7 @@ class Connection:
             head = self._read_head()
             return self._with_body(head, body_limit(head.request)) if head else None
         except TimeoutError:
-            raise Refused(408, "The request did not come in time.") from None
+            raise RefusedRequest(408, "The request did not come in time.") from None
 
     def _secure(self) -> bool:
         """Go over to TLS, where that is asked for; return whether the client may go on."""
@@ -135,7 +135,7 @@ class Connection:
             return False
         first = self._sock.recv(1, socket.MSG_PEEK)  # no TLS object yet for who stays silent
         if first and first != _TLS_HANDSHAKE:
-            raise Refused(400, "This port speaks TLS: the address begins with https://.")
+            raise RefusedRequest(400, "This port speaks TLS: the address begins with https://.")
         return bool(first) and self._shake_hands(endpoint, deadline)
 
     def _shake_hands(self, endpoint: TlsEndpoint, deadline: float) -> bool:
@@ -143,7 +143,7 @@ class Connection:
 
         Raises:
             OSError: it could not agree with us, or not in time.
-            Refused: its certificate has no allowed name.
+            RefusedRequest: its certificate has no allowed name.
         """
         self._sock = sock = endpoint.wrap(self._sock)
         # It may have been hung up while the descriptor went from one object to the other.
@@ -167,7 +167,9 @@ class Connection:
         shown = ", ".join(sorted(names)) or "none that can be read"
         _log.warning("client certificate with no allowed name", extra={"names": shown})
         # The handshake is over, and Python's TLS has no alert for it but that we close.
-        raise Refused(403, "The client's certificate has none of the names that are allowed here.")
+        raise RefusedRequest(
+            403, "The client's certificate has none of the names that are allowed here."
+        )
 
     def _let_read(self) -> None:
         """Let a client read OpenSSL's alert: closing on what it still sends would reset it."""
@@ -211,7 +213,7 @@ class Connection:
             return head
         if size > limit:
             takes = f"a body of {limit} bytes at the most" if limit else "no body"
-            raise Refused(413, f"This path takes {takes}.")
+            raise RefusedRequest(413, f"This path takes {takes}.")
         if head.expects_continue and len(received) < size:
             self._sock.sendall(_CONTINUE)
         while len(received) < size:

@@ -63,7 +63,7 @@ def text(status: int, message: str, *headers: tuple[str, str]) -> Response:
     return Response(status, TEXT, f"{message}\n".encode("utf-8", "backslashreplace"), headers)
 
 
-class Refused(Exception):
+class RefusedRequest(Exception):
     """A request that is answered by a 4xx, after which the connection is closed."""
 
     def __init__(self, status: int, why: str) -> None:
@@ -110,20 +110,20 @@ def find_head(received: bytes | bytearray, seen: int, *, line_limit: int, limit:
         limit: bytes of all headers.
 
     Raises:
-        Refused: a line is malformed, or too long.
+        RefusedRequest: a line is malformed, or too long.
     """
     start = max(0, seen - 3)
     end = received.find(b"\r\n\r\n", start)
     stop = end if end >= 0 else len(received)
     line_end = received.find(b"\r\n", 0, line_limit + 2)
     if line_end < 0 and stop > line_limit:
-        raise Refused(414, f"The request line is over {line_limit} bytes.")
+        raise RefusedRequest(414, f"The request line is over {line_limit} bytes.")
     if _BAD_LINE.search(received, start, stop):
-        raise Refused(400, "Lines end with CR LF, and hold no control characters.")
+        raise RefusedRequest(400, "Lines end with CR LF, and hold no control characters.")
     if line_end >= start and _REQUEST_LINE.fullmatch(received, 0, line_end) is None:
-        raise Refused(400, "The request line is not METHOD TARGET HTTP/1.x.")
+        raise RefusedRequest(400, "The request line is not METHOD TARGET HTTP/1.x.")
     if line_end >= 0 and stop - line_end > limit:
-        raise Refused(431, f"The headers are over {limit} bytes.")
+        raise RefusedRequest(431, f"The headers are over {limit} bytes.")
     return end
 
 
@@ -134,10 +134,10 @@ def parse_head(raw: bytes) -> Head:
         raw: from the request line to the empty line; ``find_head`` has found no fault in it.
 
     Raises:
-        Refused: it is malformed, ambiguous, or asks for what is not offered.
+        RefusedRequest: it is malformed, ambiguous, or asks for what is not offered.
     """
     if b"," in b",".join(_LENGTHS.findall(raw)):
-        raise Refused(400, "The header Content-Length came twice.")
+        raise RefusedRequest(400, "The header Content-Length came twice.")
     http = h11.Connection(h11.SERVER)
     http.receive_data(raw)
     try:
@@ -154,15 +154,15 @@ def parse_head(raw: bytes) -> Head:
         name, value = raw_name.decode("ascii"), raw_value.decode("latin-1")
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
     if _HOST.fullmatch(headers.get("host", "")) is None:
-        raise Refused(400, "The header Host names no host.")
+        raise RefusedRequest(400, "The header Host names no host.")
     if "transfer-encoding" in headers:
         if "content-length" in headers:
-            raise Refused(400, "Content-Length and Transfer-Encoding came together.")
+            raise RefusedRequest(400, "Content-Length and Transfer-Encoding came together.")
         raise _no_length()
     is_old = event.http_version == b"1.0"  # it knows no 100, and closes unless it says otherwise
     expects_continue = http.they_are_waiting_for_100_continue
     if "expect" in headers and not (expects_continue or is_old):
-        raise Refused(417, "Only 100-continue can be expected here.")
+        raise RefusedRequest(417, "Only 100-continue can be expected here.")
     options = {option.strip().lower() for option in headers.get("connection", "").split(",")}
     return Head(
         Request(event.method.decode("ascii"), path, query, headers),
@@ -172,20 +172,20 @@ def parse_head(raw: bytes) -> Head:
     )
 
 
-def _malformed() -> Refused:
+def _malformed() -> RefusedRequest:
     expected = "lines of NAME: VALUE, with one Host"
-    return Refused(400, f"The headers are malformed: expected {expected}.")
+    return RefusedRequest(400, f"The headers are malformed: expected {expected}.")
 
 
-def _no_length() -> Refused:
-    return Refused(411, "A body needs a Content-Length here.")
+def _no_length() -> RefusedRequest:
+    return RefusedRequest(411, "A body needs a Content-Length here.")
 
 
 def _split_target(target: str) -> tuple[str, str]:
     if not target.startswith(("/", "*")):
         authority = _AUTHORITY.match(target)
         if authority is None:
-            raise Refused(400, "The request target is neither a path nor an http URL.")
+            raise RefusedRequest(400, "The request target is neither a path nor an http URL.")
         target = target[authority.end() :]
     path, _, query = target.partition("?")
     return normal_path(path) or "/", query

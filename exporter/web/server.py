@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 from exporter.web.addresses import Address, listen
 from exporter.web.connection import Connection, Limits
-from exporter.web.messages import BodyLimit, Handler, Refused, Request, Response, text
+from exporter.web.messages import BodyLimit, Handler, RefusedRequest, Request, Response, text
 from exporter.web.security.tls import TlsEndpoint
 from exporter.web.slots import Admission, Slots
 
@@ -155,7 +155,7 @@ class Server:
         while keep_alive:
             try:
                 head = connection.read_request(self._body_limit)
-            except Refused as refused:
+            except RefusedRequest as refused:
                 connection.write(
                     refused.response, keep_alive=False, with_body=True, now=self._wall()
                 )

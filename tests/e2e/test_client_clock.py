@@ -148,9 +148,9 @@ def test_rotated_key(tmp_path: Path) -> None:
     client = DeferredClient(files, lambda: api)
     with Upstream([good]) as upstream:
         ask(client, upstream.url)
-        marks = [client.key_mark(), client.key_mark()]
+        marks = [client.key_version(), client.key_version()]
         key_id.write_text("new-id")
-        marks.append(client.key_mark())
+        marks.append(client.key_version())
         ask(client, upstream.url)
         client.close()
 

@@ -26,7 +26,7 @@ from exporter.errors import (
 from exporter.gpdb.answers import CLOCK_SKEW_LIMIT, Answer, parse
 from exporter.gpdb.kinds import KINDS, UPSERT_COLLECTION_DATA
 from exporter.model import BEIJING, JobRef, JobState, JobStatus, Target
-from exporter.polling.budget import HostLimit, Lane
+from exporter.polling.budget import HostLimit, TargetBudget
 from exporter.polling.record import Record
 from exporter.polling.round import Round, Task
 from exporter.secret import Secret
@@ -81,17 +81,17 @@ def cost(answer: Answer | QueryError) -> Cost:
     record = Record(REF, Target("rag-prod", "cn-hangzhou", Secret("testpassword")))
     record.answer(RUNNING, 900.0)
     record.asked_at = 1_000.0
-    lane = Lane(HostLimit(50))
-    lane.started(1_000.0)
+    budget = TargetBudget(HostLimit(50))
+    budget.started(1_000.0)
     error = answer if isinstance(answer, QueryError) else None
-    a_round = Round(1, 1_010.0, {"rag-prod": lane}, 32)
-    a_round.ended(Task(record, lane), error, 1_000.0, lambda: 0.0)
+    a_round = Round(1, 1_010.0, {"rag-prod": budget}, 32)
+    a_round.ended(Task(record, budget), error, 1_000.0, lambda: 0.0)
     if error is not None:
         record.fail(error, 1_000.0)
     return Cost(
         state=record.state is None,
-        key=lane.refused_until > 1_000.0,
-        host=max(lane.limit.paused_until - 1_000.0, 0.0),
+        key=budget.refused_until > 1_000.0,
+        host=max(budget.limit.paused_until - 1_000.0, 0.0),
     )
 
 

@@ -22,7 +22,7 @@ from exporter.errors import (
     Throttled,
     TimedOut,
 )
-from exporter.polling.budget import HostLimit, Lane
+from exporter.polling.budget import HostLimit, TargetBudget
 
 PAUSES = st.integers(0, 1_536).map(lambda n: n / 1_024)  # seconds that floats hold exactly
 
@@ -32,13 +32,13 @@ def never() -> float:
     return 0.0
 
 
-def proven_lane(limit: HostLimit | None = None) -> Lane:
-    """Return the lane of a target that has answered once."""
-    lane = Lane(limit or HostLimit(1_000))
-    lane.started(0.0)
-    lane.answered()
-    lane.earned = 0
-    return lane
+def proven_lane(limit: HostLimit | None = None) -> TargetBudget:
+    """Return the budget of a target that has answered once."""
+    budget = TargetBudget(limit or HostLimit(1_000))
+    budget.started(0.0)
+    budget.answered()
+    budget.earned = 0
+    return budget
 
 
 def throttled(
@@ -253,12 +253,12 @@ def test_a_good_answer_from_before_the_pause_ends_nothing(late: float) -> None:
 
 def test_a_target_may_use_its_share() -> None:
     """A target that has not answered in this round has no more calls under way than its share."""
-    lane = proven_lane()
+    budget = proven_lane()
     for _ in range(3):
-        assert lane.wait(1.0, 3) == 0.0
-        lane.started(1.0)
+        assert budget.wait(1.0, 3) == 0.0
+        budget.started(1.0)
 
-    assert lane.wait(1.0, 3) is None
+    assert budget.wait(1.0, 3) is None
 
 
 @pytest.mark.parametrize(
@@ -266,16 +266,16 @@ def test_a_target_may_use_its_share() -> None:
 )
 def test_an_answer_earns_a_call(error: QueryError | None) -> None:
     """Whatever it says, an answer shows that the host lives, and so a target may use more."""
-    lane = proven_lane()
-    lane.started(1.0)
+    budget = proven_lane()
+    budget.started(1.0)
     if error is None:
-        lane.answered()
+        budget.answered()
     else:
-        lane.failed(error, 2.0)
+        budget.failed(error, 2.0)
 
     calls = 0
-    while lane.wait(2.0, 1) == 0.0:
-        lane.started(2.0)
+    while budget.wait(2.0, 1) == 0.0:
+        budget.started(2.0)
         calls += 1
     assert calls == 2
 
@@ -283,60 +283,60 @@ def test_an_answer_earns_a_call(error: QueryError | None) -> None:
 @pytest.mark.parametrize("error", [TimedOut("x"), InternalError("x")])
 def test_silence_costs_what_was_earned(error: QueryError) -> None:
     """A target that dies in the middle of a round falls back to its share."""
-    lane = proven_lane()
+    budget = proven_lane()
     for _ in range(5):
-        lane.started(1.0)
-        lane.answered()
-    lane.started(1.0)
-    lane.failed(error, 2.0)
+        budget.started(1.0)
+        budget.answered()
+    budget.started(1.0)
+    budget.failed(error, 2.0)
 
-    lane.started(2.0)
+    budget.started(2.0)
 
-    assert lane.wait(2.0, 1) is None
+    assert budget.wait(2.0, 1) is None
 
 
 def test_the_first_call_goes_alone() -> None:
     """At first contact one call shows whether the key is good, and the others wait for it."""
-    lane = Lane(HostLimit(1_000))
-    lane.started(100.0)
+    budget = TargetBudget(HostLimit(1_000))
+    budget.started(100.0)
 
-    assert lane.wait(100.0, 32) == 0.5
-    assert lane.wait(100.25, 32) == 0.25
-    lane.answered()
-    assert lane.wait(100.3, 32) == 0.0
+    assert budget.wait(100.0, 32) == 0.5
+    assert budget.wait(100.25, 32) == 0.25
+    budget.answered()
+    assert budget.wait(100.3, 32) == 0.0
 
 
 def test_a_slow_first_call_is_not_waited_for_long() -> None:
     """A target that is only slow loses half a second."""
-    lane = Lane(HostLimit(1_000))
-    lane.started(100.0)
+    budget = TargetBudget(HostLimit(1_000))
+    budget.started(100.0)
 
-    assert lane.wait(100.5, 32) == 0.0
+    assert budget.wait(100.5, 32) == 0.0
 
 
 def test_a_refused_key_rests_for_a_minute() -> None:
     """After a refusal the target is closed for a minute, and what was queued there is dropped."""
-    lane = Lane(HostLimit(1_000))
-    lane.started(100.0)
-    lane.failed(AuthRejected("x"), 100.2)
+    budget = TargetBudget(HostLimit(1_000))
+    budget.started(100.0)
+    budget.failed(AuthRejected("x"), 100.2)
 
-    assert not lane.is_open(160.1)
-    assert not lane.queue
-    assert lane.is_open(160.2)
+    assert not budget.is_open(160.1)
+    assert not budget.queue
+    assert budget.is_open(160.2)
 
 
 def test_after_a_refusal_calls_go_one_by_one() -> None:
     """A key that was refused is tried with one call at a time, however slow, until one is good."""
-    lane = Lane(HostLimit(1_000))
-    lane.started(100.0)
-    lane.failed(AuthRejected("x"), 100.2)
+    budget = TargetBudget(HostLimit(1_000))
+    budget.started(100.0)
+    budget.failed(AuthRejected("x"), 100.2)
 
-    lane.started(161.0)
+    budget.started(161.0)
 
-    assert lane.wait(161.0, 32) is None
-    assert lane.wait(200.0, 32) is None
-    lane.answered()
-    assert lane.wait(200.0, 32) == 0.0
+    assert budget.wait(161.0, 32) is None
+    assert budget.wait(200.0, 32) is None
+    budget.answered()
+    assert budget.wait(200.0, 32) == 0.0
 
 
 @pytest.mark.parametrize(
@@ -359,20 +359,20 @@ def test_after_a_refusal_calls_go_one_by_one() -> None:
 )
 def test_which_failures_prove_a_key(error: QueryError, *, is_proven: bool) -> None:
     """Only who has looked at the key can say no to the job; a gateway in trouble has not."""
-    lane = Lane(HostLimit(1_000))
-    lane.started(100.0)
-    lane.failed(AuthRejected("x"), 100.0)
-    lane.started(161.0)
-    lane.failed(error, 161.0)
+    budget = TargetBudget(HostLimit(1_000))
+    budget.started(100.0)
+    budget.failed(AuthRejected("x"), 100.0)
+    budget.started(161.0)
+    budget.failed(error, 161.0)
 
-    assert lane.proven is is_proven
+    assert budget.proven is is_proven
 
 
 def test_a_throttled_host_closes_all_of_its_targets() -> None:
     """The pause is the host's, so its other targets keep it too."""
     host = HostLimit(1_000)
-    lane, other, elsewhere = proven_lane(host), proven_lane(host), proven_lane()
+    budget, other, elsewhere = proven_lane(host), proven_lane(host), proven_lane()
     throttled(host, 100.0, 10.0)
 
-    assert [each.is_open(105.0) for each in (lane, other, elsewhere)] == [False, False, True]
-    assert lane.is_open(110.0)
+    assert [each.is_open(105.0) for each in (budget, other, elsewhere)] == [False, False, True]
+    assert budget.is_open(110.0)

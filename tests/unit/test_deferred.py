@@ -62,10 +62,10 @@ def test_it_is_made_before_the_round_and_once() -> None:
     client = deferred(made.make)
     assert made.events == []
 
-    client.key_mark()
+    client.key_version()
     assert made.events == ["made"]
     assert client.call(TARGET, KIND, REF) is ANSWER
-    client.key_mark()
+    client.key_version()
     client.close()
 
     assert made.events == ["made", "called", "closed"]
@@ -82,7 +82,7 @@ def test_one_that_was_never_needed_has_nothing_to_close() -> None:
 def test_without_a_key_there_is_no_mark() -> None:
     """The client is one thing, its key another."""
     with pytest.raises(NoCredentials):
-        deferred(Made().make, {}).key_mark()
+        deferred(Made().make, {}).key_version()
 
 
 def test_a_client_that_cannot_be_made_is_told_by_the_call() -> None:
@@ -92,7 +92,7 @@ def test_a_client_that_cannot_be_made_is_told_by_the_call() -> None:
         raise FileNotFoundError(errno.ENOENT, "No such file or directory")
 
     client = deferred(fail)
-    client.key_mark()
+    client.key_version()
 
     with pytest.raises(TlsFailed, match=r"api\.ca_file.* cannot be read: No such file"):
         client.call(TARGET, KIND, REF)
@@ -106,7 +106,7 @@ def test_slow_imports_cost_no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     nowhere = Target("t", "cn-hangzhou", Secret("password"), endpoint="http://127.0.0.1:9")
 
     with files.patience(0.0):
-        client.key_mark()
+        client.key_version()
 
     with pytest.raises(ConnectionFailed):
         client.call(nowhere, KIND, REF)

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from exporter.gpdb.kinds import UPSERT_COLLECTION_DATA
 from exporter.model import JobRef, JobState, JobStatus, Observation, ScrapeResult
-from exporter.queues import Place, line_up, places
+from exporter.queues import QueuePosition, line_up, places
 
 NOW = 1_704_700_000.0
 START, RUNNING, CANCELLING = JobStatus.START, JobStatus.RUNNING, JobStatus.CANCELLING
-FREE = Place()
+FREE = QueuePosition()
 
 
 def ref(job_id: str, collection: str = "document") -> JobRef:
@@ -44,9 +44,9 @@ def unknown(job_id: str, reason: str = "timeout") -> Observation:
     )
 
 
-def behind(observation: Observation) -> Place:
+def behind(observation: Observation) -> QueuePosition:
     """Return the place of a job that waits behind another."""
-    return Place(waits=True, behind=observation.ref)
+    return QueuePosition(waits=True, behind=observation.ref)
 
 
 def test_a_job_alone_does_not_wait() -> None:
@@ -104,7 +104,7 @@ def test_a_job_whose_state_is_not_known_may_be_in_front(other: Observation) -> N
     """Of those that have uploaded nothing it cannot be said whether they wait."""
     jobs = [job("a", RUNNING), other, job("b")]
 
-    may_wait = Place(waits=None, behind=other.ref)
+    may_wait = QueuePosition(waits=None, behind=other.ref)
     assert places(jobs) == [may_wait, FREE, may_wait]
 
 
@@ -116,7 +116,7 @@ def test_a_running_job_without_progress_may_have_uploaded_something() -> None:
         job("c", progress=None),
     ]
 
-    assert places(jobs) == [FREE, Place(waits=None, behind=jobs[0].ref), behind(jobs[0])]
+    assert places(jobs) == [FREE, QueuePosition(waits=None, behind=jobs[0].ref), behind(jobs[0])]
 
 
 def test_progress_settles_what_is_not_known() -> None:
@@ -143,7 +143,7 @@ def test_a_job_in_front_may_wait_for_one_of_another_shard() -> None:
     """Of one in front that has uploaded nothing a shard cannot know; of the others it can."""
     first, then = job("a", created=NOW - 1), job("b")
 
-    assert places([first, then], is_split=True) == [Place(waits=None), behind(first)]
+    assert places([first, then], is_split=True) == [QueuePosition(waits=None), behind(first)]
     assert places([job("a", progress=1)], is_split=True) == [FREE]
 
 
@@ -153,7 +153,7 @@ def test_collections_are_lined_up_each_by_itself() -> None:
 
     found = line_up(jobs, {jobs[3].ref.collection_identity})
 
-    assert found == {2: behind(jobs[0]), 3: Place(waits=None)}
+    assert found == {2: behind(jobs[0]), 3: QueuePosition(waits=None)}
 
 
 def test_a_job_is_free_since_the_one_before_has_ended() -> None:
@@ -167,8 +167,8 @@ def test_a_job_is_free_since_the_one_before_has_ended() -> None:
 
     found = line_up(jobs, set())
 
-    assert found[2] == Place(free_since=NOW - 300)
-    assert found[1] == Place(free_since=NOW - 300)
+    assert found[2] == QueuePosition(free_since=NOW - 300)
+    assert found[1] == QueuePosition(free_since=NOW - 300)
     assert found[3].free_since == NOW - 300
     assert 0 not in found
 

@@ -22,7 +22,7 @@ MAY_BE_SECRET = re.compile(
 )
 # Fields of such a name that hold none, with the reason.
 HARMLESS = {
-    "exporter.config.advice.Advice.text": "our own words",
+    "exporter.config.advice.KeyAdvice.text": "our own words",
     "exporter.gpdb.kinds.JobKind": "names of parameters",
     "exporter.simulator.operations.Operation": "likewise",
     "exporter.gpdb.kinds.DeadlineRule": "a number",
@@ -33,7 +33,7 @@ HARMLESS = {
     "exporter.config.yaml_source.Refused": "our own words",
     "exporter.simulator.verify.Signed.access_key_id": "an id",
     "exporter.web.app.Settings": "paths, and where people reach the page",
-    "exporter.polling.budget.Lane.key_mark": "a hash",
+    "exporter.polling.budget.TargetBudget.key_version": "a hash",
     "exporter.check.diagnosis.Diagnosis": "our own words, or the API's, redacted",
     "exporter.web.views": "what the page shows",
     "exporter.web.messages.Response": "what everybody gets",

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from exporter.errors import AuthRejected, QueryError, ServerFailed, Throttled, TimedOut
 from exporter.gpdb.kinds import UPSERT_COLLECTION_DATA
 from exporter.model import JobRef, JobState, JobStatus, Target
-from exporter.polling.budget import HostLimit, Lane
+from exporter.polling.budget import HostLimit, TargetBudget
 from exporter.polling.record import Record
 from exporter.polling.round import Round, Task
 from exporter.secret import Secret
@@ -40,7 +40,7 @@ class Simulation:
         limits: Mapping[str, HostLimit] | None = None,
     ) -> None:
         hosts = limits or {name: HostLimit(1_000_000) for name in targets}
-        self.lanes = {name: Lane(hosts[name]) for name in targets}
+        self.budgets = {name: TargetBudget(hosts[name]) for name in targets}
         self.records = [
             Record(
                 JobRef(
@@ -61,14 +61,14 @@ class Simulation:
 
     def prove(self) -> None:
         """Let every target have answered once."""
-        for lane in self.lanes.values():
-            lane.proven = True
+        for budget in self.budgets.values():
+            budget.proven = True
 
     def run(self, budget: float, *, begin: float | None = None) -> Counter[str]:
         """Make one round, and return how many jobs of each target ended within its budget."""
         self.now = self.now if begin is None else begin
         self._end_until(self.now)
-        self.round = Round(next(self._numbers), self.now + budget, self.lanes, self.concurrency)
+        self.round = Round(next(self._numbers), self.now + budget, self.budgets, self.concurrency)
         self.round.queue(self.records, self.now, 5.0)
         deadline = self.now + budget
         while self.now < deadline and (self.round.is_asking or self._ends):
@@ -78,15 +78,15 @@ class Simulation:
             elif found is None:
                 self._go_on(deadline - self.now)
             else:
-                self._start(found.record, found.lane)
+                self._start(found.record, found.budget)
         number = self.round.number
         return Counter(r.ref.target for r in self.records if r.done_in == number)
 
-    def _start(self, record: Record, lane: Lane) -> None:
+    def _start(self, record: Record, budget: TargetBudget) -> None:
         assert not record.in_flight
         seconds, outcome = self._answers(record)
         record.in_flight, record.asked_at = True, self.now
-        lane.started(self.now)
+        budget.started(self.now)
         self.started.append((self.now, record))
         heapq.heappush(self._ends, (self.now + seconds, len(self.started), record, outcome))
         self.most = max(self.most, len(self._ends))
@@ -103,7 +103,7 @@ class Simulation:
             moment, _, record, outcome = heapq.heappop(self._ends)
             record.in_flight, record.done_in = False, self.round.number
             error = outcome if isinstance(outcome, QueryError) else None
-            task = Task(record, self.lanes[record.ref.target])
+            task = Task(record, self.budgets[record.ref.target])
             self.round.ended(task, error, moment, lambda: 0.0)
             if isinstance(outcome, QueryError):
                 record.fail(outcome, moment)
@@ -415,7 +415,7 @@ def test_when_a_round_can_be_shared() -> None:
     """A scrape of the same jobs shares a round until its deadline, and not past min_interval."""
     world = Simulation({"a": 3}, good())
     world.run(60.0)
-    short = Round(9, 1_002.0, world.lanes, 4)
+    short = Round(9, 1_002.0, world.budgets, 4)
     short.queue(world.records, 1_000.0, 5.0)
 
     assert world.round.covers(world.records, 1_004.9)
@@ -428,7 +428,7 @@ def test_when_a_round_can_be_shared() -> None:
 def test_abandoned_rounds_ask_nothing() -> None:
     """Once a round is abandoned, nothing of it starts any more."""
     world = Simulation({"a": 3}, good())
-    number = Round(1, 2_000.0, world.lanes, 4)
+    number = Round(1, 2_000.0, world.budgets, 4)
     number.queue(world.records, 1_000.0, 5.0)
 
     number.abandon()

@@ -18,15 +18,15 @@ from exporter.jobs import JobFiles, Registry
 from exporter.model import JobRef, Snapshot, WatchList
 from exporter.polling import Asked
 from exporter.polling.settings import View
-from exporter.service import Exporter, Loaded
+from exporter.service import Exporter, Runtime
 from tests.config_files import Watched
 from tests.fakes import LIMIT, HandSetClock
 
 if TYPE_CHECKING:
-    from exporter.polling import Plan, Poller
+    from exporter.polling import Poller, PollSettings
 
 NOTHING = Snapshot(taken_at=0.0, duration=0.0, observations=(), targets={}, file_errors={})
-ASKED = Asked(View(cast("Plan", None), WatchList({}, ()), ()), 1, 0.0)
+ASKED = Asked(View(cast("PollSettings", None), WatchList({}, ()), ()), 1, 0.0)
 
 
 class DeadlinePoller:
@@ -62,10 +62,10 @@ def exporter(poller: DeadlinePoller, *moments: float, jobs: int = 0) -> Exporter
     config = Config(targets=(), jobs=named)
     ticks = itertools.chain((0.0,), moments, itertools.repeat(moments[-1]))
     watched = Watched(config)
-    loaded = Loaded(config, watched.registry, watched.files, cast("Plan", None))
+    runtime = Runtime(config, watched.registry, watched.files, cast("PollSettings", None))
     return Exporter(
-        loaded,
-        lambda loaded: loaded,
+        runtime,
+        lambda runtime: runtime,
         poller=cast("Poller", poller),
         instruments=Instruments("1.2.3"),
         clock=TickingClock(monotonic=lambda: next(ticks)),
@@ -118,8 +118,8 @@ def test_a_source_that_hangs_holds_up_no_scrape() -> None:
 
     files = JobFiles(replace(config, job_files=(__file__,)), read=read)
     service = Exporter(
-        Loaded(config, Registry(config, (files,)), files, cast("Plan", None)),
-        lambda loaded: loaded,
+        Runtime(config, Registry(config, (files,)), files, cast("PollSettings", None)),
+        lambda runtime: runtime,
         poller=cast("Poller", poller),
         instruments=Instruments("1.2.3"),
         clock=Clock(),
@@ -210,8 +210,8 @@ def test_a_step_of_the_clock_moves_the_time_of_the_reload() -> None:
     config, instruments = Config(targets=(), jobs=()), Instruments("1.2.3")
     watched = Watched(config)
     Exporter(
-        Loaded(config, watched.registry, watched.files, cast("Plan", None)),
-        lambda loaded: loaded,
+        Runtime(config, watched.registry, watched.files, cast("PollSettings", None)),
+        lambda runtime: runtime,
         poller=cast("Poller", DeadlinePoller()),
         instruments=instruments,
         clock=time.clock(),

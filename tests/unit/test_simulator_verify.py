@@ -10,7 +10,7 @@ import pytest
 
 from exporter.secret import Secret
 from exporter.simulator.scenario import AccessKey
-from exporter.simulator.verify import Refused, Request, Signed, verify
+from exporter.simulator.verify import Rejected, Request, Signed, verify
 from tests.simulator_requests import KEY, SCENARIO, START, TEMPORARY_KEY, signed
 
 VECTORS = json.loads(
@@ -75,7 +75,7 @@ def refusal(
     request: Request, keys: Mapping[str, AccessKey] = SCENARIO.access_key, now: float = START
 ) -> tuple[int, str]:
     """HTTP status and code of the refusal."""
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(Rejected) as caught:
         verify(request, keys, now)
     return caught.value.http_status, caught.value.code
 
@@ -136,7 +136,7 @@ def test_every_signed_header_counts(name: str) -> None:
     value = request.headers[name]
     last = "0" if value[-1] != "0" else "1"
 
-    with pytest.raises(Refused):
+    with pytest.raises(Rejected):
         verify(with_headers(**{name: value[:-1] + last})(request), SCENARIO.access_key, START)
 
 
@@ -294,7 +294,7 @@ def test_refusals_keep_secrets() -> None:
     ]
 
     for request in wrong:
-        with pytest.raises(Refused) as caught:
+        with pytest.raises(Rejected) as caught:
             verify(request, SCENARIO.access_key, START)
         for key in (KEY, TEMPORARY_KEY):
             assert key.secret.reveal() not in caught.value.message

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from exporter.web.messages import (
     Head,
-    Refused,
+    RefusedRequest,
     Request,
     find_head,
     parse_head,
@@ -23,7 +23,7 @@ def parsed(*lines: str, limit: int = 40_000) -> Head:
     return parse_head(raw)
 
 
-def status_of(refused: pytest.ExceptionInfo[Refused]) -> int:
+def status_of(refused: pytest.ExceptionInfo[RefusedRequest]) -> int:
     """Tell with which status it was refused."""
     return refused.value.response.status
 
@@ -92,7 +92,7 @@ def test_a_target_gives_path_and_query(target: str, path: str, query: str) -> No
 )
 def test_a_bad_request_line_is_400(line: str) -> None:
     """What is not METHOD TARGET HTTP/1.x, with a path or an http URL, is refused."""
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(RefusedRequest) as refused:
         parsed(line, HOST)
 
     assert status_of(refused) == 400
@@ -128,7 +128,7 @@ def test_a_bad_request_line_is_400(line: str) -> None:
 )
 def test_what_two_programs_may_read_differently_is_refused(status: int, fields: list[str]) -> None:
     """Ambiguous framing, and anything that is used to smuggle requests, gets a 4xx."""
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(RefusedRequest) as refused:
         parsed("POST / HTTP/1.1", HOST, *fields)
 
     assert status_of(refused) == status
@@ -137,7 +137,7 @@ def test_what_two_programs_may_read_differently_is_refused(status: int, fields: 
 @pytest.mark.parametrize("fields", [[], ["Host: a b"], ["Host: <script>"], ["Host: a/b"]])
 def test_a_request_names_its_host(fields: list[str]) -> None:
     """HTTP/1.1 without a Host, or with none that could be one, is refused."""
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(RefusedRequest) as refused:
         parsed("GET / HTTP/1.1", *fields)
 
     assert status_of(refused) == 400
@@ -145,7 +145,7 @@ def test_a_request_names_its_host(fields: list[str]) -> None:
 
 def test_a_refusal_quotes_nothing() -> None:
     """What was wrong may be a header with a password: it is not sent back."""
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(RefusedRequest) as refused:
         parsed("GET / HTTP/1.1", HOST, "Authorization : Basic pl4nted")
 
     assert b"pl4nted" not in refused.value.response.body
@@ -240,7 +240,7 @@ def test_a_head_may_come_byte_by_byte() -> None:
 )
 def test_what_is_wrong_for_certain_is_refused_early(status: int, received: bytes) -> None:
     """Nobody waits for the rest of a head that cannot become right."""
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(RefusedRequest) as refused:
         found(received)
 
     assert status_of(refused) == status
@@ -284,7 +284,7 @@ def test_no_bytes_break_the_reading(received: bytes) -> None:
     try:
         end = find_head(received + b"\r\n\r\n", 0, line_limit=100, limit=100)
         parse_head((received + b"\r\n\r\n")[: end + 4])
-    except Refused as refused:
+    except RefusedRequest as refused:
         status = refused.response.status
 
     assert status in (0, 400, 411, 413, 414, 417, 431)

@@ -8,7 +8,7 @@ from pathlib import Path
 from exporter import files
 from exporter.config import yaml_source
 from exporter.config.checker import INVALID, Checker
-from exporter.config.locations import Place, Report, shown, shown_key
+from exporter.config.locations import Location, Report, shown, shown_key
 from exporter.config.yaml_source import YamlError
 from exporter.errors import ConfigurationError, Problem
 from exporter.secret import Secret
@@ -81,7 +81,7 @@ def parse(path: str) -> Parsed:
     report = Report(path)
     root = _root(path) or yaml_source.Mapping(1, 1)
     # No environment: a dollar is a part of each hash, and the toolkit replaces none.
-    file = Checker(report, WEB_FILE, str(Path(path).parent), None).value(WEB_FILE, Place(root))
+    file = Checker(report, WEB_FILE, str(Path(path).parent), None).value(WEB_FILE, Location(root))
     if file is INVALID:
         report.finish()
     _check_names(file, report)
@@ -116,7 +116,7 @@ def build(parsed: Parsed) -> WebConfig:
         has_authority=tls is not None and tls.verifies_given and tls.has_authority,
         users={name.encode(): hashed for name, hashed in file.basic_auth_users.items()},
         headers=tuple(file.http_server_config.headers.items()),
-        rate_limit=replace(limit, place=Place.NOWHERE),
+        rate_limit=replace(limit, place=Location.NOWHERE),
         probes_without_auth=file.probes_without_auth,
         warnings=warnings,
     )
@@ -154,9 +154,9 @@ def _check_names(file: WebFile, report: Report) -> None:
             report.problem(_named(headers, name), message)
 
 
-def _named(parent: Place, name: str) -> Place:
+def _named(parent: Location, name: str) -> Location:
     child = parent.child(name).node
-    return Place(child, parent, shown_key(name, child) if child else "")
+    return Location(child, parent, shown_key(name, child) if child else "")
 
 
 def _nearest(name: str) -> str:

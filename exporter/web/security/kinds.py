@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from exporter.config.kinds import Kind, Unfit, text
+from exporter.config.kinds import InvalidValue, Kind, text
 from exporter.secret import Secret
 
 CHEAPEST, DEAREST = 4, 18  # costs of a bcrypt hash; each step doubles the time
@@ -90,9 +90,9 @@ def cipher_suite() -> Kind:
 
     def read(value: str) -> str:
         if value.startswith("TLS_RSA_WITH_"):
-            raise Unfit(expected, "those without ECDHE have no forward secrecy")
+            raise InvalidValue(expected, "those without ECDHE have no forward secrecy")
         if value not in names:
-            raise Unfit(expected, "it is not one of Go's that this server has")
+            raise InvalidValue(expected, "it is not one of Go's that this server has")
         return value
 
     return Kind(name="cipher suite", read=read, schema={"enum": [*names]})
@@ -127,10 +127,10 @@ def password_hash() -> Kind:
         found = _HASH.fullmatch(value)
         if found is None:
             advice = "`htpasswd -nBC 10 NAME` asks for a password and makes one"
-            raise Unfit("a bcrypt hash, which begins with $2a$, $2b$ or $2y$", advice)
+            raise InvalidValue("a bcrypt hash, which begins with $2a$, $2b$ or $2y$", advice)
         if not CHEAPEST <= int(found[1]) <= DEAREST:
             advice = "each step doubles the time that a password takes; 10 is usual"
-            raise Unfit(f"a bcrypt hash with a cost from {CHEAPEST} to {DEAREST}", advice)
+            raise InvalidValue(f"a bcrypt hash with a cost from {CHEAPEST} to {DEAREST}", advice)
         return Secret(value)
 
     def warning(written: str) -> str:
@@ -158,7 +158,7 @@ def header_value() -> Kind:
 
     def read(value: str) -> str:
         if not _HEADER_VALUE.fullmatch(value):
-            raise Unfit("1 to 4096 printable ASCII characters, no space at either end")
+            raise InvalidValue("1 to 4096 printable ASCII characters, no space at either end")
         return value
 
     return Kind(name="text", read=read, schema={"type": ["string", "number"]}, written="either")
@@ -171,7 +171,7 @@ def _word(values: Mapping[str, Any], refused: Mapping[str, str]) -> Kind:
 
     def read(value: str) -> object:
         if value not in values:
-            raise Unfit(expected, refused.get(value, ""))
+            raise InvalidValue(expected, refused.get(value, ""))
         return values[value]
 
     shown = {value: name for name, value in values.items()}

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Final
 
 from exporter.config.kinds import duration, whole
-from exporter.config.locations import Place
+from exporter.config.locations import Location
 from exporter.config.shapes import Labels, ListOf, Record
 from exporter.secret import Secret
 from exporter.web.security import kinds
@@ -79,7 +79,7 @@ class TlsSettings:
         ListOf(kinds.curve(), minimum=1),
         "One curve, or all four. Python's TLS takes no other number.",
     ] = ()
-    place: Place = Place.NOWHERE
+    place: Location = Location.NOWHERE
 
     @property
     def has_authority(self) -> bool:
@@ -137,7 +137,7 @@ class HttpSettings:
         Labels(kinds.header_value()),
         "Added to every answer that does not have the header already.",
     ] = field(default_factory=dict)
-    place: Place = Place.NOWHERE
+    place: Location = Location.NOWHERE
 
 
 _HTTP = Record(HttpSettings, placed=True)
@@ -152,7 +152,7 @@ class RateLimit:
         float, duration("0s", "1d"), "Between two requests, on average. 0 for no limit."
     ] = 0.0
     burst: Annotated[int, whole(0, 1_000_000), "Requests that may come at once."] = 0
-    place: Place = Place.NOWHERE
+    place: Location = Location.NOWHERE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,7 +175,7 @@ class WebFile:
         "Whether `/-/healthy` and `/-/ready` answer without a password. Not in the toolkit's "
         "format: other exporters refuse it.",
     ] = False
-    place: Place = Place.NOWHERE
+    place: Location = Location.NOWHERE
 
 
 WEB_FILE: Final = Record(WebFile, placed=True)
