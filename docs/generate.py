@@ -54,9 +54,13 @@ when nobody needs to see it any more.
 
 ## Jobs that wait
 
-Uploads to one collection run one after the other, so a job can wait for hours in good health. Its
-own time begins when its collection is free. `adbpg_job_waiting`, the page for people and the
-alerts go by one rule, among the jobs under way of one collection:
+A job that is `Pending` waits in the API's own queue: of documents the vendor allows an account 20
+that are Pending or Running. Its own time begins when it leaves `Pending`, if the exporter observed
+that.
+
+Uploads of vectors to one collection run one after the other, so a job can wait for hours in good
+health. Its own time begins when its collection is free. `adbpg_job_waiting`, the page for people
+and the alerts go by one rule, among the jobs under way of one collection:
 
 - **A job that has uploaded something does not wait**, whatever the others do. That uploads run one
   after the other is the vendor's word, and nothing proves it.

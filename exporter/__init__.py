@@ -1,3 +1,3 @@
-"""Prometheus exporter for the vector upload jobs of AnalyticDB for PostgreSQL."""
+"""Prometheus exporter for the asynchronous jobs of AnalyticDB for PostgreSQL."""
 
 __version__ = "0.1.0"

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from exporter.gpdb.kinds import KINDS, JobKind
+from exporter.gpdb.kinds import KINDS, MANAGED_POLICY, JobKind
 
 
 class Scope(enum.Enum):
@@ -42,7 +42,11 @@ class Advice:
             kind: of the job that was asked about; None for a job of any kind.
         """
         actions = " or ".join(each.ram_action for each in ([kind] if kind else KINDS.values()))
-        names = {**IN_GENERAL, "grant": f"grant its user or role the RAM action {actions}"}
+        names = {
+            **IN_GENERAL,
+            "grant": f"grant its user or role the RAM action {actions}, "
+            f"or the managed policy {MANAGED_POLICY}",
+        }
         what, remedy = (text.format_map(names) for text in (self.what, self.remedy))
         return f"{what[:1].upper()}{what[1:]}.", f"{remedy[:1].upper()}{remedy[1:]}."
 
@@ -102,7 +106,7 @@ ADVICE: Final[Mapping[str, Advice]] = {
     "not_found": Advice(
         Scope.JOB,
         "the API does not know the job, or its collection, namespace or instance",
-        "compare the ids and names with those that started the upload, upper and lower case too, "
+        "compare the ids and names with those that started the job, upper and lower case too, "
         "since some clients write a collection's name in lower case; remove a job that is past",
     ),
     "bad_request": Advice(

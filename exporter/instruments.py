@@ -2,7 +2,7 @@
 
 import platform
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from prometheus_client import (
@@ -57,32 +57,46 @@ class Instruments:
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
         GCCollector(registry=self.registry)
-        self._watched: frozenset[tuple[str, str]] = frozenset()
+        self._targets: frozenset[str] = frozenset()
+        self._shown: set[tuple[str, str]] = set()  # targets and actions
         self._lock = threading.Lock()  # a query that ends must not bring a removed target back
 
-    def watch(self, targets: Iterable[str], actions: Sequence[str]) -> None:
-        """Show every counter of these targets from 0, and none of those that are gone."""
-        watched = frozenset((target, action) for target in targets for action in actions)
+    def watch(self, targets: Mapping[str, Iterable[str]]) -> None:
+        """Count the calls of these targets, and drop the counters of those that are gone.
+
+        Args:
+            targets: each with the actions of which every counter is shown from 0; the counters
+                of others are shown from their first call on.
+        """
         with self._lock:
-            for target, action in self._watched - watched:
+            self._targets = frozenset(targets)
+            for target, action in [each for each in self._shown if each[0] not in self._targets]:
+                self._shown.remove((target, action))
                 self._requests.remove(target, action)
                 for reason in REASONS:
                     self._errors.remove(target, action, reason)
-            for target, action in sorted(watched):
-                self._requests.labels(target, action)
-                for reason in REASONS:
-                    self._errors.labels(target, action, reason)
-            for action in actions:
-                self._seconds.labels(action)
-            self._watched = watched
+            for target, actions in sorted(targets.items()):
+                for action in sorted(actions):
+                    self._show(target, action)
+
+    def _show(self, target: str, action: str) -> None:
+        """Show every counter of a target and an action from 0. The caller holds the lock."""
+        if (target, action) in self._shown:
+            return
+        self._shown.add((target, action))
+        self._requests.labels(target, action)
+        for reason in REASONS:
+            self._errors.labels(target, action, reason)
+        self._seconds.labels(action)
 
     def called(
         self, target: str, action: str, seconds: float, error: QueryError | None = None
     ) -> None:
         """Count one query, how long it took, and why it failed if it did."""
         with self._lock:
-            if (target, action) not in self._watched:
+            if target not in self._targets:
                 return  # the last answer of a target that a reload took away
+            self._show(target, action)
             self._requests.labels(target, action).inc()
             self._seconds.labels(action).observe(seconds)
             if error is not None:

@@ -23,6 +23,7 @@ BEIJING = timezone(timedelta(hours=8))
 class JobStatus(enum.StrEnum):
     """The status of a job, spelt as the vendor's page spells it, and one for all others."""
 
+    PENDING = "Pending"  # accepted, but not begun: the API has a queue of its own
     START = "Start"
     RUNNING = "Running"
     CANCELLING = "Cancelling"
@@ -43,7 +44,7 @@ class JobStatus(enum.StrEnum):
 
 
 _FINAL = frozenset({JobStatus.SUCCESS, JobStatus.FAILED, JobStatus.CANCELLED})
-_ACTIVE = frozenset({JobStatus.START, JobStatus.RUNNING, JobStatus.CANCELLING})
+_ACTIVE = frozenset({JobStatus.PENDING, JobStatus.START, JobStatus.RUNNING, JobStatus.CANCELLING})
 
 
 class Unit(enum.StrEnum):
@@ -87,6 +88,7 @@ class Target:
         *,
         kind: str,
         expected_entries: int | None = None,
+        deadline: float | None = None,
         labels: tuple[tuple[str, str], ...] = (),
         source: str = CONFIGURED,
     ) -> "JobRef":
@@ -101,6 +103,7 @@ class Target:
             workspace_id=self.workspace_id,
             kind=kind,
             expected_entries=expected_entries,
+            deadline=deadline,
             labels=labels,
             source=source,
         )
@@ -119,7 +122,8 @@ class JobRef:
         db_instance_id: empty for a target that is a workspace.
         workspace_id: empty for a target that is an instance.
         kind: the name of its row in ``gpdb.kinds.KINDS``.
-        expected_entries: how many entries the upload holds, where the user told us.
+        expected_entries: how many entries the upload holds, where the user says so.
+        deadline: seconds that it may take from its turn on, where the user says so.
         labels: the configured job labels as (name, value), in the configuration's order.
         source: the name of the source that names it.
     """
@@ -133,6 +137,7 @@ class JobRef:
     workspace_id: str = ""
     kind: str = field(kw_only=True)
     expected_entries: int | None = None
+    deadline: float | None = None
     labels: tuple[tuple[str, str], ...] = ()
     source: str = CONFIGURED
 
@@ -266,6 +271,26 @@ class ErrorClass(enum.StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Usage:
+    """What a job has consumed, as far as the API says so.
+
+    Attributes:
+        embedding_tokens: of text that was embedded.
+        embedding_entries: entries that were embedded.
+        llm_input_tokens: given to the large language model.
+        llm_output_tokens: written by it.
+    """
+
+    embedding_tokens: int | None = None
+    embedding_entries: int | None = None
+    llm_input_tokens: int | None = None
+    llm_output_tokens: int | None = None
+
+
+NO_USAGE = Usage()
+
+
+@dataclass(frozen=True, slots=True)
 class JobState:
     """One answer of the API about one job, decoded. Each fact is kept apart, as it came.
 
@@ -278,7 +303,9 @@ class JobState:
         updated: the API's ``UpdateTime``; None likewise.
         error_text: the API's ``Error``, at most 2,000 characters; empty for none. Anything can be
             in it: it is for logs and terminals, escaped, and never a label.
-        error_class: what that text is about; None without one.
+        error_code: the API's ``ErrorCode``, at most 2,000 characters; empty for none. Undocumented.
+        error_class: what code and text are about; None without any.
+        usage: what the job has consumed.
         invalid_fields: the names of the fields that could not be read.
         request_id: the answer's RequestId, which the vendor's support asks for; empty without.
     """
@@ -290,9 +317,16 @@ class JobState:
     created: float | None = None
     updated: float | None = None
     error_text: str = ""
+    error_code: str = ""
     error_class: ErrorClass | None = None
+    usage: Usage = NO_USAGE
     invalid_fields: tuple[str, ...] = ()
     request_id: str = field(default="", compare=False)
+
+    @property
+    def is_queued(self) -> bool:
+        """Whether the job waits in the API's own queue."""
+        return self.status is JobStatus.PENDING
 
     @property
     def has_begun(self) -> bool:
@@ -350,7 +384,8 @@ class Observation:
             it. None where neither is known, and while it waits or may wait.
         deadline_at: when it should have ended; None without turn_at, or where its kind has no
             time limit, or needs expected_entries for it.
-        waits: whether it waits for its turn in its collection; None where that cannot be known.
+        waits: whether it waits, for its turn in its collection or in the API's own queue; None
+            where that cannot be known.
             False for a job that is not under way. ``exporter.queues`` has the rule.
         behind: the job that it waits behind, or may wait behind; None where there is none, or it
             is not watched here.

@@ -56,7 +56,11 @@ def line_up(
         if each.result is not ScrapeResult.FINAL and KINDS[each.ref.kind].takes_turns:
             lines[each.ref.collection_identity].append(index)
     ended = _ended(observations, lines)
-    found = {}
+    found = {
+        index: QueuePosition(waits=True)
+        for index, each in enumerate(observations)
+        if each.state is not None and each.state.is_queued
+    }
     for collection, line in lines.items():
         members = [observations[index] for index in line]
         found_here = places(members, is_split=collection in split)

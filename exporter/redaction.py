@@ -6,11 +6,14 @@ foreign exceptions are dropped. This is for the day on which something does.
 
 import base64
 import json
+import re
 from collections.abc import Iterable
 from urllib.parse import quote, quote_plus
 
 from exporter.secret import MASK, Watched
 
+_PARAMETER = re.compile(r"(NamespacePassword=)[^&\s\"']+", re.IGNORECASE)
+"""Of a URL. Some operations have it there, and a text of a library may quote the URL."""
 _SHORTEST = 6  # characters; a shorter one would be found in ordinary words
 _MOST = 10_000  # secrets that are remembered; reloads bring new ones
 _SPARE = 100  # values whose forms are kept a little longer than the values themselves
@@ -39,7 +42,7 @@ class Redactor:
             if len(value) >= _SHORTEST:
                 for form in self._forms_of(value):
                     text = text.replace(form, MASK)
-        return text
+        return _PARAMETER.sub(rf"\1{MASK}", text)
 
     def _forms_of(self, value: str) -> tuple[str, ...]:
         forms = self._forms.get(value)

@@ -10,7 +10,7 @@ from exporter.clock import Clock
 from exporter.collector import Pages, shows_jobs
 from exporter.config import Config
 from exporter.errors import ConfigurationError
-from exporter.gpdb.kinds import KINDS
+from exporter.gpdb.kinds import DEFAULT_KIND, KINDS
 from exporter.instruments import Instruments
 from exporter.jobs import JobFiles, Registry
 from exporter.model import Snapshot
@@ -173,7 +173,10 @@ class Exporter:
         self._poller.close()
 
     def _watch(self, runtime: Runtime) -> None:
-        names = [target.name for target in runtime.config.targets]
-        self._instruments.watch(names, [kind.action for kind in KINDS.values()])
+        config = runtime.config
+        actions = {target.name: {KINDS[DEFAULT_KIND].action} for target in config.targets}
+        for job in config.jobs:
+            actions.setdefault(job.target, set()).add(KINDS[job.kind].action)
+        self._instruments.watch(actions)
         now = self._clock.monotonic()
         self._instruments.reloaded(lambda: now + self._clock.offset())

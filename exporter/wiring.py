@@ -14,7 +14,6 @@ from exporter.gpdb import proxies
 from exporter.gpdb.authorities import authorities
 from exporter.gpdb.credentials import Credentials, EnvironmentCredentials, FileCredentials
 from exporter.gpdb.deferred import DeferredClient
-from exporter.gpdb.kinds import DeadlineRule
 from exporter.gpdb.roles import RoleCredentials, ask_for_key
 from exporter.instruments import Instruments
 from exporter.jobs import ConfiguredJobs, JobFiles, Registry
@@ -129,7 +128,7 @@ def poll_settings(config: Config, registry: Registry, client: Client) -> PollSet
     """Return what a configuration tells the poller."""
     return PollSettings(
         scrape=config.scrape,
-        deadline=DeadlineRule(config.deadline.entries_per_second, config.deadline.grace),
+        deadline=config.deadline,
         calls_per_second=config.api.calls_per_second,
         watched=registry.current,
         client=client,

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from exporter.clock import Clock
 from exporter.config import ScrapeSettings
-from exporter.gpdb.kinds import UPSERT_COLLECTION_DATA, DeadlineRule
+from exporter.config.settings import DeadlineSettings
+from exporter.gpdb.kinds import UPSERT_COLLECTION_DATA
 from exporter.instruments import Instruments
 from exporter.model import JobRef, Observation, ScrapeResult, Snapshot, Target, WatchList
 from exporter.polling import Poller, PollSettings
@@ -66,7 +67,7 @@ class World:
         self.watched = WatchList(targets={}, jobs=())
         self.plan = PollSettings(
             scrape=SCRAPE,
-            deadline=DeadlineRule(entries_per_second=1000.0, grace=1800.0),
+            deadline=DeadlineSettings(),
             calls_per_second=100_000,
             watched=lambda _ended_at: self.watched,
             client=self.api,
@@ -81,7 +82,7 @@ class World:
         each = {name: target(name) for name in jobs} | {each.name: each for each in targets}
         refs = tuple(ref for name, number in jobs.items() for ref in jobs_of(name, number))
         self.watched = WatchList(targets=each, jobs=refs)
-        self.instruments.watch(each, [ACTION])
+        self.instruments.watch({name: [ACTION] for name in each})
 
     def adopt(self, **scrape: float) -> None:
         """Take over a plan with other settings."""

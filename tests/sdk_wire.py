@@ -4,6 +4,7 @@ The SDK (``alibabacloud-gpdb20160503``) stands for the real API's expectations: 
 account. Importing it takes about 0.7 s and 40 MB, so it is imported on first use.
 """
 
+import asyncio
 import socket
 import threading
 from collections.abc import Iterator, Mapping
@@ -37,17 +38,38 @@ def sdk_client(
     return Client(config)
 
 
-def sdk_query(client: Any, parameters: Mapping[str, str]) -> Any:
+METHODS = {
+    "GetUpsertCollectionDataJob": "get_upsert_collection_data_job",
+    "GetUploadDocumentJob": "get_upload_document_job",
+    "DescribeCreateIndexJob": "describe_create_index_job",
+    "GetGraphRAGJob": "get_graph_ragjob",
+}
+"""The SDK's method for each operation; its asynchronous one ends in ``_async``."""
+
+
+def sdk_query(
+    client: Any, parameters: Mapping[str, str], action: str = "GetUpsertCollectionDataJob"
+) -> Any:
     """Ask about one job; return the SDK's answer.
 
     Args:
         client: of the SDK.
         parameters: by the names of the vendor's page, such as ``DBInstanceId``.
+        action: the operation.
     """
+    return getattr(client, METHODS[action])(_request(action, parameters))
+
+
+def sdk_query_async(client: Any, parameters: Mapping[str, str], action: str) -> Any:
+    """Ask with the SDK's asynchronous client, which has another HTTP library; likewise."""
+    method = getattr(client, f"{METHODS[action]}_async")
+    return asyncio.run(method(_request(action, parameters)))
+
+
+def _request(action: str, parameters: Mapping[str, str]) -> Any:
     from alibabacloud_gpdb20160503 import models  # noqa: PLC0415  see the docstring above
 
-    request = models.GetUpsertCollectionDataJobRequest().from_map(dict(parameters))
-    return client.get_upsert_collection_data_job(request)
+    return getattr(models, f"{action}Request")().from_map(dict(parameters))
 
 
 def sdk_request(inputs: Mapping[str, Any]) -> Wire:
@@ -56,8 +78,8 @@ def sdk_request(inputs: Mapping[str, Any]) -> Wire:
     Args:
         inputs: as in ``signature_vectors.json``: ``access_key_id``, ``access_key_secret``,
             ``security_token`` (or None), ``host``, ``nonce``, ``date``, ``user_agent``, and
-            ``request`` with the parameters. Nonce, date and user agent may be left out: then they
-            are the SDK's own.
+            ``request`` with the parameters, and ``action``. Nonce, date and user agent may be
+            left out: then they are the SDK's own; without an action it is the first one.
     """
     client = sdk_client(
         inputs["host"],
@@ -67,7 +89,7 @@ def sdk_request(inputs: Mapping[str, Any]) -> Wire:
     )
     received: list[bytes] = []
     with _captured(received), _pinned(inputs):
-        sdk_query(client, inputs["request"])
+        sdk_query(client, inputs["request"], inputs.get("action", "GetUpsertCollectionDataJob"))
     return _parsed(b"".join(received))
 
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Announce an upload job to the exporter: call it right after UpsertCollectionDataAsync.
+"""Announce a job to the exporter: call it right after the operation that started the job.
 
 FOLDER is one that ``job_files`` of the configuration names, with ``/*.yaml`` behind it. Each job
 has a file of its own there; remove it when nobody needs to see the job any more. A job id is no
@@ -25,6 +25,7 @@ def announce(
     job_id: str,
     expected_entries: int | None = None,
     labels: Mapping[str, str] | None = None,
+    kind: str = "",
 ) -> Path:
     """Write the job's file, whole or not at all, and return its path.
 
@@ -32,6 +33,8 @@ def announce(
         OSError: the folder is missing, or cannot be written to.
     """
     job: dict[str, object] = {"target": target, "id": job_id, "collection": collection}
+    if kind:
+        job["kind"] = kind
     if expected_entries is not None:
         job["expected_entries"] = expected_entries
     if labels:
@@ -92,20 +95,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Announce the job that the command line names. Return the exit code."""
     parser = _Parser(
         prog="announce_job.py",
-        description="Write the file of an upload job into a folder that the exporter watches.",
+        description="Write the file of a job into a folder that the exporter watches.",
     )
     parser.add_argument("folder", metavar="FOLDER", type=Path, help="that job_files names")
     parser.add_argument("target", metavar="TARGET", type=_text, help="its name there")
     parser.add_argument("collection", metavar="COLLECTION", type=_text)
-    parser.add_argument(
-        "job_id", metavar="JOB_ID", type=_text, help="as UpsertCollectionDataAsync gave it"
-    )
+    parser.add_argument("job_id", metavar="JOB_ID", type=_text, help="as that operation gave it")
     parser.add_argument(
         "expected_entries",
         metavar="EXPECTED_ENTRIES",
         type=_count,
         nargs="?",
         help="how many there will be: for a percentage and a deadline",
+    )
+    parser.add_argument(
+        "--kind",
+        choices=["upsert_collection_data", "upload_document", "create_index", "graph_rag"],
+        default="",
+        help="what the job does (default: upsert_collection_data)",
     )
     parser.add_argument(
         "--label",
@@ -118,7 +125,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     job = (options.target, options.collection, options.job_id, options.expected_entries)
     try:
-        print(announce(options.folder, *job, dict(options.label)))
+        print(announce(options.folder, *job, dict(options.label), options.kind))
     except FileNotFoundError:
         why = "there is no such folder: create it, and name it in job_files of the exporter"
     except PermissionError:

@@ -24,7 +24,7 @@ from exporter.errors import (
 )
 from exporter.gpdb.answers import CLOCK_SKEW_LIMIT
 from exporter.gpdb.endpoints import base_url
-from exporter.gpdb.kinds import DEFAULT_KIND, KINDS, JobKind
+from exporter.gpdb.kinds import DEFAULT_KIND, KINDS, MANAGED_POLICY, JobKind
 from exporter.model import DEFAULT_NAMESPACE, Target
 from exporter.secret import SecretFile
 
@@ -144,7 +144,8 @@ def _names(case: Case) -> Mapping[str, str]:
         "route": f"{setting}, the proxy" if case.is_proxied else setting,
         "limit": f"{format_duration(case.request_timeout)} (api.request_timeout)",
         "key": _KEY_PLACES.get(case.provider, "credentials"),
-        "grant": f"attach this RAM policy to its user or role: {policy}",
+        "grant": f"attach the managed policy {MANAGED_POLICY} to its user or role, or this one, "
+        f"which allows no more than is needed: {policy}",
     }
 
 

@@ -5,6 +5,7 @@ import json
 import logging
 import sys
 from collections.abc import Mapping
+from dataclasses import asdict
 
 from exporter.advice import ADVICE
 from exporter.cli.live import check_live
@@ -76,7 +77,11 @@ def query(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """
     loaded = load_config(options.config_file, environ)
     target = _target(loaded, options.target, options.config_file)
-    ref = target.job(options.job_id, options.collection, kind=DEFAULT_KIND)
+    kind = options.kind or _watched_kind(loaded, target, options.job_id)
+    ref = target.job(options.job_id, options.collection, kind=kind)
+    if refused := KINDS[kind].refusal(ref):
+        print(f"adbpg-job-exporter query: {refused[1]}", file=sys.stderr)
+        return 2
     client = build_client(loaded, environ=environ, clock=Clock(), redactor=options.redactor)
     try:
         _, state = ask(client, Record(ref, target))
@@ -84,7 +89,7 @@ def query(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
         if options.output == "json":
             print(options.redactor(_failure_as_json(ref, error)))
         named = f" (RequestId {error.request_id})" if error.request_id else ""
-        _, remedy = ADVICE[error.reason].in_general()
+        _, remedy = ADVICE[error.reason].in_general(KINDS[kind])
         text = f"no answer about job {ref.job_id}: {error.reason}: {error}{named}. {remedy}"
         print(plain(options.redactor(text)), file=sys.stderr)
         return 1
@@ -95,6 +100,14 @@ def query(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     )
     print(options.redactor(text))  # what the API says may repeat what it was told
     return 0
+
+
+def _watched_kind(loaded: Config, target: Target, job_id: str) -> str:
+    """Return the kind of a job that is configured or in a job file; the default one for others."""
+    logging.getLogger("exporter.jobs.files").setLevel(logging.CRITICAL)  # the query is the point
+    watched = registry_of(loaded, JobFiles(loaded)).look().jobs
+    kinds = (ref.kind for ref in watched if (ref.target, ref.job_id) == (target.name, job_id))
+    return next(kinds, DEFAULT_KIND)
 
 
 def _target(loaded: Config, name: str, file: str) -> Target:
@@ -109,6 +122,7 @@ def _as_table(ref: JobRef, state: JobState, now: float) -> str:
     unit = "%" if KINDS[ref.kind].unit is Unit.PERCENT else " entries"
     rows = {
         "Job": ref.job_id,
+        "Kind": ref.kind,
         "Collection": ref.collection,
         "Namespace": ref.collection_namespace,
         "Instance": ref.db_instance_id or ref.workspace_id,
@@ -119,6 +133,17 @@ def _as_table(ref: JobRef, state: JobState, now: float) -> str:
         "Updated": _time(state.updated, now),
         "Error": state.error_text or "(none)",
         "RequestId": state.request_id or "(none)",
+    }
+    if state.error_code:
+        rows["ErrorCode"] = state.error_code
+    rows |= {
+        name: f"{tokens:,} tokens"
+        for name, tokens in (
+            ("Embedded", state.usage.embedding_tokens),
+            ("LLM read", state.usage.llm_input_tokens),
+            ("LLM written", state.usage.llm_output_tokens),
+        )
+        if tokens is not None
     }
     if state.error_class:
         rows["About"] = state.error_class.value
@@ -136,12 +161,15 @@ def _as_json(ref: JobRef, state: JobState) -> str:
         "collection_namespace": ref.collection_namespace,
         "db_instance_id": ref.db_instance_id,
         "workspace_id": ref.workspace_id,
+        "kind": ref.kind,
         "status": state.status.value,
         "completed": state.completed,
         f"progress_{KINDS[ref.kind].unit}": state.progress,
         "created_timestamp_seconds": state.created,
         "updated_timestamp_seconds": state.updated,
         "error": state.error_text,
+        "error_code": state.error_code,
+        "usage": {name: n for name, n in asdict(state.usage).items() if n is not None},
         "error_class": state.error_class,
         "inconsistent": state.inconsistent,
         "invalid_fields": list(state.invalid_fields),
@@ -157,6 +185,7 @@ def _failure_as_json(ref: JobRef, error: QueryError) -> str:
         "collection_namespace": ref.collection_namespace,
         "db_instance_id": ref.db_instance_id,
         "workspace_id": ref.workspace_id,
+        "kind": ref.kind,
         "reason": error.reason,
         "message": str(error),
         "request_id": error.request_id,

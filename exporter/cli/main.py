@@ -12,7 +12,7 @@ from exporter import __version__, logs
 from exporter.cli import serve
 from exporter.config.units import parse_duration
 from exporter.errors import ConfigurationError
-from exporter.gpdb.kinds import starters
+from exporter.gpdb.kinds import DEFAULT_KIND, KINDS, starters
 from exporter.model import EVERYTHING, Shard
 from exporter.redaction import Redactor
 from exporter.signals import Signals
@@ -124,7 +124,7 @@ def make_parser() -> dict[str, _Parser]:
     """Return the parser of each command by its name, and under "" the one for them all."""
     parser = _Parser(
         prog="adbpg-job-exporter",
-        description="Prometheus exporter for the vector upload jobs of AnalyticDB for PostgreSQL.",
+        description="Prometheus exporter for the asynchronous jobs of AnalyticDB for PostgreSQL.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -309,7 +309,13 @@ def _query_flags(command: argparse.ArgumentParser) -> None:
     _config_flag(command)
     command.add_argument("job_id", metavar="JOB_ID", help=f"as {starters()} gave it")
     command.add_argument("--target", required=True, help="a target of the configuration")
-    command.add_argument("--collection", required=True, help="that the job uploads to")
+    command.add_argument("--collection", required=True, help="that the job works on")
+    command.add_argument(
+        "--kind",
+        choices=[*KINDS],
+        help="what the job does (default: as the configuration or a job file says of this job, "
+        f"else {DEFAULT_KIND})",
+    )
     command.add_argument(
         "--output", choices=["table", "json"], default="table", help="(default: table)"
     )

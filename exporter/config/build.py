@@ -23,10 +23,14 @@ from exporter.config.settings import (
 )
 from exporter.config.yaml_source import Node, YamlError
 from exporter.errors import ConfigurationError, Problem
-from exporter.gpdb.kinds import DEFAULT_KIND, KINDS
+from exporter.gpdb.kinds import KINDS
 from exporter.model import CONFIGURED, JobRef, Target
 from exporter.secret import SecretFile
 
+_SHOWN_IN_URL: Final = (
+    "the API wants the namespace password in the URL of queries about {kind} jobs, where a proxy "
+    "that opens TLS may log it: see docs/credentials.md"
+)
 _OF_AN_EXAMPLE: Final = "is the value of an example: put your own in its place"
 
 
@@ -231,9 +235,14 @@ class _Repeated:
         self.names.setdefault(name, []).append(place)
 
     def tell(self, name: str, message: str) -> None:
+        self._report.problem(*self._first(name, message))
+
+    def warn(self, name: str, message: str) -> None:
+        self._report.warn(*self._first(name, message))
+
+    def _first(self, name: str, message: str) -> tuple[Location, str]:
         first, *others = self.names[name]
-        again = f" ({len(others)} more below)" if others else ""
-        self._report.problem(first, message + again)
+        return first, message + (f" ({len(others)} more below)" if others else "")
 
 
 class _Jobs:
@@ -247,20 +256,26 @@ class _Jobs:
         self._source = source
         self._first: dict[tuple[str, ...], Location] = {}
         self._undeclared = _Repeated(report)
+        self._in_urls = _Repeated(report)
 
     def add(self, entry: JobEntry, target: Target) -> bool:
         """Add a job, or report why not. Return whether it was added."""
         ref = target.job(
             entry.id,
             entry.collection,
-            kind=DEFAULT_KIND,
+            kind=entry.kind,
             expected_entries=entry.expected_entries,
+            deadline=entry.deadline,
             labels=tuple((name, entry.labels.get(name, "")) for name in self._labels),
             source=self._source,
         )
-        if why := KINDS[ref.kind].refusal(ref):
-            self._report.problem(entry.place, why)
+        kind = KINDS[ref.kind]
+        if refused := kind.refusal(ref):
+            key, why = refused
+            self._report.problem(entry.place.child(key), why)
             return False
+        if kind.password_is_in_url:
+            self._in_urls.add(kind.name, entry.place.child("kind"))
         first = self._first.setdefault(ref.identity, entry.place)
         if first is entry.place:
             self.refs.append(ref)
@@ -271,11 +286,13 @@ class _Jobs:
         return False
 
     def finish(self) -> None:
-        """Tell of the labels that are not declared."""
+        """Report what is reported once, at the first place."""
         for name in self._undeclared.names:
             known = "" if self._report.is_full else _known(name, self._declared, "that is empty")
             message = f"a label that is not in job_labels of the configuration: {known}"
             self._undeclared.tell(name, message)
+        for name in self._in_urls.names:
+            self._in_urls.warn(name, _SHOWN_IN_URL.format(kind=name))
 
     def check_labels(self, labels: Mapping[str, str], place: Location) -> bool:
         """Return whether all labels of an entry are declared."""

@@ -14,7 +14,7 @@ from exporter.config.credentials import CredentialsSettings
 from exporter.config.locations import Location
 from exporter.config.shapes import Labels, ListOf, Record
 from exporter.errors import Problem
-from exporter.gpdb.kinds import starters
+from exporter.gpdb.kinds import DEFAULT_KIND, KINDS, starters
 from exporter.model import BEIJING, JobRef, Target
 from exporter.secret import Secret
 
@@ -100,12 +100,21 @@ class ApiSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeadlineSettings:
-    """When a job should have ended: its start, its expected entries at this speed, and grace."""
+    """When a job should have ended, from its turn on; a job's own `deadline` comes first.
+
+    Of an upload of entries: its expected entries at this speed, and grace.
+    """
 
     entries_per_second: Annotated[
         float, kinds.number(0.001, 1e9), "The speed to expect. The vendor names 1000."
     ] = 1000.0
     grace: Annotated[float, kinds.duration("0s", "1y"), "Added to the time expected."] = 1800.0
+    documents: Annotated[
+        float,
+        kinds.duration("1s", "1y"),
+        "How long the upload of a document may take. The vendor says that 2 hours are rarely "
+        "exceeded.",
+    ] = 7200.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,14 +131,27 @@ class PageSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobEntry:
-    """One upload job, below its target."""
+    """One job, below its target."""
 
     id: Annotated[str, kinds.identifier(), f"The job id that {starters()} returned."]
-    collection: Annotated[str, kinds.identifier(), "The collection that it uploads to."]
+    collection: Annotated[str, kinds.identifier(), "The collection that it works on."]
+    kind: Annotated[
+        str,
+        kinds.choice(*KINDS),
+        "What the job does: "
+        + ", ".join(f"`{kind.name}` {kind.does}" for kind in KINDS.values())
+        + ".",
+    ] = DEFAULT_KIND
     expected_entries: Annotated[
         int | None,
         kinds.whole(1, 10**15),
-        "How many entries the upload holds: gives its progress a total, and the job a deadline.",
+        "How many entries an upload of vectors holds: gives its progress a total, and the job a "
+        "planned end. Other kinds have a percentage.",
+    ] = None
+    deadline: Annotated[
+        float | None,
+        kinds.duration("1s", "1y"),
+        "How long the job may take from its turn on, in place of what `deadline` says of its kind.",
     ] = None
     labels: Annotated[
         Mapping[str, str],
@@ -141,7 +163,7 @@ class JobEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobFileEntry(JobEntry):
-    """One upload job in a job file."""
+    """One job in a job file."""
 
     target: Annotated[str, kinds.text(1, 100), "The `name` of a target of the configuration."]
 

@@ -8,12 +8,13 @@ the page's own sample contradicts itself.
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from typing import TypeVar
 
 from exporter.errors import BadAnswer
 from exporter.gpdb.job_errors import classify
-from exporter.model import JobRef, JobState, JobStatus
+from exporter.model import JobRef, JobState, JobStatus, Usage
 
 T = TypeVar("T")
 
@@ -25,12 +26,41 @@ Statuses = Mapping[str, JobStatus]
 """What each status of the API, in lower case, is to us."""
 
 OnTop = Callable[[Mapping[str, object], JobState], JobState]
-"""An answer's ``Job`` and the state made of it, to that state with what only one kind answers."""
+"""An answer and the state made of it, to that state with what only some kinds answer."""
 
 
-def nothing_on_top(_job: Mapping[str, object], state: JobState) -> JobState:
+def nothing_on_top(_document: Mapping[str, object], state: JobState) -> JobState:
     """Return the state as it is, for a kind that answers nothing on top."""
     return state
+
+
+def error_code_on_top(document: Mapping[str, object], state: JobState) -> JobState:
+    """Return the state with ``Job.ErrorCode``; the class of the error goes by code and text."""
+    job = document.get("Job")
+    code = _text(job.get("ErrorCode")) if isinstance(job, dict) else ""
+    return replace(state, error_code=code, error_class=classify(state.error_text, code))
+
+
+def usage_on_top(document: Mapping[str, object], state: JobState) -> JobState:
+    """Return the state with ``Usage``. A number that cannot be read is named as invalid."""
+    usage = document.get("Usage")
+    if not isinstance(usage, dict):
+        return state
+    read = {name: _count(usage[key]) for name, key in _USAGE if usage.get(key) is not None}
+    invalid = [key for name, key in _USAGE if name in read and read[name] is None]
+    return replace(
+        state,
+        usage=Usage(**read),
+        invalid_fields=(*state.invalid_fields, *(f"Usage.{key}" for key in invalid)),
+    )
+
+
+_USAGE = (
+    ("embedding_tokens", "EmbeddingTokens"),
+    ("embedding_entries", "EmbeddingEntries"),
+    ("llm_input_tokens", "LLMInputTokens"),
+    ("llm_output_tokens", "LLMOutputTokens"),
+)
 
 
 def is_about_job(document: Mapping[str, object], ref: JobRef) -> bool | None:
@@ -67,7 +97,7 @@ def decode_job(
         raise BadAnswer("the answer holds no job", is_of_api=True)
     if is_about_job(document, ref) is False:
         raise BadAnswer("the answer is about another job", is_of_api=True)
-    return on_top(job, _Fields(job, zone, statuses, most_progress).state())
+    return on_top(document, _Fields(job, zone, statuses, most_progress).state())
 
 
 class _Fields:

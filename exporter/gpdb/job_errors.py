@@ -60,9 +60,21 @@ _PATTERNS = tuple(
 )
 
 
-def classify(text: str) -> ErrorClass | None:
-    """Return the class of an error text; None for an empty one."""
-    if not text:
+def classify(text: str, code: str = "") -> ErrorClass | None:
+    """Return the class of an error; None where there is neither text nor code.
+
+    Args:
+        text: the API's ``Error``.
+        code: its ``ErrorCode``, such as ``InvalidFileType``: undocumented too, so it is read as
+            words like the text, which it precedes.
+    """
+    if not text and not code:
         return None
-    fitting = (kind for kind, pattern in _PATTERNS if pattern.search(text))
+    words = _INSIDE_CODE.sub(" ", code)
+    fitting = (
+        kind for each in (words, text) for kind, pattern in _PATTERNS if pattern.search(each)
+    )
     return next(fitting, ErrorClass.OTHER)
+
+
+_INSIDE_CODE = re.compile(r"[._]|(?<=[a-z])(?=[A-Z])")  # between the words of a code

@@ -9,23 +9,40 @@ sends.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import tzinfo
-from typing import Final
+from typing import Final, Protocol
 
-from exporter.gpdb.decoding import MOST_ENTRIES, OnTop, Statuses, decode_job, nothing_on_top
+from exporter.gpdb.decoding import (
+    MOST_ENTRIES,
+    OnTop,
+    Statuses,
+    decode_job,
+    error_code_on_top,
+    nothing_on_top,
+    usage_on_top,
+)
 from exporter.model import DEFAULT_NAMESPACE, JobRef, JobState, JobStatus, Target, Unit
 
 
-@dataclass(frozen=True, slots=True)
-class DeadlineRule:
+class TimeLimits(Protocol):
     """How long jobs may take, as settings.
 
     Attributes:
         entries_per_second: how fast an upload of entries is expected to be.
-        grace: seconds on top.
+        grace: seconds on top of that.
+        documents: seconds that a document may take.
     """
 
-    entries_per_second: float
-    grace: float
+    @property
+    def entries_per_second(self) -> float:
+        """Above 0."""
+
+    @property
+    def grace(self) -> float:
+        """From 0."""
+
+    @property
+    def documents(self) -> float:
+        """Above 0."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -34,6 +51,7 @@ class JobKind:
 
     Attributes:
         name: the value of the label ``kind``.
+        does: what such a job does, as a clause.
         action: the API's operation that tells how a job is.
         started_by: the operations that start one, and return its id.
         ram_level: the access level that RAM gives the action.
@@ -47,10 +65,13 @@ class JobKind:
         takes_turns: whether the jobs of one collection run one after the other, by the vendor's
             page of the operation that starts them.
         time_limit: seconds that a job may take from its turn on; None where nothing is known.
+        may_lack_progress: whether some instances report no progress, so that a job whose progress
+            has never moved is not stalled.
         on_top: adds to a state what only this kind's answers hold; see ``decoding``.
     """
 
     name: str
+    does: str
     action: str
     started_by: tuple[str, ...]
     ram_level: str
@@ -61,7 +82,8 @@ class JobKind:
     statuses: Statuses
     unit: Unit
     takes_turns: bool
-    time_limit: Callable[[JobRef, DeadlineRule], float | None]
+    time_limit: Callable[[JobRef, TimeLimits], float | None]
+    may_lack_progress: bool = False
     on_top: OnTop = nothing_on_top
 
     @property
@@ -69,13 +91,28 @@ class JobKind:
         """The action as a RAM policy names it."""
         return f"gpdb:{self.action}"
 
-    def refusal(self, ref: JobRef) -> str:
-        """Return why there can be no such job of this kind; empty where there can be."""
-        if ref.workspace_id and "WorkspaceId" not in (*self.query, *self.form):
-            return f"a job of kind {self.name} is in an instance, and this target is a workspace"
+    @property
+    def password_is_in_url(self) -> bool:
+        """Whether the namespace password goes into the URL, where proxies may log it."""
+        return "NamespacePassword" in self.query
+
+    def refusal(self, ref: JobRef) -> tuple[str, str] | None:
+        """Return the key at fault and a message where there can be no such job; else None."""
+        if ref.workspace_id and "WorkspaceId" not in self.query:
+            return "kind", (
+                f"{self.name} is a kind of job in an instance, and this target is a workspace: "
+                "name a target with db_instance_id"
+            )
         if ref.expected_entries is not None and self.unit is not Unit.ENTRIES:
-            return f"a job of kind {self.name} has no entries: remove expected_entries"
-        return ""
+            return "expected_entries", (
+                f"a job of kind {self.name} has a percentage and no entries: remove this key, "
+                "and give it a deadline if it needs one"
+            )
+        return None
+
+    def longest(self, ref: JobRef, limits: TimeLimits) -> float | None:
+        """Return seconds that a job may take from its turn on; None where nothing is known."""
+        return self.time_limit(ref, limits) if ref.deadline is None else ref.deadline
 
     def parameters(self, ref: JobRef, target: Target) -> tuple[dict[str, str], dict[str, str]]:
         """Return the parameters of the query and those of the form, the password in one of them.
@@ -122,24 +159,37 @@ class JobKind:
         )
 
 
-def _by_entries(ref: JobRef, rule: DeadlineRule) -> float | None:
+def _by_entries(ref: JobRef, limits: TimeLimits) -> float | None:
     """The vendor's page of UpsertCollectionDataAsync: entries / 1,000 seconds, and 30 minutes."""
     if ref.expected_entries is None:
         return None
-    return ref.expected_entries / rule.entries_per_second + rule.grace
+    return ref.expected_entries / limits.entries_per_second + limits.grace
+
+
+def _as_documents(_ref: JobRef, limits: TimeLimits) -> float:
+    """The vendor's page of UploadDocumentAsync: "typically does not exceed 2 hours"."""
+    return limits.documents
+
+
+def _unknown(_ref: JobRef, _limits: TimeLimits) -> None:
+    """No page of the vendor says how long such a job may take."""
 
 
 UPSERT_COLLECTION_DATA: Final = "upsert_collection_data"
 
+_IN_INSTANCE = ("DBInstanceId", "RegionId")
+_JOB_OF_NAMESPACE = ("Collection", "JobId", "Namespace", "NamespacePassword")
+
 _ROWS = (
     JobKind(
         name=UPSERT_COLLECTION_DATA,
+        does="uploads vectors",
         action="GetUpsertCollectionDataJob",
         started_by=("UpsertCollectionDataAsync",),
         ram_level="create",
         ram_resource="acs:gpdb:{region_id}:*:collection/{instance}",
-        query=("DBInstanceId", "RegionId", "WorkspaceId"),
-        form=("Collection", "JobId", "Namespace", "NamespacePassword"),
+        query=(*_IN_INSTANCE, "WorkspaceId"),
+        form=_JOB_OF_NAMESPACE,
         needs_namespace=False,
         statuses={
             "start": JobStatus.START,
@@ -154,10 +204,79 @@ _ROWS = (
         takes_turns=True,
         time_limit=_by_entries,
     ),
+    JobKind(
+        name="upload_document",
+        does="uploads a document",
+        action="GetUploadDocumentJob",
+        started_by=("UploadDocumentAsync",),
+        ram_level="create",
+        ram_resource="acs:gpdb:{region_id}:*:document/{instance}",
+        query=_IN_INSTANCE,
+        form=_JOB_OF_NAMESPACE,
+        needs_namespace=False,
+        statuses={
+            "pending": JobStatus.PENDING,
+            "start": JobStatus.START,
+            "running": JobStatus.RUNNING,
+            "cancelling": JobStatus.CANCELLING,
+            "cancelled": JobStatus.CANCELLED,
+            "success": JobStatus.SUCCESS,
+            "failed": JobStatus.FAILED,
+        },
+        unit=Unit.PERCENT,
+        takes_turns=False,
+        time_limit=_as_documents,
+        on_top=lambda document, state: usage_on_top(document, error_code_on_top(document, state)),
+    ),
+    JobKind(
+        name="create_index",
+        does="builds the index of a collection",
+        action="DescribeCreateIndexJob",
+        started_by=("CreateIndex",),
+        ram_level="get",
+        ram_resource="acs:gpdb:{region_id}:*:collection/{instance}",
+        query=(*_IN_INSTANCE, "WorkspaceId", *_JOB_OF_NAMESPACE),
+        form=(),
+        needs_namespace=True,
+        statuses={
+            "running": JobStatus.RUNNING,
+            "cancelled": JobStatus.CANCELLED,
+            "success": JobStatus.SUCCESS,
+            "failed": JobStatus.FAILED,
+        },
+        unit=Unit.PERCENT,
+        takes_turns=False,
+        time_limit=_unknown,
+        may_lack_progress=True,  # the vendor's page: "Only V7.0 supports the Progress parameter"
+    ),
+    JobKind(
+        name="graph_rag",
+        does="builds a knowledge graph",
+        action="GetGraphRAGJob",
+        started_by=("EnableCollectionGraphRAG", "UpsertChunks"),
+        ram_level="get",
+        ram_resource="*",
+        query=(*_IN_INSTANCE, *_JOB_OF_NAMESPACE),
+        form=(),
+        needs_namespace=False,
+        statuses={
+            "pending": JobStatus.PENDING,
+            "running": JobStatus.RUNNING,
+            "success": JobStatus.SUCCESS,
+            "failed": JobStatus.FAILED,
+        },
+        unit=Unit.PERCENT,
+        takes_turns=False,
+        time_limit=_unknown,
+        on_top=usage_on_top,
+    ),
 )
 
 KINDS: Mapping[str, JobKind] = {kind.name: kind for kind in _ROWS}
 """All kinds, by name."""
+
+MANAGED_POLICY: Final = "AliyunGPDBReadOnlyAccess"
+"""Alibaba Cloud's own RAM policy that allows the queries of all kinds (version 4, 2026)."""
 
 DEFAULT_KIND: Final = UPSERT_COLLECTION_DATA
 """The name of the kind of a job where nothing says which."""

@@ -50,6 +50,31 @@ def _entries(observation: Observation, _now: float) -> float | None:
     return state.progress if state is not None and kind.unit is Unit.ENTRIES else None
 
 
+def _ratio(observation: Observation, _now: float) -> float | None:
+    state, ref = observation.state, observation.ref
+    if state is None or state.progress is None:
+        return None
+    whole = 100 if KINDS[ref.kind].unit is Unit.PERCENT else ref.expected_entries
+    return state.progress / whole if whole and state.progress <= whole else None
+
+
+def _of_usage(field: str) -> Value:
+    def value(observation: Observation, _now: float) -> float | None:
+        usage = None if observation.state is None else observation.state.usage
+        found: float | None = getattr(usage, field, None)
+        return found
+
+    return value
+
+
+def _llm_tokens(observation: Observation) -> Iterable[Sample]:
+    if observation.state is None:
+        return ()
+    usage = observation.state.usage
+    directions = (("input", usage.llm_input_tokens), ("output", usage.llm_output_tokens))
+    return [((name,), tokens) for name, tokens in directions if tokens is not None]
+
+
 def _error(observation: Observation, _now: float) -> bool | None:
     return None if observation.state is None else bool(observation.state.error_text)
 
@@ -93,8 +118,8 @@ FAMILIES: tuple[JobFamily, ...] = (
         "The job's status: 1 for the series of the present status, 0 for the others.",
         labels=("status",),
         labelled=_status,
-        notes="`Start` stands for `Pending` too, which siblings say. `Unknown` is a missing "
-        "status, or one that the API does not document.",
+        notes="A job has a series for each status of its kind. `Pending` is a job in the API's own "
+        "queue. `Unknown` is a missing status, or one that the API does not document.",
     ),
     JobFamily(
         "adbpg_job_completed",
@@ -107,8 +132,16 @@ FAMILIES: tuple[JobFamily, ...] = (
         "adbpg_job_progress_entries",
         "Entries uploaded so far.",
         _entries,
-        notes="A count, not percent; the API knows no total. It may fall: nothing promises that "
-        "it cannot, so use `delta` and not `rate`.",
+        notes="Only of uploads of vectors. A count, not percent; the API knows no total. It "
+        "may fall: nothing promises that it cannot, so use `delta` and not `rate`.",
+    ),
+    JobFamily(
+        "adbpg_job_progress_ratio",
+        "How much of the job is done, from 0 to 1.",
+        _ratio,
+        notes="The API's percentage; of an upload of vectors the entries uploaded, of those "
+        "that the configuration expects. Absent where one is not known, and over 1. Instances "
+        "before V7.0 do not report how far an index build is.",
     ),
     JobFamily(
         "adbpg_job_expected_entries",
@@ -120,16 +153,17 @@ FAMILIES: tuple[JobFamily, ...] = (
         "adbpg_job_error",
         "Whether the API reported an error text for the job.",
         _error,
-        notes="The text is on the page for people and in the exporter's log, and "
+        notes="Beside a job that is under way such a text is usual: only the status says that a "
+        "job has failed. The text is on the page for people and in the exporter's log, and "
         "`adbpg-job-exporter query` prints it.",
     ),
     JobFamily(
         "adbpg_job_error_info",
-        "What the API's error text is about, of a closed set of classes.",
+        "What the API's error code and text are about, of a closed set of classes.",
         labels=("class",),
         labelled=_error_info,
-        notes="Always 1; only for a job with an error text. The exporter finds the class by "
-        "patterns, since the API has no codes for these texts: "
+        notes="Always 1; only for a job with an error text or code. The exporter finds the class "
+        "by patterns, since the vendor documents neither: "
         + ", ".join(f"`{kind}`" for kind in ErrorClass)
         + ". Experimental: a class may be split.",
     ),
@@ -168,14 +202,14 @@ FAMILIES: tuple[JobFamily, ...] = (
     ),
     JobFamily(
         "adbpg_job_waiting",
-        "Whether the job waits behind another job of its collection.",
+        "Whether the job waits behind another job of its collection, or in the API's own queue.",
         _waiting,
         notes="See [Jobs that wait](#jobs-that-wait). Only of jobs under way; absent where it "
         "cannot be known.",
     ),
     JobFamily(
         "adbpg_job_turn_timestamp_seconds",
-        "When the job's own time began: its turn in its collection.",
+        "When the job's own time began: its turn in its collection, or its leaving of Pending.",
         lambda o, _: o.turn_at,
         notes="CreateTime, or later: when it was last observed to wait. Absent while the job "
         "waits, or may wait, and where neither is known.",
@@ -184,9 +218,30 @@ FAMILIES: tuple[JobFamily, ...] = (
         "adbpg_job_deadline_timestamp_seconds",
         "When the job should have ended.",
         lambda o, _: o.deadline_at,
-        notes="`adbpg_job_turn_timestamp_seconds` + expected_entries / "
-        "`deadline.entries_per_second` + `deadline.grace`, after the vendor's advice. Only for "
-        "jobs with expected_entries; absent while the job waits, or may wait.",
+        notes="`adbpg_job_turn_timestamp_seconds` + the job's `deadline`. Without one, of "
+        "an upload of vectors: + expected_entries / `deadline.entries_per_second` + "
+        "`deadline.grace`, after the vendor's advice; of a document: + "
+        "`deadline.documents`. Absent where none of these is known, and while the job waits, or "
+        "may wait.",
+    ),
+    JobFamily(
+        "adbpg_job_embedding_tokens",
+        "Tokens that the job's texts had when they were embedded.",
+        _of_usage("embedding_tokens"),
+        notes="Of documents and knowledge graphs, as the API counts them.",
+    ),
+    JobFamily(
+        "adbpg_job_embedding_entries",
+        "Entries that the job has embedded.",
+        _of_usage("embedding_entries"),
+        notes="Of documents.",
+    ),
+    JobFamily(
+        "adbpg_job_llm_tokens",
+        "Tokens that the job has exchanged with the large language model.",
+        labels=("direction",),
+        labelled=_llm_tokens,
+        notes="Of knowledge graphs: `input` and `output`. They are billed.",
     ),
     JobFamily(
         "adbpg_job_last_success_timestamp_seconds",

@@ -31,14 +31,19 @@ class Journal:
         if state.status is JobStatus.UNKNOWN:
             self._unknown_status(state.status_text, facts)
         facts |= {"status": state.status.value, "progress": state.progress}
+        error = {"error": state.error_text}
+        if state.error_code:
+            error["error_code"] = state.error_code
         has_ended = before is not None and state.status.is_final
         if has_ended and state.status is JobStatus.FAILED:
-            logger.warning("job failed", extra={**facts, "error": state.error_text})
+            logger.warning("job failed", extra={**facts, **error})
             return
         if has_ended:
             logger.info("job ended", extra=facts)
         if state.error_text and not (before and before.error_text):
-            logger.warning("job reports an error", extra={**facts, "error": state.error_text})
+            # Beside a status that is not final such a text is usual, and no sign of trouble.
+            level = logging.INFO if state.status.is_active else logging.WARNING
+            logger.log(level, "job reports an error", extra={**facts, **error})
 
     def failed(self, record: Record, error: QueryError) -> None:
         """Tell of a query that fails for a new reason. Call it before the record changes."""
@@ -61,6 +66,7 @@ def _facts(record: Record, request_id: str) -> dict[str, object]:
     facts: dict[str, object] = {
         "job_id": ref.job_id,
         "collection": ref.collection,
+        "kind": ref.kind,
         "target": ref.target,
     }
     return {**facts, "request_id": request_id} if request_id else facts

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from exporter.errors import NotFound, QueryError
-from exporter.gpdb.kinds import KINDS, DeadlineRule
+from exporter.gpdb.kinds import KINDS, TimeLimits
 from exporter.model import JobRef, JobState, Observation, ScrapeResult, Target, WatchList
 from exporter.polling.pace import Pace
 from exporter.queues import QueuePosition, line_up
@@ -56,7 +56,7 @@ class Record:
     in_flight: bool = False
     due_in: int = 0
     done_in: int = 0
-    shown: tuple[DeadlineRule, float, Observation] | None = None
+    shown: tuple[TimeLimits, float, Observation] | None = None
 
     @property
     def is_final(self) -> bool:
@@ -72,7 +72,10 @@ class Record:
     def answer(self, state: JobState, now: float) -> None:
         """Take over a good answer (now: monotonic seconds)."""
         if state.progress is not None and state.progress != self.progress:
-            self.progress, self.progress_changed = state.progress, now
+            never_moved = self.progress is None and not state.progress
+            self.progress = state.progress
+            if not (never_moved and KINDS[self.ref.kind].may_lack_progress):
+                self.progress_changed = now
         if state.status.is_final:
             self.pace = None
         elif state.progress is not None:
@@ -103,7 +106,7 @@ class Record:
         now: float,
         *,
         max_age: float,
-        rule: DeadlineRule,
+        rule: TimeLimits,
         round_number: int,
         offset: float,
     ) -> Observation:
@@ -143,7 +146,7 @@ class Record:
         return observation
 
     def placed(
-        self, made: Observation, place: QueuePosition, rule: DeadlineRule, now: float, offset: float
+        self, made: Observation, place: QueuePosition, rule: TimeLimits, now: float, offset: float
     ) -> Observation:
         """Return an observation with the job's place in its collection, and remember that place.
 
@@ -198,8 +201,8 @@ class Record:
         return ScrapeResult.FAILED if self.reason else ScrapeResult.CACHED
 
 
-def _deadline(ref: JobRef, turn_at: float | None, rule: DeadlineRule) -> float | None:
-    limit = KINDS[ref.kind].time_limit(ref, rule)
+def _deadline(ref: JobRef, turn_at: float | None, rule: TimeLimits) -> float | None:
+    limit = KINDS[ref.kind].longest(ref, rule)
     return None if limit is None or turn_at is None else turn_at + limit
 
 
@@ -213,7 +216,7 @@ def observe(
     now: float,
     *,
     max_age: float,
-    rule: DeadlineRule,
+    rule: TimeLimits,
     round_number: int,
     offset: float,
 ) -> tuple[Observation, ...]:

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from exporter.config import ScrapeSettings
 from exporter.errors import QueryError
-from exporter.gpdb.kinds import DeadlineRule
+from exporter.gpdb.kinds import TimeLimits
 from exporter.model import EndedAt, JobState, WatchList
 from exporter.polling.query import Client
 from exporter.polling.record import Record
@@ -48,7 +48,7 @@ class PollSettings:
     """
 
     scrape: ScrapeSettings
-    deadline: DeadlineRule
+    deadline: TimeLimits
     calls_per_second: int
     watched: Callable[[EndedAt], WatchList]
     client: Client

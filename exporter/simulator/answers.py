@@ -24,8 +24,9 @@ def job_body(request_id: str, job: Job, state: JobMoment, zone: timezone, start:
         zone: in which times are told; the API never names it.
         start: of the simulator, in Unix seconds.
     """
+    operation = OPERATIONS[job.kind]
     progress = state.progress
-    if OPERATIONS[job.kind].in_percent:
+    if operation.in_percent:
         progress = progress * 100 // max(job.entries, 1)
     fields: dict[str, Any] = {
         "Id": job.id,
@@ -37,7 +38,27 @@ def job_body(request_id: str, job: Job, state: JobMoment, zone: timezone, start:
     }
     if state.error:  # a real answer of a sibling operation has none on success
         fields["Error"] = state.error
-    return _body({"RequestId": request_id, "Status": "success", "Message": "success"}, Job=fields)
+    if operation.error_code and state.status == "Failed" and job.error_code:
+        fields["ErrorCode"] = job.error_code
+    more: dict[str, Any] = {"Job": fields}
+    if operation.usage:
+        more["Usage"] = {name: state.progress * _USAGE[name] for name in operation.usage}
+    if job.kind == "upload_document" and state.status == "Success":
+        more["ChunkResult"] = {"ChunkFileUrl": _SIGNED_URL, "PlainChunkFileUrl": _SIGNED_URL}
+    return _body({"RequestId": request_id, "Status": "success", "Message": "success"}, **more)
+
+
+_USAGE = {
+    "EmbeddingTokens": 350,
+    "EmbeddingEntries": 1,
+    "LLMInputTokens": 900,
+    "LLMOutputTokens": 120,
+}
+"""How much of each a part of a job takes: made up."""
+
+_SIGNED_URL = (
+    "https://bucket.oss.example.com/chunks.jsonl?OSSAccessKeyId=demo&Signature=simulated-signature"
+)
 
 
 def fail_body(request_id: str, message: str) -> bytes:

@@ -9,6 +9,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from exporter.simulator.operations import DEFAULT_KIND
 from exporter.simulator.scenario import Job, Namespace, Scenario, Source
 
 _KEEP = 3600.0  # seconds that a job stays in the job file after it began
@@ -136,6 +137,8 @@ def _job_lines(job: Job, indent: str, target: str = "") -> Iterator[str]:
     told = _value if target else _config_value
     fields: dict[str, str] = {"target": told(target)} if target else {}
     fields |= {"id": told(job.id), "collection": told(job.collection)}
+    if job.kind != DEFAULT_KIND:
+        fields["kind"] = job.kind
     if job.expected_entries is not None:
         fields["expected_entries"] = str(job.expected_entries)
     if job.labels:

@@ -22,6 +22,9 @@ class Operation:
         form: the parameters of the body; empty for no body.
         namespace_is_mandatory: whether Namespace must be given.
         in_percent: whether Progress is a percentage, and no count of entries.
+        statuses: that its jobs can have.
+        error_code: whether Job has the field ErrorCode.
+        usage: the fields of Usage; empty for no Usage.
     """
 
     kind: str
@@ -30,6 +33,9 @@ class Operation:
     form: tuple[str, ...]
     namespace_is_mandatory: bool = False
     in_percent: bool = False
+    statuses: tuple[str, ...] = ("Start", "Running", "Cancelling", "Cancelled", "Success", "Failed")
+    error_code: bool = False
+    usage: tuple[str, ...] = ()
 
 
 _ROWS = (
@@ -38,6 +44,50 @@ _ROWS = (
         action="GetUpsertCollectionDataJob",
         query=("DBInstanceId", "RegionId", "WorkspaceId"),
         form=("Collection", "JobId", "Namespace", "NamespacePassword"),
+    ),
+    Operation(
+        kind="upload_document",
+        action="GetUploadDocumentJob",
+        query=("DBInstanceId", "RegionId"),
+        form=("Collection", "JobId", "Namespace", "NamespacePassword"),
+        in_percent=True,
+        statuses=(
+            "Pending",
+            "Start",
+            "Running",
+            "Cancelling",
+            "Cancelled",
+            "Success",
+            "Failed",
+        ),
+        error_code=True,
+        usage=("EmbeddingTokens", "EmbeddingEntries"),
+    ),
+    Operation(
+        kind="create_index",
+        action="DescribeCreateIndexJob",
+        query=(
+            "Collection",
+            "DBInstanceId",
+            "JobId",
+            "Namespace",
+            "NamespacePassword",
+            "RegionId",
+            "WorkspaceId",
+        ),
+        form=(),
+        namespace_is_mandatory=True,
+        in_percent=True,
+        statuses=("Running", "Cancelled", "Success", "Failed"),
+    ),
+    Operation(
+        kind="graph_rag",
+        action="GetGraphRAGJob",
+        query=("Collection", "DBInstanceId", "JobId", "Namespace", "NamespacePassword", "RegionId"),
+        form=(),
+        in_percent=True,
+        statuses=("Pending", "Running", "Success", "Failed"),
+        usage=("EmbeddingTokens", "LLMInputTokens", "LLMOutputTokens"),
     ),
 )
 

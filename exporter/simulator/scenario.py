@@ -18,6 +18,7 @@ class Shape(StrEnum):
     STEADY = "steady"  # Running at one rate until all entries are there, then Success
     FAST = "fast"  # likewise; its default rate is ten times higher
     SLOW_START = "slow_start"  # Start until ``after``, then as steady
+    PENDING = "pending"  # Pending until ``after``, then as steady
     STALLED = "stalled"  # Running; from ``after`` on nothing moves
     FAILED = "failed"  # Running, and Failed from ``after`` on
     CANCELLING = "cancelling"  # Running, and Cancelling from ``after`` on, for ever
@@ -160,20 +161,22 @@ class ServerErrors:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """An upload job.
+    """A job.
 
     Attributes:
         id: as requests ask for it.
         collection: the job's collection.
         namespace: the name of its namespace.
         shape: how it goes.
-        entries: how many the upload holds.
+        entries: how many the upload holds; of a percentage, how many parts make the whole.
         rate: entries per second.
         created: seconds since the simulator's start; negative for before. Until then the API
             does not know the job.
         after: seconds since its creation; what happens then is the shape's to say.
         sway: how far the rate swings around ``rate``, as a share of it, below 1.
         error: the text of Error where the shape has one.
+        error_code: the text of ErrorCode beside it, where the kind has one; empty for none.
+        error_while_running: a text of Error while the job is Running; empty for none.
         create_time: a CreateTime to answer word by word; empty to tell the true one.
         update_time: an UpdateTime likewise.
         fault: how its calls are answered for a while.
@@ -193,6 +196,8 @@ class Job:
     after: float = 60.0
     sway: float = 0.0
     error: str = "Failed to connect database."
+    error_code: str = ""
+    error_while_running: str = ""
     create_time: str = ""
     update_time: str = ""
     fault: Fault | None = None

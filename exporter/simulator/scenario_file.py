@@ -14,6 +14,7 @@ import yaml
 from exporter import files
 from exporter.errors import ConfigurationError, Problem
 from exporter.secret import Secret
+from exporter.simulator.operations import DEFAULT_KIND, OPERATIONS
 from exporter.simulator.reading import (
     Item,
     Mistake,
@@ -64,6 +65,8 @@ _JOB_KEYS = (
     "after",
     "sway",
     "error",
+    "error_code",
+    "error_while_running",
     "create_time",
     "update_time",
     "fault",
@@ -71,6 +74,7 @@ _JOB_KEYS = (
     "source",
     "expected_entries",
     "labels",
+    "kind",
 )
 
 
@@ -278,15 +282,36 @@ def _jobs(item: Item) -> tuple[Job, ...]:
         after=keys.get("after", seconds, 60.0),
         sway=keys.get("sway", _sway, 0.0),
         error=keys.get("error", text, "Failed to connect database."),
+        error_code=keys.get("error_code", text, ""),
+        error_while_running=keys.get("error_while_running", text, ""),
         create_time=keys.get("create_time", text, ""),
         update_time=keys.get("update_time", text, ""),
         fault=keys.get("fault", _fault, None),
         source=keys.get("source", one_of(Source), Source.CONFIG),
         expected_entries=keys.get("expected_entries", whole, None),
         labels=keys.get("labels", pairs, ()),
+        kind=keys.get("kind", _kind, DEFAULT_KIND),
     )
+    status = _STATUS_OF_SHAPE.get(shape, "Running")
+    if status not in OPERATIONS[job.kind].statuses:
+        item.report(f"a job of kind {job.kind} is never {status}: expected another shape")
     every, times = keys.get("repeat", _repeat, (0.0, 1))
     return tuple(_repetition(job, every, number) for number in range(times))
+
+
+_STATUS_OF_SHAPE = {
+    Shape.SLOW_START: "Start",
+    Shape.PENDING: "Pending",
+    Shape.CANCELLING: "Cancelling",
+    Shape.CANCELLED: "Cancelled",
+}
+
+
+def _kind(item: Item) -> str:
+    value = text(item)
+    if value not in OPERATIONS:
+        raise Mistake(f"expected one of {', '.join(OPERATIONS)}")
+    return value
 
 
 def _sway(item: Item) -> float:

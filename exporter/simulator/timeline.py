@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from exporter.simulator.operations import OPERATIONS
 from exporter.simulator.scenario import Job, Shape
 
 _SWING = 300.0  # seconds that one swing of the rate takes, roughly
@@ -72,6 +73,7 @@ def _running(job: Job, age: float, started: float = 0.0) -> JobMoment:
         completed=False,
         created=job.created,
         updated=job.created + started + written,
+        error=job.error_while_running,
     )
 
 
@@ -93,10 +95,13 @@ def _steady(job: Job, age: float, started: float = 0.0) -> JobMoment:
     return _turned(job, "Success", started + whole, whole)
 
 
-def _slow_start(job: Job, age: float) -> JobMoment:
-    if age < job.after:
-        return _turned(job, "Start", 0.0, 0.0)
-    return _steady(job, age - job.after, job.after)
+def _late(status: str) -> Callable[[Job, float], JobMoment]:
+    def shape(job: Job, age: float) -> JobMoment:
+        if age < job.after:
+            return _turned(job, status, 0.0, 0.0)
+        return _steady(job, age - job.after, job.after)
+
+    return shape
 
 
 def _stalled(job: Job, age: float) -> JobMoment:
@@ -117,9 +122,10 @@ def _cancelling(job: Job, age: float) -> JobMoment:
 
 def _cancelled(job: Job, age: float) -> JobMoment:
     turn = _turn(job)
-    if age < turn + _CANCELLING:
+    lasts = _CANCELLING if "Cancelling" in OPERATIONS[job.kind].statuses else 0.0
+    if age < turn + lasts:
         return _cancelling(job, age)
-    return _turned(job, "Cancelled", turn + _CANCELLING, turn)
+    return _turned(job, "Cancelled", turn + lasts, turn)
 
 
 def _contradictory(job: Job, _: float) -> JobMoment:
@@ -136,7 +142,8 @@ def _contradictory(job: Job, _: float) -> JobMoment:
 _SHAPES: Final[Mapping[Shape, Callable[[Job, float], JobMoment]]] = {
     Shape.STEADY: _steady,
     Shape.FAST: _steady,
-    Shape.SLOW_START: _slow_start,
+    Shape.SLOW_START: _late("Start"),
+    Shape.PENDING: _late("Pending"),
     Shape.STALLED: _stalled,
     Shape.FAILED: _failed,
     Shape.CANCELLING: _cancelling,

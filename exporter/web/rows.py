@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from exporter.gpdb.kinds import KINDS
+from exporter.gpdb.kinds import DEFAULT_KIND, KINDS
 from exporter.model import JobRef, JobState, JobStatus, Observation, Unit
 from exporter.web import wording
 from exporter.web.triage import Case, Concern, Group, Remark, is_overdue
@@ -110,7 +110,7 @@ class Row:
         id: of the job.
         where: the collection and where it is, as names and values.
         labels: the configured job labels that are not empty.
-        colour: of the worst remark; empty for none.
+        colour: of the worst remark, where it needs a person; else empty.
         pill: its state.
         behind: the id of the job that it waits behind; empty for none.
         waits: whether that is certain.
@@ -140,6 +140,7 @@ class Row:
 
 
 _PILLS = {
+    JobStatus.PENDING: Pill("◌", "waiting", "Pending"),
     JobStatus.START: Pill("▷", "start", "Start"),
     JobStatus.RUNNING: Pill("▶", "running", "Running"),
     JobStatus.CANCELLING: Pill("◧", "cancelling", "Cancelling"),
@@ -169,6 +170,7 @@ def row(case: Case, now: float, asides: Asides) -> Row:
     """
     seen, ref = case.seen, case.seen.ref
     where = (
+        ("kind", ref.kind),
         ("collection", ref.collection),
         ("namespace", ref.collection_namespace),
         ("instance", ref.db_instance_id),
@@ -180,7 +182,7 @@ def row(case: Case, now: float, asides: Asides) -> Row:
         id=ref.job_id,
         where=tuple(pair for pair in where if pair[1]),
         labels=tuple(pair for pair in ref.labels if pair[1]),
-        colour=findings[0].colour if findings else "",
+        colour=findings[0].colour if case.group is Group.TROUBLED else "",
         pill=_pill(seen),
         behind=seen.behind.job_id if seen.behind else "",
         waits=case.waits,
@@ -217,7 +219,9 @@ def cut(text: str) -> str:
 def command(ref: JobRef, words: tuple[str, ...]) -> str:
     """Return the command that asks the API about a job, to be pasted into a shell."""
     end = ("--", ref.job_id) if ref.job_id.startswith("-") else (ref.job_id,)
-    flags = (f"--target={ref.target}", f"--collection={ref.collection}")
+    flags = [f"--target={ref.target}", f"--collection={ref.collection}"]
+    if ref.kind != DEFAULT_KIND:
+        flags.append(f"--kind={ref.kind}")
     return shlex.join((*words, *flags, *end))
 
 

@@ -86,7 +86,7 @@ class Case:
 
     @property
     def waits(self) -> bool:
-        """Whether it is known to wait behind another job of its collection."""
+        """Whether it is known to wait, for another job of its collection or in the API's queue."""
         return self.seen.waits is True and self.status.is_active
 
 
@@ -140,14 +140,16 @@ def _remarks(seen: Observation, now: float) -> Iterator[Remark]:
 
 
 def _remarks_on_state(state: JobState) -> Iterator[Remark]:
-    quote = state.error_text
+    quote = ": ".join(filter(None, (state.error_code, state.error_text)))
     about = "" if state.error_class in (None, ErrorClass.OTHER) else f" ({state.error_class})"
     if state.status is JobStatus.FAILED:
         text = f"The API says why{about}:" if quote else "The API does not say why."
         yield Remark(Level.BAD, Concern.FAILED, "Job failed", text, quote, asks=True)
     elif quote:
         text = f"The API gives an error text{about}:"
-        yield Remark(Level.WARNING, Concern.ERROR, "Error reported", text, quote, asks=True)
+        # Beside a status that is not final the vendor's own samples have one: no sign of trouble.
+        level = Level.NOTE if state.status.is_active else Level.WARNING
+        yield Remark(level, Concern.ERROR, "Error reported", text, quote, asks=True)
     if state.status is JobStatus.UNKNOWN:
         yield Remark(
             Level.WARNING,
@@ -176,7 +178,7 @@ def _remarks_on_pace(seen: Observation, state: JobState, now: float) -> Iterator
             Level.WARNING,
             Concern.OVERDUE,
             "Overdue",
-            f"It should have ended {late} ago. The vendor's advice is to give up on it by then.",
+            f"It should have ended {late} ago.",
         )
     changed = seen.progress_changed_at
     if changed is not None and now - changed >= STALLED_AFTER:

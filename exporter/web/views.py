@@ -46,6 +46,7 @@ STATES = (
 """Each job is in exactly one."""
 
 PARTS = (
+    Choice("pending", "Pending", _has(JobStatus.PENDING)),
     Choice("start", "Start", _has(JobStatus.START)),
     Choice("running", "Running", _has(JobStatus.RUNNING)),
     Choice("cancelling", "Cancelling", _has(JobStatus.CANCELLING)),
@@ -121,5 +122,5 @@ class View:
 
 def _has_text(case: Case, wanted: str) -> bool:
     ref = case.seen.ref
-    texts = (*ref.identity, ref.target, *(value for _, value in ref.labels))
+    texts = (*ref.identity, ref.kind, ref.target, *(value for _, value in ref.labels))
     return any(wanted in text.casefold() for text in texts)

@@ -159,7 +159,7 @@ def test_the_page_fits_and_is_readable(
     browser.open(url)
 
     assert browser.complaints == []
-    assert browser.evaluate("document.title") == "(3) Upload jobs · adbpg-job-exporter"
+    assert browser.evaluate("document.title") == "(3) Jobs · adbpg-job-exporter"
     assert browser.evaluate("document.documentElement.scrollWidth") == width
     assert browser.evaluate(TOO_FAINT) == []
 
@@ -187,7 +187,7 @@ def test_progress_is_seen(browser: Browser, url: str, width: int) -> None:
         "b.getBoundingClientRect().left, b.getBoundingClientRect().right, "
         "b.getBoundingClientRect().height])"
     )
-    assert len(bars) == 9
+    assert len(bars) == 10
     for position, left, right, height in bars:
         assert position in (0, pytest.approx(0.246912), pytest.approx(0.00002))
         assert 0 <= left < right - 80
@@ -210,10 +210,10 @@ def test_a_screen_reader_finds_its_way(browser: Browser, url: str, width: int) -
     ]
     columns = ["Job", "State", "Progress", "Age", "Deadline", "Last query"]
     assert browser.accessible("columnheader") == columns * 4
-    assert len(browser.accessible("rowheader")) == 10
+    assert len(browser.accessible("rowheader")) == 11
     assert "Progress of job-0" in browser.accessible("progressbar")
     links = set(browser.accessible("link"))
-    assert {"Go on", "Health", "Metrics", "Readiness", "10 All jobs", "1 Failed"} <= links
+    assert {"Go on", "Health", "Metrics", "Readiness", "11 All jobs", "1 Failed"} <= links
     assert browser.accessible("searchbox") == ["Find"]
     assert browser.accessible("combobox") == ["State"]
     assert browser.accessible("button") == ["Find"]

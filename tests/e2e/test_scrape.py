@@ -44,6 +44,7 @@ JOB_METRICS = {
     "adbpg_job_completed",
     "adbpg_job_progress_entries",
     "adbpg_job_expected_entries",
+    "adbpg_job_progress_ratio",
     "adbpg_job_error",
     "adbpg_job_inconsistent",
     "adbpg_job_created_timestamp_seconds",
@@ -56,7 +57,7 @@ JOB_METRICS = {
 
 
 def test_a_running_job_shows_every_job_metric(tmp_path: Path) -> None:
-    """A job with expected entries has all sixteen metrics in the first scrape."""
+    """A job with expected entries has every metric of an upload of vectors in the first scrape."""
     with simulator(SCENARIO, tmp_path) as api, exporter(api.configuration(), tmp_path) as it:
         page = scrape(it)
 

@@ -6,7 +6,7 @@ The two were written apart, so that where they agree the signature is the vendor
 import http.client
 import json
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,9 +15,16 @@ from typing import Any
 import pytest
 
 from exporter.secret import Secret
+from exporter.simulator.operations import OPERATIONS
 from exporter.simulator.scenario import AccessKey, Job, Namespace, Scenario, Shape
 from exporter.simulator.server import Simulator
-from tests.sdk_wire import Wire, sdk_client, sdk_query, sdk_request
+from tests.sdk_wire import (
+    Wire,
+    sdk_client,
+    sdk_query,
+    sdk_query_async,
+    sdk_request,
+)
 
 # The SDK's core asks datetime.utcnow() for the date; Python 3.12 and later warn about it.
 pytestmark = pytest.mark.filterwarnings("ignore:datetime.datetime.utcnow:DeprecationWarning")
@@ -60,6 +67,21 @@ SCENARIO = Scenario(
             update_time="2024-01-08 16:53:04.864664",
         ),
         Job("steady-job", "文档", "workspace", entries=10**9, created=-3600.0),
+        *(
+            Job(
+                f"job of {kind}",
+                "document",
+                "rag",
+                Shape.FAILED,
+                entries=200,
+                rate=1.0,
+                created=-100.0,
+                after=50.0,
+                error_code="Document.ParseFailed",
+                kind=kind,
+            )
+            for kind in OPERATIONS
+        ),
     ),
 )
 PARAMETERS = {
@@ -176,6 +198,44 @@ def test_values_arrive(api: Api) -> None:
             "Progress": 1600,
         },
     }
+
+
+@pytest.mark.parametrize("ask", [sdk_query, sdk_query_async], ids=["sync", "async"])
+@pytest.mark.parametrize(
+    ("kind", "progress", "further"),
+    [
+        ("upsert_collection_data", 50, {}),
+        (
+            "upload_document",
+            25,
+            {
+                "ErrorCode": "Document.ParseFailed",
+                "EmbeddingTokens": 17_500,
+                "EmbeddingEntries": 50,
+            },
+        ),
+        ("create_index", 25, {}),
+        (
+            "graph_rag",
+            25,
+            {"EmbeddingTokens": 17_500, "LLMInputTokens": 45_000, "LLMOutputTokens": 6_000},
+        ),
+    ],
+)
+def test_each_kind(
+    api: Api, ask: Callable[..., Any], kind: str, progress: int, further: dict[str, Any]
+) -> None:
+    """The SDK's call of each operation is let in, and its models have each field of the answer."""
+    parameters = PARAMETERS | {"JobId": f"job of {kind}"}
+    client = sdk_client(api.endpoint, "LTAI5tTestKey", SECRET)
+
+    answer = ask(client, parameters, OPERATIONS[kind].action).body.to_map()
+
+    job = answer["Job"]
+    assert (job["Id"], job["Status"], job["Progress"]) == (f"job of {kind}", "Failed", progress)
+    found = {**answer.get("Usage", {})}
+    found |= {"ErrorCode": job["ErrorCode"]} if "ErrorCode" in job else {}
+    assert found == further
 
 
 def test_a_workspace(api: Api) -> None:

@@ -39,10 +39,12 @@ def test_whatever_they_are_called(tmp_path: Path) -> None:
     folder.mkdir()
 
     paths = [announce_job.announce(folder, "main", name, "job-1", 20_000) for name in NAMES]
+    document = announce_job.announce(folder, "main", "document", "d-1", kind="upload_document")
+    paths.append(document)
 
     done = run("check-config", environ={**KEY, "PASSWORD": "x"}, cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == f"config.yaml: good: 1 target, {len(NAMES)} jobs\n"
+    assert done.stdout == f"config.yaml: good: 1 target, {len(paths)} jobs\n"
     assert {*folder.iterdir()} == {*paths}
     assert {stat.S_IMODE(path.stat().st_mode) for path in paths} == {0o644}
 

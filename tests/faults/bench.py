@@ -33,6 +33,7 @@ COMPLETE = {
     "adbpg_job_completed",
     "adbpg_job_progress_entries",
     "adbpg_job_expected_entries",
+    "adbpg_job_progress_ratio",
     "adbpg_job_error",
     "adbpg_job_inconsistent",
     "adbpg_job_created_timestamp_seconds",

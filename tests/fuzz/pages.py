@@ -10,9 +10,10 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 from requests.structures import CaseInsensitiveDict
 
+from exporter.config.settings import DeadlineSettings
 from exporter.errors import QueryError
 from exporter.gpdb import answers
-from exporter.gpdb.kinds import KINDS, UPSERT_COLLECTION_DATA, DeadlineRule
+from exporter.gpdb.kinds import KINDS, UPSERT_COLLECTION_DATA
 from exporter.instruments import Instruments
 from exporter.logs import LineFormatter
 from exporter.model import (
@@ -48,7 +49,7 @@ REF = JobRef(
     labels=(("team", "search"),),
     kind=UPSERT_COLLECTION_DATA,
 )
-_RULE = DeadlineRule(1_000.0, 1_800.0)
+_RULE = DeadlineSettings()
 _LONGEST_LINE = 2_500  # characters of the log
 HEALTHY = "healthy"
 
@@ -68,7 +69,7 @@ class Ward:
 
     def __init__(self) -> None:
         self.instruments = Instruments("1.2.3")
-        self.instruments.watch(["main"], ["Ask"])
+        self.instruments.watch({"main": ["Ask"]})
         self.log = LogLines()
         self._journal = Journal()
         self._healthy = "".join(self._text((self._observed(_good_state(), HEALTHY),)))

@@ -41,7 +41,7 @@ class SnapshotBackend:
 
     def __init__(self) -> None:
         self._instruments = Instruments("1.2.3")
-        self._instruments.watch(["main"], ["Ask"])
+        self._instruments.watch({"main": ["Ask"]})
         self._pages = Pages(self._instruments.registry)
         state = JobState(JobStatus.RUNNING, completed=False, progress=1600, created=1.7e9)
         seen = Observation(REF, ScrapeResult.FRESH, state, up=True, queried_at=TAKEN_AT)

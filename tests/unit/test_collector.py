@@ -32,6 +32,7 @@ from exporter.model import (
     ScrapeResult,
     Snapshot,
     TargetHealth,
+    Usage,
 )
 from exporter.pieces import Piece, gzipped
 from tests.rendering import render
@@ -157,6 +158,32 @@ EVERY_CASE = snapshot(
         answered_at=NOW - 300.0,
     ),
     observed(replace(WORKSPACE, job_id="6-without-times"), JobState(JobStatus.UNKNOWN)),
+    replace(
+        observed(
+            replace(INSTANCE, job_id="7-pending", kind="upload_document"),
+            replace(STATE, status=JobStatus.PENDING, progress=0),
+        ),
+        waits=True,
+    ),
+    observed(
+        replace(INSTANCE, job_id="8-document", kind="upload_document"),
+        replace(STATE, progress=75, usage=Usage(embedding_tokens=951_350, embedding_entries=1_210)),
+        progress_changed_at=NOW - 30.0,
+        turn_at=1_704_703_924.864664,
+        deadline_at=1_704_703_924.864664 + 7_200.0,
+    ),
+    observed(
+        replace(INSTANCE, job_id="9-index", kind="create_index"), replace(STATE, progress=None)
+    ),
+    observed(
+        replace(INSTANCE, job_id="10-graph", kind="graph_rag"),
+        replace(
+            STATE,
+            status=JobStatus.FAILED,
+            progress=20,
+            usage=Usage(embedding_tokens=0, llm_input_tokens=12_000, llm_output_tokens=340),
+        ),
+    ),
 )
 HOSTILE = 'quote " back\\slash \\n {brace="x"} # 日本語 עברית 🧪 é=\u00e9'
 HOSTILE_LABELS = snapshot(
@@ -477,7 +504,7 @@ def test_what_an_ended_job_shows_does_not_depend_on_the_time() -> None:
 def instruments() -> Instruments:
     """The exporter's counters, with one target."""
     made = Instruments("1.2.3")
-    made.watch(["rag-prod"], [ACTION])
+    made.watch({"rag-prod": [ACTION]})
     return made
 
 

@@ -17,7 +17,7 @@ SECONDS = "adbpg_exporter_api_request_duration_seconds"
 def instruments() -> Instruments:
     """Instruments that watch the targets a and b."""
     made = Instruments("1.2.3", "0123abc")
-    made.watch(["a", "b"], [ACTION])
+    made.watch({"a": [ACTION], "b": [ACTION]})
     return made
 
 
@@ -70,7 +70,7 @@ def test_a_reload_takes_the_series_of_removed_targets(instruments: Instruments) 
     instruments.called("a", ACTION, 0.1, TimedOut("x"))
     instruments.called("b", ACTION, 0.1, TimedOut("x"))
 
-    instruments.watch(["b", "c"], [ACTION])
+    instruments.watch({"b": [ACTION], "c": [ACTION]})
 
     page = generate_latest(instruments.registry).decode()
     assert 'target="a"' not in page
@@ -81,7 +81,7 @@ def test_a_reload_takes_the_series_of_removed_targets(instruments: Instruments) 
 
 def test_a_late_answer_brings_no_target_back(instruments: Instruments) -> None:
     """The answer of a target that a reload took away is not counted."""
-    instruments.watch(["b"], [ACTION])
+    instruments.watch({"b": [ACTION]})
 
     instruments.called("a", ACTION, 0.1, TimedOut("x"))
 
@@ -100,8 +100,8 @@ def test_a_reload_among_many_queries(instruments: Instruments) -> None:
     for thread in threads:
         thread.start()
     for _ in range(300):
-        instruments.watch(["a", "b"], [ACTION])
-        instruments.watch(["b"], [ACTION])
+        instruments.watch({"a": [ACTION], "b": [ACTION]})
+        instruments.watch({"b": [ACTION]})
     stop.set()
     for thread in threads:
         thread.join()
@@ -114,7 +114,7 @@ def test_watching_again_changes_nothing(instruments: Instruments) -> None:
     instruments.called("a", ACTION, 0.1)
     before = ours(instruments)
 
-    instruments.watch(["a", "b"], [ACTION])
+    instruments.watch({"a": [ACTION], "b": [ACTION]})
 
     assert ours(instruments) == before
 
@@ -174,10 +174,10 @@ def test_counters_have_no_created_series(instruments: Instruments) -> None:
 def test_two_exporters_in_one_process() -> None:
     """Nothing is kept at module level: a second one starts at 0."""
     first = Instruments("1.2.3")
-    first.watch(["a"], [ACTION])
+    first.watch({"a": [ACTION]})
     first.called("a", ACTION, 0.1)
     second = Instruments("1.2.3")
-    second.watch(["a"], [ACTION])
+    second.watch({"a": [ACTION]})
 
     assert value(second, REQUESTS, target="a", action=ACTION) == 0
 

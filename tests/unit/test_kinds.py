@@ -153,7 +153,10 @@ def test_form(namespace: str, expected: dict[str, str]) -> None:
 
 
 def test_kinds() -> None:
-    """The one kind of job asks with the operation that the vendor's page names."""
+    """Each kind of job asks with the operation that the vendor's page names."""
     assert {name: kind.action for name, kind in KINDS.items()} == {
-        "upsert_collection_data": "GetUpsertCollectionDataJob"
+        "upsert_collection_data": "GetUpsertCollectionDataJob",
+        "upload_document": "GetUploadDocumentJob",
+        "create_index": "DescribeCreateIndexJob",
+        "graph_rag": "GetGraphRAGJob",
     }

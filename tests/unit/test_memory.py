@@ -6,13 +6,14 @@ import tracemalloc
 from pathlib import Path
 
 from exporter import config
-from exporter.gpdb.kinds import KINDS, UPSERT_COLLECTION_DATA, DeadlineRule
+from exporter.config.settings import DeadlineSettings
+from exporter.gpdb.kinds import KINDS, UPSERT_COLLECTION_DATA
 from exporter.model import BEIJING, Observation
 from exporter.polling.record import Record
 from tests.config_files import Watched
 
 MOST = 1_200  # bytes
-RULE = DeadlineRule(entries_per_second=1000.0, grace=1800.0)
+RULE = DeadlineSettings()
 Kept = tuple[Watched, dict[object, Record], list[Observation]]
 
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.errors import REASONS
-from exporter.gpdb.kinds import UPSERT_COLLECTION_DATA
+from exporter.gpdb.kinds import KINDS, UPSERT_COLLECTION_DATA
 from exporter.metrics import (
     COUNTED_FAMILIES,
     FAMILIES,
@@ -39,6 +39,7 @@ JOB_METRICS = {
     "adbpg_job_status": (*J, "status"),
     "adbpg_job_completed": J,
     "adbpg_job_progress_entries": J,
+    "adbpg_job_progress_ratio": J,
     "adbpg_job_expected_entries": J,
     "adbpg_job_error": J,
     "adbpg_job_error_info": (*J, "class"),
@@ -50,8 +51,12 @@ JOB_METRICS = {
     "adbpg_job_waiting": J,
     "adbpg_job_turn_timestamp_seconds": J,
     "adbpg_job_deadline_timestamp_seconds": J,
+    "adbpg_job_embedding_tokens": J,
+    "adbpg_job_embedding_entries": J,
+    "adbpg_job_llm_tokens": (*J, "direction"),
     "adbpg_job_last_success_timestamp_seconds": J,
 }
+STATUSES = KINDS[UPSERT_COLLECTION_DATA].statuses
 SCRAPE_METRICS: dict[str, tuple[str, ...]] = {
     "adbpg_exporter_scrape_duration_seconds": (),
     "adbpg_exporter_scrape_jobs": ("result",),
@@ -188,6 +193,7 @@ OF_RUNNING = {
     **statuses("Running"),
     "completed": 0.0,
     "progress_entries": 1600.0,
+    "progress_ratio": 0.0032,
     "expected_entries": 500_000.0,
     "error": 0.0,
     "inconsistent": 0.0,
@@ -216,6 +222,7 @@ def test_final() -> None:
         **statuses("Success"),
         "completed": 1.0,
         "progress_entries": 500_000.0,
+        "progress_ratio": 1.0,
         "created_timestamp_seconds": NOW - 86_400.0,
         "updated_timestamp_seconds": NOW - 86_000.5,
         "age_seconds": 399.5,
@@ -297,7 +304,7 @@ def test_a_progress_of_nothing_is_known() -> None:
     assert shown(observation)["progress_entries"] == 0.0
 
 
-@pytest.mark.parametrize("status", JobStatus)
+@pytest.mark.parametrize("status", sorted({*STATUSES.values(), JobStatus.UNKNOWN}))
 def test_exactly_one_status_is_1(status: JobStatus) -> None:
     """Whatever the status, its own series is 1 and all others are there with 0."""
     samples = shown(replace(RUNNING, state=JobState(status)))

@@ -24,6 +24,7 @@ def test_statuses_are_spelt_as_the_vendor_spells_them() -> None:
     names = [status.value for status in JobStatus]
 
     assert names == [
+        "Pending",
         "Start",
         "Running",
         "Cancelling",
@@ -40,7 +41,12 @@ def test_final_and_active() -> None:
     active = {status for status in JobStatus if status.is_active}
 
     assert final == {JobStatus.SUCCESS, JobStatus.FAILED, JobStatus.CANCELLED}
-    assert active == {JobStatus.START, JobStatus.RUNNING, JobStatus.CANCELLING}
+    assert active == {
+        JobStatus.PENDING,
+        JobStatus.START,
+        JobStatus.RUNNING,
+        JobStatus.CANCELLING,
+    }
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import pytest
 
 from exporter.advice import ADVICE
 from exporter.errors import REASONS
-from exporter.gpdb.kinds import UPSERT_COLLECTION_DATA
+from exporter.gpdb.kinds import KINDS, UPSERT_COLLECTION_DATA
 from exporter.model import JobRef, JobState, JobStatus, Observation, ScrapeResult
 from exporter.web.triage import Group, Level, examine, urgency
 from exporter.web.wording import clock, count, duration, rate, utc
@@ -40,7 +40,10 @@ def test_a_healthy_job_needs_no_words() -> None:
         (seen(JobState(JobStatus.FAILED)), (Level.BAD, "Job failed")),
         (seen(JobState(JobStatus.UNKNOWN)), (Level.WARNING, "Status unknown")),
         (seen(JobState(JobStatus.START, completed=True)), (Level.WARNING, "Contradictory")),
-        (seen(JobState(JobStatus.RUNNING, error_text="x")), (Level.WARNING, "Error reported")),
+        (
+            seen(JobState(JobStatus.CANCELLED, error_text="x")),
+            (Level.WARNING, "Error reported"),
+        ),
         (Observation(JOB, ScrapeResult.FAILED, up=False), (Level.BAD, "Query failing")),
     ],
 )
@@ -184,4 +187,4 @@ def test_every_reason_is_explained(reason: str) -> None:
     (remark,) = examine(failed, NOW).remarks
 
     assert remark.title == f"Query failing: {reason}"
-    assert remark.text == " ".join(ADVICE[reason].in_general())
+    assert remark.text == " ".join(ADVICE[reason].in_general(KINDS[JOB.kind]))

@@ -161,7 +161,7 @@ def test_many_reloads_under_load(world: World) -> None:
     first = world.watched
     world.watch({"a": 3, "b": 4})
     second = world.watched
-    world.instruments.watch("ab", [ACTION])
+    world.instruments.watch({"a": [ACTION], "b": [ACTION]})
     stop = threading.Event()
 
     def scrape() -> set[tuple[str, ...]]:

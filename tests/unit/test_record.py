@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from exporter.config.settings import DeadlineSettings
 from exporter.errors import BadAnswer, NotFound, QueryError, ServerFailed, TimedOut
-from exporter.gpdb.kinds import UPSERT_COLLECTION_DATA, DeadlineRule
+from exporter.gpdb.kinds import UPSERT_COLLECTION_DATA
 from exporter.model import JobRef, JobState, JobStatus, Observation, ScrapeResult, Target
 from exporter.polling.record import Record
 from exporter.secret import Secret
@@ -20,7 +21,7 @@ REF = JobRef(
     db_instance_id="gp-1",
     kind=UPSERT_COLLECTION_DATA,
 )
-RULE = DeadlineRule(entries_per_second=1000.0, grace=1800.0)
+RULE = DeadlineSettings()
 RUNNING = JobState(JobStatus.RUNNING, progress=100, created=1_704_700_000.0)
 FINAL = [JobStatus.SUCCESS, JobStatus.FAILED, JobStatus.CANCELLED]
 NOT_FINAL = [JobStatus.START, JobStatus.RUNNING, JobStatus.CANCELLING, JobStatus.UNKNOWN]

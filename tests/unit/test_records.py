@@ -25,7 +25,6 @@ HARMLESS = {
     "exporter.config.advice.KeyAdvice.text": "our own words",
     "exporter.gpdb.kinds.JobKind": "names of parameters",
     "exporter.simulator.operations.Operation": "likewise",
-    "exporter.gpdb.kinds.DeadlineRule": "a number",
     "exporter.jobs": "ids and paths",
     "exporter.model.JobState.error_text": "what the API says, which people are to read",
     "exporter.model.JobState.status_text": "likewise",
