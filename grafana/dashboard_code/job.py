@@ -11,14 +11,14 @@ UNKNOWN = "-"
 
 def render() -> str:
     """Return the dashboard's file."""
-    about = "One upload job: choose it above, or come from the overview."
-    choice = [variables.datasource(), variables.job(), *variables.upload_jobs(single=True)]
+    about = "One job: choose it above, or come from the overview."
+    choice = [variables.datasource(), variables.job(), *variables.jobs(single=True)]
     shelves = [
         layout.Shelf(3, [(6, _state()), *((3, each) for each in _progress())]),
-        layout.Shelf(10, [(12, _entries()), (12, _rate())]),
+        layout.Shelf(10, [(8, _share()), (8, _entries()), (8, _rate())]),
         layout.Shelf(9, [(12, _time_left()), (12, _timeline())]),
         layout.Shelf(3, [(3, each) for each in (*_times(), *_flags())]),
-        layout.Shelf(4, [(24, _facts())]),
+        layout.Shelf(4, [(15, _facts()), *((3, each) for each in _tokens())]),
     ]
     return layout.render("adbpg-job", about, choice, shelves)
 
@@ -28,7 +28,7 @@ def _state() -> panels.Panel:
     return tile(
         "State",
         "The worst that can be said of the job now. Red: act. Stalled is 15 minutes without "
-        "progress; past deadline is longer than its entries should take.",
+        "progress; past deadline is longer than it should take.",
         instant(theme.number_of(theme.FINDINGS)),
         Scale("none", texts=[texts]),
         nothing="no such job",
@@ -38,16 +38,17 @@ def _state() -> panels.Panel:
 def _progress() -> list[panels.Panel]:
     return [
         tile(
-            "% of expected",
-            "Entries uploaded, of those that the configuration expects. Over 100 %: the "
-            "configuration names too few. None: it does not say.",
+            "Done",
+            "The API's percentage; of an upload of entries, the share of those that are expected. "
+            "Over 100 %: the configuration names too few. None: it does not say.",
             instant(queries.SHARE),
             Scale("percentunit", theme.BUSY, decimals=0),
             nothing=UNKNOWN,
         ),
         tile(
             "Entries",
-            "Entries uploaded so far. A count, since the API knows no total.",
+            "Entries uploaded so far. A count, since the API knows no total. None: this kind of "
+            "job has a percentage.",
             instant(queries.PROGRESS),
             Scale("short", theme.BUSY),
             nothing=UNKNOWN,
@@ -89,6 +90,36 @@ def _moment(
 ) -> panels.Panel:
     scale = Scale("dateTimeFromNow", size=size)  # small, or "a few seconds ago" takes two lines
     return tile(title, text, instant(f"{expression} * 1000"), scale, nothing=nothing)
+
+
+def _share() -> panels.Panel:
+    panel = panels.graph(
+        "Done",
+        "A flat line while the job runs is a stall. None: the configuration does not say how many "
+        "entries are expected, or the instance does not report progress.",
+        ranged(queries.SHARE, "done"),
+        unit="percentunit",
+        nothing="nothing known in this time",
+        axis="share",
+    )
+    return panels.drawn(panel, "done", theme.BUSY, dashed=False)
+
+
+def _tokens() -> list[panels.Panel]:
+    return [
+        tile(
+            title,
+            "As the API counts them for this job. None: this kind of job reports none.",
+            instant(expression),
+            Scale("short", theme.PLAIN),
+            nothing=UNKNOWN,
+        )
+        for title, expression in (
+            ("Embedded entries", queries.EMBEDDED),
+            ("Embedding tokens", queries.EMBEDDING_TOKENS),
+            ("LLM tokens", queries.LLM_TOKENS),
+        )
+    ]
 
 
 def _entries() -> panels.Panel:
@@ -237,7 +268,7 @@ def _flag(
 def _facts() -> panels.Panel:
     info = queries.of_jobs("adbpg_job_info")
     shown = [
-        Column("Upload job", "job_id", width=310),
+        Column("Job", "job_id", width=310),
         Column("Collection", "collection"),
         Column("Namespace", "collection_namespace"),
         Column("Instance", "db_instance_id", width=180),

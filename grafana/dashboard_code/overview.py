@@ -1,15 +1,17 @@
 """The first dashboard that somebody opens: what is wrong now, and which job to look at."""
 
+from dataclasses import replace
+
 from grafana.dashboard_code import columns, layout, panels, queries, theme, variables
 from grafana.dashboard_code.columns import Column
 from grafana.dashboard_code.panels import Scale, instant, ranged, tile, wrong_from
-from grafana.dashboard_code.queries import BY_COLLECTION
+from grafana.dashboard_code.queries import BY_COLLECTION, of_kind
 
 NO_JOBS = "no jobs"
 NAMED = "{{collection_namespace}}.{{collection}}"
 JOB_URL = (
     "/d/adbpg-job?${datasource:queryparam}&${job:queryparam}"
-    '&var-job_id=${__data.fields["Upload job"]:percentencode}'
+    '&var-job_id=${__data.fields["Job"]:percentencode}'
     "&var-collection=${__data.fields.Collection:percentencode}"
     "&var-collection_namespace=${__data.fields.Namespace:percentencode}&${__url_time_range}"
 )
@@ -17,8 +19,8 @@ JOB_URL = (
 
 def render() -> str:
     """Return the dashboard's file."""
-    about = "What is wrong with upload jobs now, and which one to open."
-    choice = [variables.datasource(), variables.job(), *variables.upload_jobs()]
+    about = "What is wrong with jobs now, and which one to open."
+    choice = [variables.datasource(), variables.job(), variables.kind(), *variables.jobs()]
     shelves = [
         layout.Shelf(3, [(3, each) for each in _wrong()] + [(4, each) for each in _going_on()]),
         layout.Shelf(14, [(24, _jobs())]),
@@ -34,7 +36,7 @@ def _wrong() -> list[panels.Panel]:
             "Failed in 24 h",
             "Open each failed job below and read its error in the exporter's log. A final job is "
             "not asked again: take it out of the configuration when it is dealt with.",
-            instant(f"sum({queries.FAILED})"),
+            instant(f"sum({of_kind(queries.FAILED)})"),
             wrong_from(1),
             nothing=NO_JOBS,
         ),
@@ -42,7 +44,7 @@ def _wrong() -> list[panels.Panel]:
             "Stalled",
             "Jobs that run, answer, and have not moved for 15 minutes. They block the other "
             "uploads of their collection: look at the instance, then cancel and start again.",
-            instant(f"sum({queries.STALLED})"),
+            instant(f"sum({of_kind(queries.STALLED)})"),
             wrong_from(1),
             nothing=NO_JOBS,
         ),
@@ -50,7 +52,7 @@ def _wrong() -> list[panels.Panel]:
             "Past deadline",
             "Jobs under way that should have ended. Compare their rate with the 1,000 entries a "
             "second of the vendor's advice.",
-            instant(f"sum({queries.PAST_DEADLINE})"),
+            instant(f"sum({of_kind(queries.PAST_DEADLINE)})"),
             wrong_from(1),
             nothing="none",
         ),
@@ -58,7 +60,7 @@ def _wrong() -> list[panels.Panel]:
             "Queries failing",
             "Jobs whose last query failed: what is shown of them may be old. The reasons are on "
             "the dashboard of the exporter.",
-            instant(f"sum({queries.QUERY_FAILS})"),
+            instant(f"sum({of_kind(queries.QUERY_FAILS)})"),
             wrong_from(1, theme.WARN),
             nothing=NO_JOBS,
         ),
@@ -71,7 +73,7 @@ def _going_on() -> list[panels.Panel]:
         tile(
             "Running",
             "Jobs that run now. None where some are expected: look at whoever starts them.",
-            instant(f"sum({running})"),
+            instant(f"sum({of_kind(running)})"),
             Scale("short", theme.BUSY),
             nothing=NO_JOBS,
         ),
@@ -79,14 +81,14 @@ def _going_on() -> list[panels.Panel]:
             "Oldest active",
             "How long the oldest job that is under way has been so. Much more than usual: find "
             "it in the table, sorted by age.",
-            instant(f"max({queries.while_active(queries.AGE)})"),
+            instant(f"max({of_kind(queries.while_active(queries.AGE))})"),
             Scale("s", theme.BUSY, decimals=1),
             nothing="none active",
         ),
         tile(
             "Entries per second",
             "What all jobs upload together, over the last five minutes.",
-            instant(f"sum({queries.RATE})"),
+            instant(f"sum({of_kind(queries.RATE)})"),
             Scale("short", theme.BUSY, decimals=1),
             nothing="none known",
         ),
@@ -109,11 +111,13 @@ def _jobs() -> panels.Panel:
         ),
         Column("Why queries fail", "reason", width=162),
         Column("Why", expression=queries.WHY_QUERY_FAILS, shown=False),
+        Column("Kind", "kind", width=120),
+        Column("Kinds", expression=queries.KIND, shown=False),
         Column("Collection", "collection", width=140),
         Column("Namespace", "collection_namespace", width=90),
         Column("Instance or workspace", "owner", width=175),
-        Column("Upload job", "job_id", settings=columns.linked("Open this job", JOB_URL)),
-        Column("% of expected", "", queries.SHARE, "percentunit", 112, columns.bar()),
+        Column("Job", "job_id", settings=columns.linked("Open this job", JOB_URL)),
+        Column("Done", "", queries.SHARE, "percentunit", 112, columns.bar()),
         Column("Entries", "", queries.PROGRESS, "short", 78),
         Column("Entries/s", "", queries.RATE, "locale", 80, {"decimals": 0}),
         Column("Time left", "", queries.TIME_LEFT, "s", 86, {"decimals": 1}),
@@ -129,15 +133,19 @@ def _jobs() -> panels.Panel:
     ]
     text = (
         "All jobs, the worst first. Red: act; orange: look; blue: under way; grey: ended. Click an "
-        "upload job to open it."
+        "job to open it."
     )
+    shown = [
+        replace(each, expression=of_kind(each.expression)) if each.expression else each
+        for each in shown
+    ]
     hidden = ("db_instance_id", "workspace_id")
-    nothing = "No upload job matches: look at the variables above, and at the exporter."
-    return columns.sheet("Upload jobs", text, shown, nothing=nothing, hidden=hidden)
+    nothing = "No job matches: look at the variables above, and at the exporter."
+    return columns.sheet("Jobs", text, shown, nothing=nothing, hidden=hidden)
 
 
 def _rates() -> panels.Panel:
-    rate = _owned(queries.rate("$__rate_interval"))
+    rate = _owned(of_kind(queries.rate("$__rate_interval")))
     panel = panels.graph(
         "Entries per second, by instance or workspace",
         "A step down: an upload has ended, it is stalled, or its queries fail, so that its rate is "
@@ -152,12 +160,12 @@ def _rates() -> panels.Panel:
 
 
 def _statuses() -> panels.Panel:
-    counted = f"sum by (status) (max by ({queries.BY_JOB}, status) ({{}}))"
+    by_job = f"max by ({queries.BY_JOB}, status) ({queries.of_jobs('adbpg_job_status')})"
     panel = panels.graph(
         "Jobs by status",
         "How many jobs are in each status, by the API's answers. Failed ones stay until "
         "they are taken out of the configuration.",
-        ranged(f"{counted.format(queries.of_jobs('adbpg_job_status'))} > 0", "{{status}}"),
+        ranged(f"sum by (status) {of_kind(by_job)} > 0", "{{status}}"),
         unit="short",
         nothing=NO_JOBS,
         axis="jobs",
@@ -166,7 +174,7 @@ def _statuses() -> panels.Panel:
 
 
 def _timeline() -> panels.Panel:
-    state = theme.number_of(theme.TIMELINE)
+    state = of_kind(theme.number_of(theme.TIMELINE))
     return panels.timeline(
         "Collections over time",
         "A row for each collection, since its uploads run one after the other: what its job under "

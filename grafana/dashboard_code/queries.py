@@ -83,9 +83,10 @@ def status(pattern: str) -> str:
     return fact("adbpg_job_status", f'status{operator}"{pattern}"')
 
 
-ACTIVE = status("Start|Running|Cancelling")
+ACTIVE = status("Pending|Start|Running|Cancelling")
 WORKS = fact("adbpg_job_up")
 PROGRESS = fact("adbpg_job_progress_entries")
+RATIO = fact("adbpg_job_progress_ratio")
 EXPECTED = fact("adbpg_job_expected_entries")
 UPDATED = fact("adbpg_job_updated_timestamp_seconds")
 DEADLINE = fact("adbpg_job_deadline_timestamp_seconds")
@@ -93,6 +94,10 @@ SINCE_ITS_TURN = f"(time() - {fact('adbpg_job_turn_timestamp_seconds')})"
 CHANGED = fact("adbpg_job_progress_changed_timestamp_seconds")
 ANSWERED = fact("adbpg_job_last_success_timestamp_seconds")
 AGE = fact("adbpg_job_age_seconds")
+KIND = f"max by ({BY_JOB}, kind) ({of_jobs('adbpg_job_info')})"
+EMBEDDED = fact("adbpg_job_embedding_entries")
+EMBEDDING_TOKENS = fact("adbpg_job_embedding_tokens")
+LLM_TOKENS = f"sum by ({BY_JOB}) (max by ({BY_JOB}, direction) ({of_jobs('adbpg_job_llm_tokens')}))"
 
 _IS_RECENT = f"(({UPDATED} or {ANSWERED}) > bool time() - {RECENT})"
 # A job that waits for its turn has neither such a time nor a deadline: see docs/metrics.md.
@@ -110,19 +115,25 @@ QUERY_FAILS = f"({WORKS} == bool 0)"
 CONTRADICTS = f"{fact('adbpg_job_inconsistent')} * {_IS_RECENT}"
 
 
-def rate(window: str) -> str:
-    """Return each job's entries per second; progress that falls counts as none.
+def rate(window: str, metric: str = "adbpg_job_progress_entries") -> str:
+    """Return the progress of each job in a second; progress that falls counts as none.
 
     An exporter repeats the last answer when a query fails, is late or not yet due: progress stands
     still and then jumps. The time of the answer does just the same, so progress is divided by that
     time and not by the time of the scrapes. There is no rate, rather than 0, where no answer is in
     the window, or where progress was too old to be told and only the time of the answer was.
     """
-    progress = f"{of_jobs('adbpg_job_progress_entries')}[{window}]"
+    progress = f"{of_jobs(metric)}[{window}]"
     answer = f"{of_jobs('adbpg_job_last_success_timestamp_seconds')}[{window}]"
     together = f"count_over_time({answer}) == count_over_time({progress})"
     answered = f"(deriv({answer}) > 0 and {together})"
     return f"max by ({BY_JOB}) (clamp_min(deriv({progress}), 0) / {answered})"
+
+
+def of_kind(expression: str) -> str:
+    """Return an expression for the jobs of the chosen kinds, and nothing for the others."""
+    chosen = series("adbpg_job_info", 'kind=~"$kind"')
+    return f"({expression} and on ({BY_JOB}) max by ({BY_JOB}) ({chosen}))"
 
 
 def while_active(expression: str) -> str:
@@ -131,8 +142,13 @@ def while_active(expression: str) -> str:
 
 
 RATE = while_active(rate(STEADY))
-SHARE = f"{PROGRESS} / ({EXPECTED} > 0)"
-TIME_LEFT = while_active(f"clamp_min({EXPECTED} - {PROGRESS}, 0) / ({rate(STEADY)} > 0)")
+# In percent only where no entries are counted: of these the share may be over 1.
+SHARE = f"({PROGRESS} / ({EXPECTED} > 0) or ({RATIO} unless {PROGRESS}))"
+_ENTRIES_LEFT = f"clamp_min({EXPECTED} - {PROGRESS}, 0) / ({rate(STEADY)} > 0)"
+_RATIO_LEFT = (
+    f"((1 - {RATIO}) / ({rate(STEADY, 'adbpg_job_progress_ratio')} > 0) unless {PROGRESS})"
+)
+TIME_LEFT = while_active(f"({_ENTRIES_LEFT} or {_RATIO_LEFT})")
 
 
 def first_of(*choices: tuple[str, int]) -> str:

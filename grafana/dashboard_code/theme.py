@@ -54,7 +54,7 @@ FINDINGS = (
     State(9, "Unknown", DOUBT, queries.status("Unknown")),
     State(8, "Waiting", WAITING, queries.WAITS),
     State(7, "Cancelling", CANCELLING, queries.status("Cancelling")),
-    State(6, "Starting", START, queries.status("Start")),
+    State(6, "Starting", START, queries.status("Pending|Start")),
     State(5, "Running", RUNNING, queries.status("Running")),
     State(4, "Success", SUCCESS, queries.status("Success")),
     State(3, "Cancelled", CANCELLED, queries.status("Cancelled")),
@@ -68,7 +68,7 @@ TIMELINE = (
     State(8, "Running", RUNNING, f"({queries.status('Running')} unless {queries.WAITS} == 1)"),
     State(7, "Waiting", WAITING, queries.WAITS),
     State(6, "Cancelling", CANCELLING, queries.status("Cancelling")),
-    State(5, "Starting", START, queries.status("Start")),
+    State(5, "Starting", START, queries.status("Pending|Start")),
     State(4, "Unknown", DOUBT, queries.status("Unknown")),
     State(3, "Failed", FAILED, queries.status("Failed")),
     State(2, "Cancelled", CANCELLED, queries.status("Cancelled")),
@@ -77,6 +77,7 @@ TIMELINE = (
 """What is under way comes first: it says more of a collection than an upload that ended."""
 
 STATUS_COLOURS = {
+    "Pending": WAITING,
     "Start": START,
     "Running": RUNNING,
     "Cancelling": CANCELLING,

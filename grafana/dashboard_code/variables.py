@@ -10,7 +10,7 @@ _LABELS = {
     "db_instance_id": "Instance",
     "collection_namespace": "Namespace",
     "collection": "Collection",
-    "job_id": "Upload job",
+    "job_id": "Job id",
 }
 
 
@@ -31,8 +31,14 @@ def instance() -> dashboard.VariableModel:
     return _many("instance", "Exporter", query)
 
 
-def upload_jobs(*, single: bool = False) -> list[dashboard.VariableModel]:
-    """Return the choice of upload jobs; each variable offers what the ones before it leave.
+def kind() -> dashboard.VariableModel:
+    """Return the choice of the kinds of jobs."""
+    query = f"label_values({queries.series('adbpg_job_info')}, kind)"
+    return _many("kind", "Kind", query, every=".*")
+
+
+def jobs(*, single: bool = False) -> list[dashboard.VariableModel]:
+    """Return the choice of jobs; each variable offers what the ones before it leave.
 
     Args:
         single: of the job id; else there may be several.
