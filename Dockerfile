@@ -40,7 +40,7 @@ ENTRYPOINT ["python3", "-m", "exporter"]
 ARG VERSION=""
 ARG REVISION=""
 LABEL org.opencontainers.image.title="adbpg-job-exporter" \
-      org.opencontainers.image.description="Prometheus exporter for the vector upload jobs of AnalyticDB for PostgreSQL" \
+      org.opencontainers.image.description="Prometheus exporter for the asynchronous jobs of AnalyticDB for PostgreSQL" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"

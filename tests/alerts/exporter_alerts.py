@@ -12,9 +12,9 @@ JOB = {"job": "adbpg"}
 TARGET = {**JOB, "target": "rag-prod"}
 HEALTHY = (Exporter("a"),)
 DOWN = Read(
-    "No upload job of an exporter is watched: the exporter does not answer.",
+    "No job of an exporter is watched: the exporter does not answer.",
     "Prometheus gets no metrics from any exporter of the scrape job adbpg, for five minutes or "
-    "longer. Alerts on its upload jobs cannot be relied on. Look at the error on Prometheus' page "
+    "longer. Alerts on its jobs cannot be relied on. Look at the error on Prometheus' page "
     "of targets, and start the exporter again.",
     "adbpg-exporter",
 )
@@ -29,7 +29,7 @@ def shards(of: int, *numbers: int) -> tuple[Exporter, ...]:
 def missing(first: int, last: int, text: str, **labels: str) -> Firing:
     """Return the alert of a shard."""
     read = Read(
-        "The upload jobs of a shard are not watched: no exporter of it answers.",
+        "The jobs of a shard are not watched: no exporter of it answers.",
         f"{text} Nobody watches the jobs of the missing one; the alerts of all others can be "
         "relied on. Start it again, or see that Prometheus scrapes it.",
         "adbpg-exporter",
@@ -310,7 +310,7 @@ SCENARIOS = (
                 *(20, 29),
                 {**JOB, "file": "/jobs/nightly.yaml"},
                 Read(
-                    "New upload jobs are not watched: a job file cannot be read.",
+                    "New jobs are not watched: a job file cannot be read.",
                     "The job file /jobs/nightly.yaml cannot be read, or holds mistakes, for ten "
                     "minutes or longer (adbpg). What was good of it last stays in use, so newer "
                     "jobs are missing. The exporter's log has each problem with its line.",
@@ -339,7 +339,7 @@ SCENARIOS = (
                 *(20, 29),
                 {**JOB, "pattern": "/jobs/*.yaml"},
                 Read(
-                    "New upload jobs are not watched: the folder of job files cannot be read.",
+                    "New jobs are not watched: the folder of job files cannot be read.",
                     "For ten minutes or longer the exporter cannot find out which job files match "
                     "/jobs/*.yaml (adbpg): the folder is missing, is not readable, or is no "
                     "folder. The last lists stay in use, so newer jobs are missing. The exporter's "
@@ -372,7 +372,7 @@ SCENARIOS = (
                 *(20, 29),
                 JOB,
                 Read(
-                    "The exporter watches only some of the upload jobs.",
+                    "The exporter watches only some of the jobs.",
                     "adbpg leaves out 12 jobs for ten minutes or longer, since they are more than "
                     "scrape.max_jobs. Those that have not ended are watched first. Take ended "
                     "jobs out, or raise the limit.",
@@ -419,7 +419,7 @@ SCENARIOS = (
                 *(25, 29),
                 JOB,
                 Read(
-                    "Scrapes end before all upload jobs are queried.",
+                    "Scrapes end before all jobs are queried.",
                     "Each scrape of adbpg leaves out jobs for 15 minutes or longer, now 7. "
                     "What is shown of them is older than it should be. Give the scrape more time, "
                     "or scrape less often.",

@@ -10,8 +10,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from exporter.config.settings import DeadlineSettings
 from exporter.errors import QueryError
-from exporter.gpdb.kinds import DeadlineRule
 from exporter.metrics import (
     API_ERRORS,
     API_REQUESTS,
@@ -39,7 +39,7 @@ from exporter.secret import Secret
 MINUTE = 60.0
 SCRAPE_INTERVAL = 30
 MIN_INTERVAL, MAX_AGE = 5.0, 300.0  # the defaults of the configuration
-RULE = DeadlineRule(entries_per_second=1000.0, grace=1800.0)
+RULE = DeadlineSettings()
 UPTIME = 1e6  # seconds of the monotonic clock at 0
 ACTION = "GetUpsertCollectionDataJob"
 

@@ -113,10 +113,11 @@ WRONG_ZONES = tuple(
 )
 ODD = replace(ref('up"load\\1 &x', "größe-向量", None), db_instance_id="", workspace_id="gp-ws-1")
 ODD_READ = Read(
-    "An upload job was cancelled: its documents are not all there.",
-    'Job up"load\\1 &x of collection größe-向量 (namespace rag of gp-ws-1, target rag-prod) was '
+    "A job was cancelled: its data is not all there.",
+    'Job up"load\\1 &x of collection größe-向量 '
+    "(upsert_collection_data, namespace rag of gp-ws-1, target rag-prod) was "
     "cancelled; this was noticed on 1 Jan 00:06 UTC. It has uploaded 3k entries. If nobody meant "
-    "to cancel it, upload the rest again as a new job.",
+    "to cancel it, start it again.",
     dashboard("up%22load%5C1+%26x", "gr%C3%B6%C3%9Fe-%E5%90%91%E9%87%8F"),
 )
 BLOCKED = Read(
@@ -271,8 +272,9 @@ SCENARIOS = (
                 *(11, 30),
                 of_job(job.ref),
                 Read(
-                    "The API gives no answer about an upload job.",
-                    f"Job {job.ref.job_id} of collection {job.ref.collection} (namespace rag of "
+                    "The API gives no answer about a job.",
+                    f"Job {job.ref.job_id} of collection {job.ref.collection} "
+                    "(upsert_collection_data, namespace rag of "
                     "gp-1, target rag-prod) cannot be queried, for ten minutes or longer. Its last "
                     f"query failed with {reason}. The API has not answered since the exporter "
                     "started. The job itself may be well. The runbook says what to do for each "

@@ -86,11 +86,12 @@ ALERTS = (
         *(6, 65),
         of_job(FAILS.ref, status="Failed"),
         Read(
-            "An upload job failed: its documents are not all there.",
-            "Job j-1 of collection fails (namespace rag of gp-1, target rag-prod) failed; "
+            "A job failed: its data is not all there.",
+            "Job j-1 of collection fails "
+            "(upsert_collection_data, namespace rag of gp-1, target rag-prod) failed; "
             "this was noticed on 1 Jan 00:06 UTC. It has uploaded 3.5k entries of 9M. The API's "
             "error text is about dimension mismatch. The exporter's page and its log have the "
-            "text. Correct the cause, and upload the rest again as a new job.",
+            "text. Correct the cause, and start the job again.",
             dashboard("j-1", "fails"),
         ),
     ),
@@ -100,10 +101,11 @@ ALERTS = (
         *(6, 65),
         of_job(IS_CANCELLED.ref, status="Cancelled"),
         Read(
-            "An upload job was cancelled: its documents are not all there.",
-            "Job j-2 of collection cancelled (namespace rag of gp-1, target rag-prod) was "
+            "A job was cancelled: its data is not all there.",
+            "Job j-2 of collection cancelled "
+            "(upsert_collection_data, namespace rag of gp-1, target rag-prod) was "
             "cancelled; this was noticed on 1 Jan 00:06 UTC. It has uploaded 3k entries of 9M. If "
-            "nobody meant to cancel it, upload the rest again as a new job.",
+            "nobody meant to cancel it, start it again.",
             dashboard("j-2", "cancelled"),
         ),
     ),
@@ -113,11 +115,12 @@ ALERTS = (
         *(22, 59),
         of_job(STALLS.ref, status="Running"),
         Read(
-            "An upload job runs, but uploads nothing.",
-            "Job j-3 of collection stalls (namespace rag of gp-1, target rag-prod) is Running, "
-            "but has uploaded nothing since 1 Jan 00:06 UTC. It has uploaded 3.5k entries of 9M. "
+            "A job runs, but does not move.",
+            "Job j-3 of collection stalls "
+            "(upsert_collection_data, namespace rag of gp-1, target rag-prod) is Running, "
+            "but has not moved since 1 Jan 00:06 UTC. It has uploaded 3.5k entries of 9M. "
             "Look at the load of the instance. If the job does not go on, cancel it and "
-            "upload the rest again.",
+            "start it again.",
             dashboard("j-3", "stalls"),
         ),
     ),
@@ -127,8 +130,9 @@ ALERTS = (
         *(22, 59),
         of_job(STAYS_CANCELLING.ref, status="Cancelling"),
         Read(
-            "An upload job does not start, or is not cancelled.",
-            "Job j-4 of collection cancelling (namespace rag of gp-1, target rag-prod) has been in "
+            "A job does not start, or is not cancelled.",
+            "Job j-4 of collection cancelling "
+            "(upsert_collection_data, namespace rag of gp-1, target rag-prod) has been in "
             "Cancelling since 1 Jan 00:06 UTC, and does not wait for another job that is watched. "
             "It has uploaded 3.5k entries. Ask the vendor's support to end it.",
             dashboard("j-4", "cancelling"),
@@ -140,11 +144,12 @@ ALERTS = (
         *(27, 59),
         of_job(IS_LATE.ref),
         Read(
-            "An upload job runs past its deadline.",
-            "Job j-5 of collection late (namespace rag of gp-1, target rag-prod) should have "
+            "A job runs past its planned end.",
+            "Job j-5 of collection late "
+            "(upsert_collection_data, namespace rag of gp-1, target rag-prod) should have "
             "ended by 1 Jan 00:21 UTC. The time that it waited for others is not counted. It has "
             "uploaded 25k entries of 60k. At its present rate it needs 35m 0s more. Inform those "
-            "who wait for its documents; if it does not move, cancel it and upload the rest again.",
+            "who wait for its data; if it does not move, cancel it and start it again.",
             dashboard("j-5", "late"),
         ),
     ),
@@ -154,8 +159,9 @@ ALERTS = (
         *(16, 59),
         of_job(IS_UNSEEN.ref),
         Read(
-            "The API gives no answer about an upload job.",
-            "Job j-6 of collection unseen (namespace rag of gp-1, target rag-prod) cannot be "
+            "The API gives no answer about a job.",
+            "Job j-6 of collection unseen "
+            "(upsert_collection_data, namespace rag of gp-1, target rag-prod) cannot be "
             "queried, for ten minutes or longer. Its last query failed with timeout. The API last "
             "answered on 1 Jan 00:05 UTC. It had uploaded 5k entries of 9M. The job itself may be "
             "well. The runbook says what to do for each reason.",
@@ -168,8 +174,9 @@ ALERTS = (
         *(21, 59),
         of_job(CONTRADICTS_ITSELF.ref),
         Read(
-            "What the API says of an upload job cannot be relied on.",
-            "Job j-7 of collection odd (namespace rag of gp-1, target rag-prod): Status, Completed "
+            "What the API says about a job cannot be relied on.",
+            "Job j-7 of collection odd "
+            "(upsert_collection_data, namespace rag of gp-1, target rag-prod): Status, Completed "
             "and Error contradict each other, for 15 minutes or longer. It has uploaded 19k "
             "entries of 9M. Look with `adbpg-job-exporter query` at what the API says, and "
             "compare the collection with what was uploaded.",

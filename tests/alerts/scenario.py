@@ -116,7 +116,7 @@ def of_job(ref: JobRef, **further: str) -> dict[str, str]:
     """Return the labels that an alert of a job has; an empty one is none."""
     identity = zip(JOB_LABELS, ref.identity, strict=True)
     labels = {name: value for name, value in identity if value}
-    return labels | {"target": ref.target, "job": "adbpg", **further}
+    return labels | {"kind": ref.kind, "target": ref.target, "job": "adbpg", **further}
 
 
 def outcome(scenario: Scenario, folder: Path) -> str:

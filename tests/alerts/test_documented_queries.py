@@ -12,6 +12,7 @@ from tests import promql
 from tests.alerts.exporters import Exporter
 from tests.alerts.job_lives import QUEUE
 from tests.alerts.jobs import TROUBLED
+from tests.alerts.kinds import BUILD, TAKES_LONG
 from tests.alerts.scenario import Scenario, outcome
 from tests.alerts.series import counter, gauge
 
@@ -71,8 +72,8 @@ FURTHER = (
 
 
 def filled_in(query: str) -> str:
-    """Return a query about a job of the queue that runs."""
-    running = QUEUE[1].ref
+    """Return a query about a job that runs: of the queue, or one that has a percentage."""
+    running = (BUILD if "ratio" in query else QUEUE[1]).ref
     names = {"JOB_ID": running.job_id, "COLLECTION": running.collection, "NAMESPACE": "rag"}
     return re.sub(r'"(JOB_ID|COLLECTION|NAMESPACE)"', lambda found: f'"{names[found[1]]}"', query)
 
@@ -81,7 +82,10 @@ def filled_in(query: str) -> str:
 def test_each_has_an_answer(shards: int, tmp_path: Path) -> None:
     """With two replicas of each shard, no query fails, and none is empty."""
     team = (("team", "search"),)
-    jobs = tuple(replace(each, ref=replace(each.ref, labels=team)) for each in (*TROUBLED, *QUEUE))
+    jobs = tuple(
+        replace(each, ref=replace(each.ref, labels=team))
+        for each in (*TROUBLED, *QUEUE, BUILD, TAKES_LONG)
+    )
     scenario = Scenario(
         "documented queries",
         until=40,

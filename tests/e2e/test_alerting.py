@@ -137,6 +137,7 @@ def test_a_failed_job_is_told_and_ends_by_itself(chain: Chain) -> None:
         "alertname": "AdbpgJobFailed",
         "severity": "warning",
         "status": "Failed",
+        "kind": "upsert_collection_data",
         "target": "main",
         "job": "adbpg",
         "job_id": "failed",
@@ -160,6 +161,7 @@ def test_a_stalled_job_is_told_until_it_moves(chain: Chain) -> None:
         "alertname": "AdbpgJobStalled",
         "severity": "warning",
         "status": "Running",
+        "kind": "upsert_collection_data",
         "target": "main",
         "job": "adbpg",
         "job_id": "pausing",
@@ -167,7 +169,7 @@ def test_a_stalled_job_is_told_until_it_moves(chain: Chain) -> None:
         "collection_namespace": "rag",
         "db_instance_id": "gp-bp1test",
     }
-    _says_all(alert, r"uploaded nothing since \d.* UTC\. It has uploaded \d+ entries of 900\.")
+    _says_all(alert, r"has not moved since \d.* UTC\. It has uploaded \d+ entries of 900\.")
     uploaded = re.search(r"uploaded (\d+) entries", alert["annotations"]["description"])
     chain.pager.wait_for("resolved", alertname="AdbpgJobStalled", job_id="pausing")
     now = ask(chain.prometheus, 'adbpg_job_progress_entries{job_id="pausing"}')

@@ -35,6 +35,8 @@ SEVERITIES = {
     "AdbpgJobStuckInState": "warning",
     "AdbpgJobPastDeadline": "warning",
     "AdbpgCollectionBlocked": "warning",
+    "AdbpgIndexBuildBlocksUploads": "warning",
+    "AdbpgDocumentQueueFull": "warning",
     "AdbpgJobQueryFailing": "warning",
     "AdbpgJobAnswerInconsistent": "info",
     "AdbpgExporterDown": "critical",
@@ -54,8 +56,10 @@ EXPORTER = frozenset(("job", "namespace", "cluster"))
 
 RECORDED_LABELS: Mapping[str, frozenset[str]] = {
     "adbpg:threshold": frozenset(),
-    "adbpg:job": frozenset((*JOB_LABELS, "target", "status")) | EXPORTER,
+    "adbpg:job": frozenset((*JOB_LABELS, "kind", "target", "status")) | EXPORTER,
     "adbpg:collection": frozenset((*JOB_LABELS[1:], "target")) | EXPORTER,
+    "adbpg:documents_active": EXPORTER,
+    "adbpg:index_build_blocks": frozenset((*JOB_LABELS, "target", "kind")) | EXPORTER,
     "adbpg:exporter": EXPORTER | {"instance"},
     "adbpg:api": EXPORTER | {"target", "reason"},
 }
@@ -141,7 +145,7 @@ def test_texts_need_no_label_that_may_be_absent(rule: dict[str, Any]) -> None:
         )
     shown = set(re.findall(r"{{ \$labels\.(\w+) }}", text))
 
-    assert shown <= {*JOB_LABELS, "target", "status", "reason", "file", "pattern", "job"}
+    assert shown <= {*JOB_LABELS, "kind", "target", "status", "reason", "file", "pattern", "job"}
 
 
 @pytest.mark.parametrize("name", ALERTS)
@@ -255,6 +259,7 @@ MAY_BE_MISSING = {
     "adbpg_job_query_failed": "while all queries work",
     "adbpg_job_expected_entries": "where no job has expected_entries",
     "adbpg_job_deadline_timestamp_seconds": "likewise",
+    "adbpg_job_progress_ratio": "where no job has a percentage",
 }
 
 
