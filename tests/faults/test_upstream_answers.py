@@ -88,7 +88,7 @@ NO_CREATION = {"turn_timestamp_seconds", *TIMES, "deadline_timestamp_seconds"} -
     "updated_timestamp_seconds"
 }
 NO_UPDATE = {"updated_timestamp_seconds"}
-NO_PROGRESS = {"progress_entries", "progress_changed_timestamp_seconds"}
+NO_PROGRESS = {"progress_entries", "progress_ratio", "progress_changed_timestamp_seconds"}
 MISSING = object()
 
 # Name: what the job says, the metrics that it must not have, and other values that it has.
