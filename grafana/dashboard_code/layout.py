@@ -12,9 +12,9 @@ from grafana_foundation_sdk.models import dashboard
 from grafana.dashboard_code import panels
 
 UIDS = {
-    "adbpg-overview": "Upload jobs: overview",
-    "adbpg-job": "Upload jobs: one job",
-    "adbpg-exporter": "Upload jobs: the exporter",
+    "adbpg-overview": "AnalyticDB jobs: overview",
+    "adbpg-job": "AnalyticDB jobs: one job",
+    "adbpg-exporter": "AnalyticDB jobs: the exporter",
 }
 COLUMNS = 24
 _DEFAULTS = {"transparent", "repeatDirection"}  # of no use to whoever reads the file

@@ -109,9 +109,8 @@ def _jobs() -> panels.Panel:
             width=112,
             settings=columns.coloured(panels.states(theme.FINDINGS)),
         ),
-        Column("Why queries fail", "reason", width=162),
         Column("Why", expression=queries.WHY_QUERY_FAILS, shown=False),
-        Column("Kind", "kind", width=120),
+        Column("Kind", "kind", width=165),
         Column("Kinds", expression=queries.KIND, shown=False),
         Column("Collection", "collection", width=140),
         Column("Namespace", "collection_namespace", width=90),
@@ -130,6 +129,7 @@ def _jobs() -> panels.Panel:
             "dateTimeFromNow",
             110,
         ),
+        Column("Why queries fail", "reason", width=162),
     ]
     text = (
         "All jobs, the worst first. Red: act; orange: look; blue: under way; grey: ended. Click an "
