@@ -19,8 +19,10 @@ from prometheus_client.metrics import MetricWrapperBase
 
 from exporter import metrics
 from exporter.errors import REASONS, QueryError
+from exporter.gpdb.kinds import KINDS
 from exporter.metrics import CountedFamily
-from exporter.model import EVERYTHING, Shard
+from exporter.model import EVERYTHING, JobState, Shard
+from exporter.polling.record import Record
 
 M = TypeVar("M", bound=MetricWrapperBase)
 
@@ -88,6 +90,15 @@ class Instruments:
         for reason in REASONS:
             self._errors.labels(target, action, reason)
         self._seconds.labels(action)
+
+    def queried(self, record: Record, outcome: JobState | QueryError, seconds: float) -> None:
+        """Count a query that has ended; see ``polling.settings.Observer``."""
+        target, action = record.ref.target, KINDS[record.ref.kind].action
+        if isinstance(outcome, QueryError):
+            self.called(target, action, seconds, outcome)
+        else:
+            self.called(target, action, seconds)
+            self.invalid(outcome.invalid_fields)
 
     def called(
         self, target: str, action: str, seconds: float, error: QueryError | None = None

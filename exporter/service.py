@@ -1,4 +1,4 @@
-"""The running exporter: what the web room asks of it, and what a reload replaces."""
+"""The running exporter: what it answers the web server, and what a reload replaces."""
 
 import gc
 import logging
@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from exporter.clock import Clock
+from exporter.coalescing import Coalescing
 from exporter.collector import Pages, shows_jobs
 from exporter.config import Config
 from exporter.errors import ConfigurationError
@@ -15,8 +16,7 @@ from exporter.instruments import Instruments
 from exporter.jobs import JobFiles, Registry
 from exporter.model import Snapshot
 from exporter.pieces import gzipped, plain
-from exporter.polling import Asked, Poller, PollSettings
-from exporter.sharing import Sharing
+from exporter.polling import Poller, PollSettings, Scrape
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ _PATIENCE = 1.0  # seconds that a person's page waits for it
 _FIRST_WRITING = 0.0002
 _LEAST_WRITING = 0.00005
 _MARGIN = 1.5  # the next page may take so much longer, and has to be sent
-_FORGETTING = 0.95  # of a dear page, at each one after it
+_FORGETTING = 0.95  # of an expensive page, at each one after it
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,22 +38,22 @@ class Runtime:
         config: as it was read.
         registry: of its jobs.
         files: the job files, which hand over to those of the next configuration.
-        plan: for the poller.
+        poll_settings: for the poller.
     """
 
     config: Config
     registry: Registry
     files: JobFiles
-    plan: PollSettings
+    poll_settings: PollSettings
 
 
 class Exporter:
-    """Answers scrapes, and takes over a new configuration when told.
+    """Answers scrapes, and reloads its configuration.
 
     Args:
         runtime: of the configuration at start.
         load_again: makes the next one; raises ConfigurationError when it cannot be used.
-        poller: asks about the jobs.
+        poller: queries the jobs.
         instruments: counts.
         clock: what time it is.
     """
@@ -75,7 +75,7 @@ class Exporter:
         self._reloading = threading.Lock()
         self._stopping = threading.Event()
         self._pages = Pages(instruments.registry)
-        self._sharing: Sharing[tuple[str, bytes]] = Sharing()
+        self._coalescing: Coalescing[tuple[str, bytes]] = Coalescing()
         # What writing takes, in seconds: the last page, and a job of a page lately at most.
         self._writing = 0.0
         self._writing_a_job = _FIRST_WRITING
@@ -105,11 +105,11 @@ class Exporter:
         # What writing the page will take is left for it; but ask, however large it is.
         jobs = registry.count()
         writing = max(self._writing, jobs * self._writing_a_job)
-        asked = self._poller.ask(deadline - min(writing, budget / 2))
+        scrape = self._poller.ask(deadline - min(writing, budget / 2))
         began = now()
-        # A page for those who come together shows the jobs as they are when the last has asked.
-        page = self._sharing.page(
-            (asked.view, accept, names, gzip), lambda: self._page(asked, accept, names, gzip=gzip)
+        # A coalesced page shows the jobs as they are when the last of its scrapes has come.
+        page = self._coalescing.page(
+            (scrape.jobs, accept, names, gzip), lambda: self._page(scrape, accept, names, gzip=gzip)
         )
         self._writing = now() - began
         self._writing_a_job = max(
@@ -120,9 +120,9 @@ class Exporter:
         return page
 
     def _page(
-        self, asked: Asked | None, accept: str, names: tuple[str, ...], *, gzip: bool
+        self, scrape: Scrape | None, accept: str, names: tuple[str, ...], *, gzip: bool
     ) -> tuple[str, bytes]:
-        snapshot = self._poller.snapshot(asked) if asked else None
+        snapshot = self._poller.snapshot(scrape) if scrape else None
         content_type, pieces = self._pages.page(snapshot, accept=accept, names=names)
         return content_type, gzipped(pieces) if gzip else plain(pieces)
 
@@ -145,7 +145,7 @@ class Exporter:
                 for problem in error.problems:
                     logger.error("configuration not reloaded", extra={"problem": str(problem)})  # noqa: TRY400  a user's mistake has no traceback
                 raise
-            self._poller.adopt(runtime.plan)
+            self._poller.adopt(runtime.poll_settings)
             self._runtime = runtime
             self._watch(runtime)
         # A client is a ring of objects: its connections stay open until the collector comes by.

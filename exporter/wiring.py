@@ -19,6 +19,7 @@ from exporter.instruments import Instruments
 from exporter.jobs import ConfiguredJobs, JobFiles, Registry
 from exporter.model import EVERYTHING, Shard
 from exporter.polling import Poller, PollSettings
+from exporter.polling.journal import Journal
 from exporter.polling.query import Client
 from exporter.redaction import Redactor
 from exporter.secret import Secret, SecretFile
@@ -46,7 +47,7 @@ def build(
         load: reads the configuration again; raises ConfigurationError.
         environ: where access keys may be.
         clock: what time it is.
-        redactor: is told of every secret.
+        redactor: masks every secret in the log.
         shard: which of the jobs to watch.
     """
     keys = Keys(environ, clock, redactor)
@@ -58,14 +59,14 @@ def build(
             registry.refresh(_PATIENCE)
         make_known(config, environ, redactor)
         if previous and _calls_alike(previous.config, config, environ):
-            client = previous.plan.client  # and its connections
+            client = previous.poll_settings.client  # and its connections
         else:
             client = _client(config, keys, clock)
         return Runtime(config, registry, files, poll_settings(config, registry, client))
 
     instruments = Instruments(__version__, _revision(), shard=shard)
     runtime = assemble(config, None)
-    poller = Poller(runtime.plan, tally=instruments, clock=clock)
+    poller = Poller(runtime.poll_settings, observers=[instruments, Journal()], clock=clock)
     return Exporter(
         runtime,
         lambda previous: assemble(load(), previous),
@@ -170,7 +171,7 @@ class Keys:
     Args:
         environ: where access keys may be.
         clock: what time it is.
-        redactor: is told of every secret.
+        redactor: masks every secret in the log.
     """
 
     def __init__(self, environ: Mapping[str, str], clock: Clock, redactor: Redactor) -> None:

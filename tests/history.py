@@ -144,16 +144,16 @@ class Demo:
         files = JobFiles(loaded)
         registry = registry_of(loaded, files)
         deadline = loaded.deadline
-        plan = PollSettings(
+        settings = PollSettings(
             scrape=loaded.scrape,
             deadline=deadline,
             calls_per_second=loaded.api.calls_per_second,
             watched=registry.current,
             client=DirectClient(service, self._scenario, self.time),
         )
-        poller = Poller(plan, tally=self._instruments, clock=clock, chance=lambda: 0.0)
+        poller = Poller(settings, observers=[self._instruments], clock=clock, chance=lambda: 0.0)
         return Exporter(
-            Runtime(loaded, registry, files, plan),
+            Runtime(loaded, registry, files, settings),
             lambda previous: previous,
             poller=poller,
             instruments=self._instruments,

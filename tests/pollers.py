@@ -13,6 +13,7 @@ from exporter.gpdb.kinds import UPSERT_COLLECTION_DATA
 from exporter.instruments import Instruments
 from exporter.model import JobRef, Observation, ScrapeResult, Snapshot, Target, WatchList
 from exporter.polling import Poller, PollSettings
+from exporter.polling.journal import Journal
 from exporter.secret import Secret
 from tests.fakes import (
     LIMIT,
@@ -65,7 +66,7 @@ class World:
         self._clock = clock or self.time.clock()
         self.instruments = Instruments("1.2.3")
         self.watched = WatchList(targets={}, jobs=())
-        self.plan = PollSettings(
+        self.settings = PollSettings(
             scrape=SCRAPE,
             deadline=DeadlineSettings(),
             calls_per_second=100_000,
@@ -74,7 +75,10 @@ class World:
         )
         self._others = set(threading.enumerate())
         self.poller = Poller(
-            self.plan, tally=self.instruments, clock=self._clock, chance=lambda: 0.0
+            self.settings,
+            observers=[self.instruments, Journal()],
+            clock=self._clock,
+            chance=lambda: 0.0,
         )
 
     def watch(self, jobs: Mapping[str, int], *targets: Target) -> None:
@@ -85,9 +89,9 @@ class World:
         self.instruments.watch({name: [ACTION] for name in each})
 
     def adopt(self, **scrape: float) -> None:
-        """Take over a plan with other settings."""
-        self.plan = replace(self.plan, scrape=replace(self.plan.scrape, **scrape))  # type: ignore[arg-type]
-        self.poller.adopt(self.plan)
+        """Take over settings with other settings."""
+        self.settings = replace(self.settings, scrape=replace(self.settings.scrape, **scrape))  # type: ignore[arg-type]
+        self.poller.adopt(self.settings)
 
     def scrape(self, budget: float = LIMIT) -> Snapshot:
         """Take a snapshot, here and now."""

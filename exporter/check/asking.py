@@ -1,7 +1,7 @@
 """Asks once about every job, and of each target without jobs about one that is made up."""
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -47,31 +47,16 @@ class Seen:
     cut: str
 
 
-class _Notes:
-    """Takes down how each query ended. Called from many threads."""
+class _Outcomes:
+    """An ``Observer`` that keeps how each query ended."""
 
     def __init__(self, progress: Callable[[int], None]) -> None:
         self.outcomes: dict[Identity, Outcome] = {}
         self._progress = progress
         self._lock = threading.Lock()
 
-    def answered(self, record: Record, state: JobState) -> None:
-        """See ``poller.Witness``."""
-        self._note(record, state)
-
-    def failed(self, record: Record, error: QueryError) -> None:
-        """See ``poller.Witness``."""
-        self._note(record, error)
-
-    def called(
-        self, target: str, action: str, seconds: float, error: QueryError | None = None
-    ) -> None:
-        """Count nothing: this is no scrape."""
-
-    def invalid(self, fields: Sequence[str]) -> None:
-        """Count nothing."""
-
-    def _note(self, record: Record, outcome: Outcome) -> None:
+    def queried(self, record: Record, outcome: Outcome, seconds: float) -> None:  # noqa: ARG002
+        """See ``Observer``."""
         with self._lock:
             self.outcomes[record.ref.identity] = outcome
             self._progress(len(self.outcomes))
@@ -81,28 +66,27 @@ class Asking:
     """Asks as a scrape does, with its limits, but about everything and once.
 
     Args:
-        plan: of the configuration.
+        settings: of the configuration.
         clock: what time it is.
-        progress: is told how many queries have ended, by one thread at a time.
+        progress: takes how many queries have ended, called by one thread at a time.
     """
 
     def __init__(
-        self, plan: PollSettings, *, clock: Clock, progress: Callable[[int], None]
+        self, settings: PollSettings, *, clock: Clock, progress: Callable[[int], None]
     ) -> None:
-        watched = plan.watched(lambda _identity, _target: None)
+        watched = settings.watched(lambda _identity, _target: None)
         busy = {job.target for job in watched.jobs}
         targets = watched.targets.items()
         self._jobs = watched.jobs
         self._probes = tuple(_made_up(target) for name, target in targets if name not in busy)
         everything = WatchList(watched.targets, (*watched.jobs, *self._probes))
-        self._notes = _Notes(progress)
+        self._ended = _Outcomes(progress)
         self._clock = clock
         self._is_cut = False
         self._poller = Poller(
-            replace(plan, watched=lambda _ended_at: everything),
-            tally=self._notes,
+            replace(settings, watched=lambda _ended_at: everything),
+            observers=[self._ended],
             clock=clock,
-            witness=self._notes,
         )
 
     def ask(self, timeout: float) -> Seen:
@@ -122,7 +106,7 @@ class Asking:
         return Seen(
             jobs=self._jobs,
             probes=self._probes,
-            outcomes=dict(self._notes.outcomes),
+            outcomes=dict(self._ended.outcomes),
             health=snapshot.targets,
             at=snapshot.taken_at,
             cut=cut,

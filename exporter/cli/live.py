@@ -44,8 +44,8 @@ def check_live(
     client = build_client(config, environ=environ, clock=clock, redactor=redactor)
     progress = _Progress(len(registry.latest.jobs))
     try:
-        plan = poll_settings(config, registry, client)
-        asking = Asking(plan, clock=clock, progress=progress)
+        settings = poll_settings(config, registry, client)
+        asking = Asking(settings, clock=clock, progress=progress)
         _cut_by_signal(asking, options.signals)
         seen = asking.ask(options.live_timeout)
     finally:

@@ -1,4 +1,4 @@
-"""What the poller tells the log: changes, never each query."""
+"""What the log says of queries: changes, never each query."""
 
 import logging
 import threading
@@ -13,17 +13,21 @@ _MOST_STATUSES = 100  # unknown status values that are logged; the API may inven
 
 
 class Journal:
-    """Remembers what was already told."""
+    """An ``Observer`` that logs what changes, and remembers what it has logged."""
 
     def __init__(self) -> None:
         self._unknown_statuses: set[str] = set()
         self._lock = threading.Lock()  # queries end in many threads
 
-    def answered(self, record: Record, state: JobState) -> None:
-        """Tell of a job that ended, reports an error, or answers again.
+    def queried(self, record: Record, outcome: JobState | QueryError, seconds: float) -> None:  # noqa: ARG002
+        """See ``Observer``."""
+        if isinstance(outcome, QueryError):
+            self._failed(record, outcome)
+        else:
+            self._answered(record, outcome)
 
-        Call it before the record changes.
-        """
+    def _answered(self, record: Record, state: JobState) -> None:
+        """Log that a job ended, reports an error, or answers again."""
         facts = _facts(record, state.request_id)
         before = record.state
         if record.reason:
@@ -45,8 +49,8 @@ class Journal:
             level = logging.INFO if state.status.is_active else logging.WARNING
             logger.log(level, "job reports an error", extra={**facts, **error})
 
-    def failed(self, record: Record, error: QueryError) -> None:
-        """Tell of a query that fails for a new reason. Call it before the record changes."""
+    def _failed(self, record: Record, error: QueryError) -> None:
+        """Log that a query fails for a new reason."""
         level = logging.DEBUG if record.reason == error.reason else logging.WARNING
         facts = _facts(record, error.request_id)
         facts |= {"reason": error.reason, "error": str(error)}

@@ -3,13 +3,12 @@
 import logging
 import random
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from exporter import files
 from exporter.clock import Clock
 from exporter.errors import QueryError
 from exporter.gpdb.endpoints import base_url
-from exporter.gpdb.kinds import KINDS
 from exporter.model import (
     JobRef,
     JobState,
@@ -21,11 +20,10 @@ from exporter.model import (
 )
 from exporter.polling import query
 from exporter.polling.budget import HostLimit, TargetBudget
-from exporter.polling.journal import Journal
 from exporter.polling.query import Client
 from exporter.polling.record import Record, observe
 from exporter.polling.round import Round, Task
-from exporter.polling.settings import Asked, PollSettings, Tally, View, Witness
+from exporter.polling.settings import Observer, PollSettings, Scrape, WatchedJobs
 
 logger = logging.getLogger(__name__)
 
@@ -36,32 +34,29 @@ class Poller:
     """Asks about the jobs that are due, and remembers what it saw.
 
     Args:
-        plan: of the configuration.
-        tally: counts the queries.
+        settings: of the configuration.
+        observers: of each query that ends.
         clock: what time it is.
-        chance: gives a number from 0 to 1.
-        witness: is told of each query; without one, the log is told of what changes.
+        chance: returns a number from 0 to 1.
     """
 
     def __init__(
         self,
-        plan: PollSettings,
+        settings: PollSettings,
         *,
-        tally: Tally,
+        observers: Sequence[Observer],
         clock: Clock,
         chance: Callable[[], float] = random.random,
-        witness: Witness | None = None,
     ) -> None:
-        self._plan = plan
-        self._tally = tally
+        self._settings = settings
+        self._observers = observers
         self._clock = clock
         self._chance = chance
-        self._witness: Witness = witness or Journal()
         self._watching = threading.Lock()  # guards the watch list and which records there are
         self._lock = threading.Lock()  # guards the records, budgets and rounds
         self._work = threading.Condition(self._lock)  # a query may be started
         self._done = threading.Condition(self._lock)  # the last query of a round has ended
-        self._view = View(plan, WatchList(targets={}, jobs=()), ())
+        self._jobs = WatchedJobs(settings, WatchList(targets={}, jobs=()), ())
         self._records: dict[tuple[str, ...], Record] = {}
         self._limits: dict[str, HostLimit] = {}
         self._budgets: dict[str, TargetBudget] = {}
@@ -70,14 +65,14 @@ class Poller:
         self._threads = 0
         self._closed = False
 
-    def adopt(self, plan: PollSettings) -> None:
+    def adopt(self, settings: PollSettings) -> None:
         """Go on with a new configuration. What was seen of jobs that stay is kept."""
         with self._lock:
             for limit in self._limits.values():
-                limit.allow(plan.calls_per_second)
-            self._plan = plan
+                limit.allow(settings.calls_per_second)
+            self._settings = settings
 
-    def ask(self, deadline: float) -> Asked:
+    def ask(self, deadline: float) -> Scrape:
         """Ask about the jobs that are due, until all are answered or the deadline has come.
 
         Concurrent callers share one round. What is not answered by the deadline is late; its
@@ -88,19 +83,19 @@ class Poller:
         """
         started = self._clock.monotonic()
         with self._watching, files.patience(min(files.PATIENCE, deadline - started)):
-            view = self._look()
-            key_version = query.key_version(view.plan.client)
+            jobs = self._look()
+            key_version = query.key_version(jobs.settings.client)
             with self._lock:
-                number = self._begin_or_join(view, key_version, deadline)
+                number = self._begin_or_join(jobs, key_version, deadline)
         with self._lock:
             # A caller that comes later can move the round's deadline, but not ours.
             self._done.wait_for(lambda: not self._busy, deadline - self._clock.monotonic())
-        return Asked(view, number, started)
+        return Scrape(jobs, number, started)
 
-    def snapshot(self, asked: Asked) -> Snapshot:
-        """Return what is known by now of all jobs that were asked about."""
+    def snapshot(self, scrape: Scrape) -> Snapshot:
+        """Return what is known by now of the jobs of a scrape."""
         with self._lock:
-            return self._snapshot(asked)
+            return self._snapshot(scrape)
 
     def take_snapshot(self, deadline: float) -> Snapshot:
         """Ask, and return what is known of all jobs then.
@@ -114,9 +109,9 @@ class Poller:
         """Return what is known of all jobs, asking nothing."""
         started = self._clock.monotonic()
         with self._watching:
-            view = self._look()
+            jobs = self._look()
         with self._lock:
-            return self._snapshot(Asked(view, self._round.number, started))
+            return self._snapshot(Scrape(jobs, self._round.number, started))
 
     def close(self) -> None:
         """Start no further query, and let no scrape wait. Threads end with their last call."""
@@ -130,17 +125,17 @@ class Poller:
     def _busy(self) -> bool:
         return not self._closed and (self._in_flight > 0 or self._round.is_asking)
 
-    def _look(self) -> View:
+    def _look(self) -> WatchedJobs:
         """Take over today's watch list: keep the records of jobs that stay, forget the others."""
-        plan, view = self._plan, self._view
-        watched = plan.watched(self._ended_at)
-        if watched.generation != view.watched.generation:
+        settings, jobs = self._settings, self._jobs
+        watched = settings.watched(self._ended_at)
+        if watched.generation != jobs.watched.generation:
             records = tuple(self._record(ref, watched) for ref in watched.jobs)
             self._records = {record.ref.identity: record for record in records}
-            self._view = View(plan, watched, records)
-        elif plan is not view.plan:
-            self._view = View(plan, watched, view.records)
-        return self._view
+            self._jobs = WatchedJobs(settings, watched, records)
+        elif settings is not jobs.settings:
+            self._jobs = WatchedJobs(settings, watched, jobs.records)
+        return self._jobs
 
     def _ended_at(self, identity: tuple[str, ...], target: Target) -> float | None:
         """Return when a job ended (Unix seconds); None if it has not, as far as we know."""
@@ -159,25 +154,25 @@ class Poller:
         record.ref = ref
         return record
 
-    def _begin_or_join(self, view: View, key_version: int, deadline: float) -> int:
+    def _begin_or_join(self, jobs: WatchedJobs, key_version: int, deadline: float) -> int:
         """Return the number of the round that a scrape waits for."""
         now = self._clock.monotonic()
         if self._busy:
             deadline = max(self._round.deadline, deadline)
-            if self._round.covers(view.records, now):
+            if self._round.covers(jobs.records, now):
                 self._round.deadline = deadline
                 return self._round.number
-        plan = view.plan
+        settings = jobs.settings
         self._round.abandon()
         self._budgets = {
-            n: self._budget(plan, t, key_version) for n, t in view.watched.targets.items()
+            n: self._budget(settings, t, key_version) for n, t in jobs.watched.targets.items()
         }
         self._round = Round(
-            self._round.number + 1, deadline, self._budgets, plan.scrape.concurrency
+            self._round.number + 1, deadline, self._budgets, settings.scrape.concurrency
         )
-        queued = self._round.queue(view.records, now, plan.scrape.min_interval)
+        queued = self._round.queue(jobs.records, now, settings.scrape.min_interval)
         # Those that have a query under way from earlier may hang.
-        self._hire(min(self._in_flight + queued, plan.scrape.concurrency))
+        self._hire(min(self._in_flight + queued, settings.scrape.concurrency))
         self._work.notify(queued)
         return self._round.number
 
@@ -190,11 +185,11 @@ class Poller:
         except (RuntimeError, MemoryError):
             logger.warning("no further thread for queries", extra={"threads": self._threads})
 
-    def _budget(self, plan: PollSettings, target: Target, key_version: int) -> TargetBudget:
+    def _budget(self, settings: PollSettings, target: Target, key_version: int) -> TargetBudget:
         url = base_url(target)
         limit = self._limits.get(url)
         if limit is None:
-            limit = self._limits[url] = HostLimit(plan.calls_per_second)
+            limit = self._limits[url] = HostLimit(settings.calls_per_second)
         budget = self._budgets.get(target.name)
         if budget is None or budget.limit is not limit:
             return TargetBudget(limit, key_version)
@@ -225,7 +220,9 @@ class Poller:
         self, task: Task, started: float, outcome: JobState | QueryError, skew: float | None
     ) -> tuple[Task, Client] | None:
         try:
-            self._report(task, started, outcome)
+            seconds = self._clock.monotonic() - started
+            for observer in self._observers:
+                observer.queried(task.record, outcome, seconds)
         except BaseException:  # a query that never ended would hold up each scrape to come
             with self._lock:
                 self._finish(task, outcome, skew)
@@ -247,23 +244,11 @@ class Poller:
                 found.record.asked_at = now
                 found.budget.started(now)
                 self._in_flight += 1
-                return found, self._plan.client
+                return found, self._settings.client
             if not self._busy:
                 self._done.notify_all()  # the rest of the round was abandoned
             self._work.wait(found)
         return None
-
-    def _report(self, task: Task, started: float, outcome: JobState | QueryError) -> None:
-        record = task.record
-        target, action = record.ref.target, KINDS[record.ref.kind].action
-        seconds = self._clock.monotonic() - started
-        if isinstance(outcome, QueryError):
-            self._tally.called(target, action, seconds, outcome)
-            self._witness.failed(record, outcome)
-        else:
-            self._tally.called(target, action, seconds)
-            self._tally.invalid(outcome.invalid_fields)
-            self._witness.answered(record, outcome)
 
     def _finish(self, task: Task, outcome: JobState | QueryError, skew: float | None) -> None:
         record, budget = task.record, task.budget
@@ -286,28 +271,28 @@ class Poller:
         elif not self._in_flight:
             self._done.notify_all()
 
-    def _snapshot(self, asked: Asked) -> Snapshot:
+    def _snapshot(self, scrape: Scrape) -> Snapshot:
         now, offset = self._clock.monotonic(), self._clock.offset()
-        view, plan = asked.view, asked.view.plan
+        jobs, settings = scrape.jobs, scrape.jobs.settings
         observations = observe(
-            view.records,
-            view.watched,
+            jobs.records,
+            jobs.watched,
             now,
-            max_age=plan.scrape.max_age,
-            rule=plan.deadline,
-            round_number=asked.round,
+            max_age=settings.scrape.max_age,
+            rule=settings.deadline,
+            round_number=scrape.round,
             offset=offset,
         )
         return Snapshot(
             taken_at=now + offset,
-            duration=now - asked.since,
+            duration=now - scrape.since,
             observations=observations,
-            targets=self._health(view.watched, observations, offset),
-            file_errors=view.watched.file_errors,
-            sources=view.watched.sources,
-            patterns=view.watched.patterns,
-            dropped=view.watched.dropped,
-            dropped_unfinished=view.watched.dropped_unfinished,
+            targets=self._health(jobs.watched, observations, offset),
+            file_errors=jobs.watched.file_errors,
+            sources=jobs.watched.sources,
+            patterns=jobs.watched.patterns,
+            dropped=jobs.watched.dropped,
+            dropped_unfinished=jobs.watched.dropped_unfinished,
         )
 
     def _health(

@@ -1,6 +1,6 @@
-"""What the poller is given, who is told of its queries, and what a scrape looks at."""
+"""What the poller is given, who observes its queries, and what a scrape looks at."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,38 +12,29 @@ from exporter.polling.query import Client
 from exporter.polling.record import Record
 
 
-class Tally(Protocol):
-    """Where the poller counts."""
+class Observer(Protocol):
+    """Observes how each query ended: the log, the counters, the live check."""
 
-    def called(
-        self, target: str, action: str, seconds: float, error: QueryError | None = None
-    ) -> None:
-        """Count one query, how long it took, and why it failed if it did."""
+    def queried(self, record: Record, outcome: JobState | QueryError, seconds: float) -> None:
+        """Take note of a query that has ended, in whatever thread.
 
-    def invalid(self, fields: Sequence[str]) -> None:
-        """Count the fields of an answer that could not be read."""
-
-
-class Witness(Protocol):
-    """Who is told how each query ended, in whatever thread, before the record changes."""
-
-    def answered(self, record: Record, state: JobState) -> None:
-        """Take note of an answer."""
-
-    def failed(self, record: Record, error: QueryError) -> None:
-        """Take note of a failure."""
+        Args:
+            record: of the job, as it was before this query.
+            outcome: the answer, or why there is none.
+            seconds: that the query took.
+        """
 
 
 @dataclass(frozen=True, slots=True)
 class PollSettings:
-    """What a configuration tells the poller. A reload brings a new one.
+    """What a configuration says to the poller. A reload brings new settings.
 
     Attributes:
         scrape: limits and ages.
         deadline: when a job should have ended.
         calls_per_second: the most calls to one host in any second.
-        watched: gives the jobs to watch, each time a scrape begins; it is told how to find out
-            which have ended.
+        watched: returns the jobs to watch, each time a scrape begins; its argument returns when
+            a job has ended.
         client: makes the calls.
     """
 
@@ -55,30 +46,30 @@ class PollSettings:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class View:
-    """What a scrape looks at, whatever a reload changes meanwhile. Equal only to itself.
+class WatchedJobs:
+    """The jobs of a watch list with their records, and the settings in force. Equal only to itself.
 
     Attributes:
-        plan: in force when it began.
-        watched: the watch list then.
+        settings: in force.
+        watched: the watch list.
         records: one for each of its jobs, in its order.
     """
 
-    plan: PollSettings
+    settings: PollSettings
     watched: WatchList
     records: tuple[Record, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """What a scrape asked about.
+class Scrape:
+    """What a scrape looks at, whatever a reload changes meanwhile.
 
     Attributes:
-        view: its jobs.
+        jobs: that it shows.
         round: the number of the round that it waited for.
         since: monotonic seconds, when it began.
     """
 
-    view: View
+    jobs: WatchedJobs
     round: int
     since: float

@@ -101,12 +101,12 @@ class Ward:
         record = Record(ref, TARGET)
         if isinstance(outcome, QueryError):
             self.instruments.called("main", "Ask", 0.1, outcome)
-            self._journal.failed(record, outcome)
+            self._journal.queried(record, outcome, 0.1)
             record.fail(outcome, NOW)
         else:
             self.instruments.called("main", "Ask", 0.1)
             self.instruments.invalid(outcome.invalid_fields)
-            self._journal.answered(record, outcome)
+            self._journal.queried(record, outcome, 0.1)
             record.answer(outcome, NOW)
         return record.observation(
             ref, NOW, max_age=300.0, rule=_RULE, round_number=1, offset=OFFSET

@@ -50,7 +50,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "polling": {"clock", "config", "errors", "files", "gpdb", "model", "queues"},
     "check": {"advice", "clock", "config", "errors", "gpdb", "model", "polling", "secret"},
     "metrics": {"errors", "gpdb/kinds", "model"},
-    "instruments": {"errors", "metrics", "model"},
+    "instruments": {"errors", "gpdb/kinds", "metrics", "model", "polling"},
     "collector": {"formats", "metrics", "model", "pieces"},
     "service": {
         "clock",
@@ -63,9 +63,9 @@ MAY_IMPORT: dict[str, set[str]] = {
         "model",
         "pieces",
         "polling",
-        "sharing",
+        "coalescing",
     },
-    "sharing": set(),
+    "coalescing": set(),
     "web": {
         "advice",
         "config",

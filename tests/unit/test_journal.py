@@ -27,11 +27,10 @@ class Story:
         """Return level and message of each line about these outcomes of a new job."""
         record, now = Record(REF, TARGET), 0.0
         for outcome in outcomes:
+            self.journal.queried(record, outcome, 0.1)
             if isinstance(outcome, QueryError):
-                self.journal.failed(record, outcome)
                 record.fail(outcome, now)
             else:
-                self.journal.answered(record, outcome)
                 record.answer(outcome, now)
         return [(line.levelname, line.getMessage()) for line in self._caplog.records]
 
@@ -158,7 +157,7 @@ def test_many_threads_tell_an_unknown_status_once(
         for number in range(50):
             together.wait()
             state = JobState(JobStatus.UNKNOWN, status_text=f"S{number}")
-            story.journal.answered(Record(REF, TARGET), state)
+            story.journal.queried(Record(REF, TARGET), state, 0.1)
 
     threads = [threading.Thread(target=tell) for _ in range(8)]
     for thread in threads:

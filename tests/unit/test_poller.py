@@ -194,7 +194,7 @@ def test_after_the_end_a_scrape_shows_what_is_known(world: World) -> None:
 def test_a_rate_limit_is_kept_by_the_threads() -> None:
     """With 20 calls a second, 30 jobs take more than a second."""
     world = World(Clock())
-    world.plan = replace(world.plan, calls_per_second=20)
+    world.settings = replace(world.settings, calls_per_second=20)
     world.adopt()
     world.watch({"a": 30})
     begun = time.monotonic()

@@ -9,7 +9,6 @@ import pytest
 
 from exporter.errors import AuthRejected, NoCredentials, Throttled
 from exporter.gpdb.answers import Answer
-from exporter.instruments import Instruments
 from exporter.polling import Poller
 from tests.fakes import LIMIT, running
 from tests.pollers import BRIEFLY, World, by_id, results, target
@@ -144,25 +143,25 @@ def test_a_fault_of_ours_costs_one_job(
     assert "hunter2" not in logged
 
 
-def test_the_poller_outlives_a_broken_tally(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_poller_outlives_a_broken_observer(monkeypatch: pytest.MonkeyPatch) -> None:
     """A thread that dies of a fault in counting holds up no later scrape."""
     died = threading.Event()
     monkeypatch.setattr(threading, "excepthook", lambda _: died.set())
     world = World()
     world.watch({"a": 3})
 
-    class BrokenTally(Instruments):
+    class Broken:
         broken = True
 
-        def called(self, *args: object, **kwargs: object) -> None:  # noqa: ARG002
+        def queried(self, *_: object) -> None:
             if self.broken:
                 raise MemoryError
 
-    tally = BrokenTally("1.2.3")
-    poller = Poller(world.plan, tally=tally, clock=world.time.clock())
+    observer = Broken()
+    poller = Poller(world.settings, observers=[observer], clock=world.time.clock())
     poller.take_snapshot(world.time.monotonic + BRIEFLY)
     assert died.wait(LIMIT)
-    tally.broken = False
+    observer.broken = False
     world.time.advance(5.0)
 
     snapshot = poller.take_snapshot(world.time.monotonic + LIMIT)

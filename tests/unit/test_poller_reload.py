@@ -137,7 +137,7 @@ def test_a_reload_drops_nothing_of_the_round_under_way(world: World) -> None:
     world.api.hold("a")
     waiting = world.scrape_in_background()
     world.api.wait_for_calls(SCRAPE.concurrency)
-    world.poller.adopt(replace(world.plan, calls_per_second=90_000))
+    world.poller.adopt(replace(world.settings, calls_per_second=90_000))
     world.api.release()
 
     snapshot = waiting.result(LIMIT)

@@ -16,8 +16,8 @@ from exporter.gpdb.kinds import UPSERT_COLLECTION_DATA
 from exporter.instruments import Instruments
 from exporter.jobs import JobFiles, Registry
 from exporter.model import JobRef, Snapshot, WatchList
-from exporter.polling import Asked
-from exporter.polling.settings import View
+from exporter.polling import Scrape
+from exporter.polling.settings import WatchedJobs
 from exporter.service import Exporter, Runtime
 from tests.config_files import Watched
 from tests.fakes import LIMIT, HandSetClock
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from exporter.polling import Poller, PollSettings
 
 NOTHING = Snapshot(taken_at=0.0, duration=0.0, observations=(), targets={}, file_errors={})
-ASKED = Asked(View(cast("PollSettings", None), WatchList({}, ()), ()), 1, 0.0)
+SCRAPE = Scrape(WatchedJobs(cast("PollSettings", None), WatchList({}, ()), ()), 1, 0.0)
 
 
 class DeadlinePoller:
@@ -35,12 +35,12 @@ class DeadlinePoller:
     def __init__(self) -> None:
         self.deadlines: list[float] = []
 
-    def ask(self, deadline: float) -> Asked:
+    def ask(self, deadline: float) -> Scrape:
         """See ``Poller``."""
         self.deadlines.append(deadline)
-        return ASKED
+        return SCRAPE
 
-    def snapshot(self, _: Asked) -> Snapshot:
+    def snapshot(self, _: Scrape) -> Snapshot:
         """See ``Poller``."""
         return NOTHING
 
@@ -163,7 +163,7 @@ class CrowdedPoller(DeadlinePoller):
         self.snapshots = 0
         self.begun, self.go = threading.Event(), threading.Event()
 
-    def snapshot(self, _: Asked) -> Snapshot:
+    def snapshot(self, _: Scrape) -> Snapshot:
         """See ``Poller``."""
         self.snapshots += 1
         self.begun.set()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from exporter.sharing import Sharing
+from exporter.coalescing import Coalescing
 from tests.fakes import LIMIT
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class Making:
     """Makes pages that are numbers, one at a time, each when it is let go."""
 
     def __init__(self, pool: ThreadPoolExecutor) -> None:
-        self.sharing: Sharing[int] = Sharing()
+        self.sharing: Coalescing[int] = Coalescing()
         self.begun = threading.Semaphore(0)
         self.go = threading.Semaphore(0)
         self._pool = pool

@@ -1,4 +1,4 @@
-"""One page for all who ask for the same while it is not begun."""
+"""Coalesces concurrent requests for the same page."""
 
 import sys
 import threading
@@ -12,8 +12,8 @@ Page = TypeVar("Page")
 _TURN = 0.0002  # seconds that whoever makes a page keeps the interpreter's lock from others
 
 
-class Sharing(Generic[Page]):
-    """Makes one page at a time, and one for all who wait for the same.
+class Coalescing(Generic[Page]):
+    """Makes one page at a time, and one page for all requests that wait for the same.
 
     Making a page holds the interpreter's lock nearly all the time, so that the pages of a crowd
     would be made one after the other anyway. Nobody gets a page that was begun before they asked:
@@ -25,30 +25,30 @@ class Sharing(Generic[Page]):
         self._awaited: dict[Hashable, Future[Page]] = {}  # none of them is begun
         self._making = threading.Lock()
 
-    def page(self, asked: Hashable, make: Callable[[], Page]) -> Page:
+    def page(self, key: Hashable, make: Callable[[], Page]) -> Page:
         """Return a page, made by this caller or another one; or raise what making it raised.
 
         Args:
-            asked: what it is to show, equal for those who can share a page.
+            key: what the page shows, equal for requests that can share one.
             make: makes it.
         """
         with self._lock:
-            page = self._awaited.get(asked)
+            page = self._awaited.get(key)
             is_ours = page is None
             if page is None:
-                page = self._awaited[asked] = Future()
+                page = self._awaited[key] = Future()
         if is_ours:
-            self._fill(page, asked, make)
+            self._fill(page, key, make)
         return page.result()
 
-    def _fill(self, page: Future[Page], asked: Hashable, make: Callable[[], Page]) -> None:
+    def _fill(self, page: Future[Page], key: Hashable, make: Callable[[], Page]) -> None:
         with self._making:
             with self._lock:
-                del self._awaited[asked]
+                del self._awaited[key]
             try:
                 with _short_turns():
                     page.set_result(make())
-            except BaseException as error:  # noqa: BLE001  whoever waits for it is told
+            except BaseException as error:  # noqa: BLE001  all who wait for it get it
                 page.set_exception(error)
 
 
