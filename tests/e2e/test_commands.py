@@ -201,7 +201,7 @@ def test_query_of_an_unknown_job_says_why(tmp_path: Path) -> None:
     assert done.stdout == ""
     told = done.stderr.splitlines()[-1]
     assert told.startswith("no answer about job nobody: not_found: ")
-    assert "). Compare the ids and names with those that started the upload" in told
+    assert "). Compare the ids and names with those that started the job" in told
 
 
 def test_what_the_api_said_is_printed_with_its_request_id(tmp_path: Path) -> None:
