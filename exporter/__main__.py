@@ -7,7 +7,7 @@ from typing import NoReturn
 
 from exporter.signals import Signals, serves, take_over
 
-_BROKEN_PIPE = 141  # as a shell tells that SIGPIPE has ended a program
+_BROKEN_PIPE = 141  # as a shell says that SIGPIPE has ended a program
 
 
 def main() -> NoReturn:

@@ -3,7 +3,7 @@
 ::
 
     AdbpgError                   everything that this package raises on purpose
-    ├── ConfigurationError       tell the user every problem, start nothing
+    ├── ConfigurationError       show the user every problem, start nothing
     └── QueryError               one query of one job failed: count its reason, go on
         ├── ApiError             the API answered, and said no
         │   ├── Throttled            throttled

@@ -84,7 +84,7 @@ class Outlet(logging.Handler):
     """Writes lines to where perhaps nobody reads them: a pipe that is full, a disk that is.
 
     A line that would have to wait is dropped, so that no scrape waits for a reader of the log.
-    Before the next line that is written stands one that tells how many were dropped.
+    Before the next line that is written, it writes how many were dropped.
     """
 
     def __init__(self, descriptor: int) -> None:
@@ -127,24 +127,24 @@ def _notice(**fields: object) -> logging.LogRecord:
 
 
 class RateLimit(logging.Filter):
-    """Lets so many lines with one message through in a minute, then tells how many it left out.
+    """Lets so many lines with one message through in a minute, then logs how many it left out.
 
     The fields of a line may come from the API, which can say something new about thousands of
     jobs in every scrape. Lines at debug are not limited: whoever asks for them wants them all.
 
     Args:
-        tell: takes a record that says how many lines were left out, once the minute is over and
+        report: takes a record that says how many lines were left out, once the minute is over and
             there is a line again, whatever its message.
         clock: gives monotonic seconds.
     """
 
     def __init__(
         self,
-        tell: Callable[[logging.LogRecord], object],
+        report: Callable[[logging.LogRecord], object],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__()
-        self._tell = tell
+        self._report = report
         self._clock = clock
         self._lock = threading.Lock()
         self._lines: Counter[str] = Counter()
@@ -163,7 +163,7 @@ class RateLimit(logging.Filter):
             passes = self._lines[str(record.msg)] <= _MOST_LINES
         for message, lines in before.items():
             if lines > _MOST_LINES:
-                self._tell(_notice(about=message, left_out=lines - _MOST_LINES))
+                self._report(_notice(about=message, left_out=lines - _MOST_LINES))
         return passes
 
 

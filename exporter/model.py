@@ -1,6 +1,6 @@
 """The records that flow through the exporter. All are frozen; none can carry a secret downstream.
 
-Times are Unix seconds (UTC) as the wall clock tells them, unless a name says otherwise.
+Times are Unix seconds (UTC) by the wall clock, unless a name says otherwise.
 """
 
 import enum
@@ -217,7 +217,7 @@ class PatternReport:
         pattern: as it is configured, below the configuration's directory.
         files: how many files match, and those in unreadable folders whose last list stays.
         broken: how many of them cannot be read, or hold a mistake.
-        error: why it cannot be told which files match; empty where it can.
+        error: why it is not known which files match; empty where it can.
     """
 
     pattern: str

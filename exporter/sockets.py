@@ -20,7 +20,7 @@ _CLOSE_ENOUGH = 0.001  # seconds
 class _Deadline(socket.socket):
     """What the two have in common: ``settimeout`` sets a deadline, receiving keeps to it.
 
-    None and 0 mean what they always mean: wait for ever, and never wait. ``gettimeout`` tells
+    None and 0 mean what they always mean: wait for ever, and never wait. ``gettimeout`` returns
     what was left at the last receiving, so set the timeout again before sending.
     """
 
@@ -113,7 +113,7 @@ class DeadlineTlsSocket(_Deadline, ssl.SSLSocket):
             return None
 
     def say_goodbye(self) -> None:
-        """Tell the peer that nothing follows, if that can be told without waiting."""
+        """Send the peer the end of the stream, if that works without waiting."""
         super(_Deadline, self).settimeout(0)
         with suppress(OSError, ValueError):  # it has gone, or TLS never came about
             self.unwrap()

@@ -126,7 +126,7 @@ def registry_of(
 
 
 def poll_settings(config: Config, registry: Registry, client: Client) -> PollSettings:
-    """Return what a configuration tells the poller."""
+    """Return the settings of the poller, from a configuration."""
     return PollSettings(
         scrape=config.scrape,
         deadline=config.deadline,

@@ -1,1 +1,1 @@
-"""Asks once about all that is configured, and tells in words what is wrong."""
+"""Asks once about all that is configured, and says what is wrong."""

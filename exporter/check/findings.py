@@ -16,7 +16,7 @@ from exporter.errors import ApiError, ClockSkewed, Problem, QueryError
 from exporter.gpdb.kinds import KINDS, JobKind
 from exporter.model import JobRef, JobState, Target
 
-_MOST_JOBS: Final = 10  # told one by one, of one target and one cause
+_MOST_JOBS: Final = 10  # listed one by one, of one target and one cause
 _MOST_NAMES: Final = 5
 _CLOCK_TOLERANCE: Final = 60.0  # seconds; past that, ages and deadlines are visibly wrong
 _HALF_HOUR: Final = 1800
@@ -169,13 +169,13 @@ class Examiner:
             return _named(cause.jobs[0])
         return f"target {name}, {len(cause.jobs)} of {total} jobs, such as {cause.jobs[0].job_id}"
 
-    def _clocks(self, told: set[str]) -> Iterator[Finding]:
+    def _clocks(self, reported: set[str]) -> Iterator[Finding]:
         skewed = {
             name: health.clock_skew
             for name, health in self._seen.health.items()
             if health.clock_skew is not None
             and abs(health.clock_skew) > _CLOCK_TOLERANCE
-            and name not in told
+            and name not in reported
         }
         if skewed:
             names = tuple(skewed)

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from exporter.advice import ADVICE
 from exporter.cli.live import check_live
 from exporter.cli.loading import doubts_about_key, load_both, load_config
-from exporter.cli.words import count, plain
+from exporter.cli.printing import count, plain
 from exporter.clock import Clock
 from exporter.config import Config
 from exporter.errors import ConfigurationError, Problem, QueryError
@@ -98,7 +98,7 @@ def query(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     text = (
         _as_json(ref, state) if options.output == "json" else _as_table(ref, state, Clock().wall())
     )
-    print(options.redactor(text))  # what the API says may repeat what it was told
+    print(options.redactor(text))  # the API may repeat a secret of the request
     return 0
 
 

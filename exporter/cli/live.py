@@ -1,4 +1,4 @@
-"""``check-config --live``: asks the API once about everything, and tells what to change."""
+"""``check-config --live``: asks the API once about everything, and says what to change."""
 
 import argparse
 import json
@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from exporter.check.asking import Asking, Seen
 from exporter.check.findings import Examiner, Finding
-from exporter.cli.words import count, plain
+from exporter.cli.printing import count, plain
 from exporter.clock import Clock
 from exporter.config import Config
 from exporter.config.located import Located
@@ -116,7 +116,7 @@ def _answered(seen: Seen) -> int:
 
 
 class _Progress:
-    """Tells a person at a terminal how far it is, where it takes long."""
+    """Shows a person at a terminal how far it is, where it takes long."""
 
     def __init__(self, total: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._total = total

@@ -1,4 +1,4 @@
-"""Loads all that a start needs, and tells every problem in it at once."""
+"""Loads all that a start needs, and reports every problem in it at once."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import TypeVar

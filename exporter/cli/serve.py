@@ -10,7 +10,7 @@ from contextlib import suppress
 from exporter import __version__
 from exporter.cli.invocation import Surroundings
 from exporter.cli.loading import doubts_about_key, load_both, load_config
-from exporter.cli.words import tell
+from exporter.cli.printing import print_line
 from exporter.clock import Clock
 from exporter.config import Config
 from exporter.errors import ConfigurationError, Problem
@@ -25,7 +25,7 @@ from exporter.wiring import build
 
 logger = logging.getLogger(__name__)
 
-GRACE = 10.0  # seconds that scrapes under way may take when we are told to stop
+GRACE = 10.0  # seconds that scrapes under way may take once a stop was asked for
 
 
 def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
@@ -67,7 +67,7 @@ def start_servers(
     *,
     lifecycle: bool,
 ) -> list[Server]:
-    """Listen on every address of the flags, and tell where.
+    """Listen on every address of the flags, and print where.
 
     Args:
         exporter: answers.
@@ -104,7 +104,7 @@ def start_servers(
         server.start()
         logger.info("listening", extra={"address": format_address(server.address)})
         if asked[1] == 0:  # whoever asks for any port reads here which one it is
-            tell(f"listening on {format_address(server.address)}")
+            print_line(f"listening on {format_address(server.address)}")
     return servers
 
 

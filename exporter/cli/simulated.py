@@ -10,7 +10,7 @@ from exporter import config
 from exporter.cli import serve
 from exporter.cli.invocation import Surroundings
 from exporter.cli.loading import load_both
-from exporter.cli.words import tell
+from exporter.cli.printing import print_line
 from exporter.clock import Clock
 from exporter.config import Config
 from exporter.errors import ConfigurationError, Problem
@@ -27,7 +27,9 @@ _SCRAPE_INTERVAL = 5.0  # seconds
 
 def simulate(options: argparse.Namespace, _environ: Mapping[str, str]) -> int:
     """Serve a simulated API until a signal ends the process."""
-    run_simulator(options.listen_address, options.scenario_file or "", tell, threading.Event())
+    run_simulator(
+        options.listen_address, options.scenario_file or "", print_line, threading.Event()
+    )
     return 0
 
 
@@ -58,7 +60,7 @@ def demo(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
             servers = serve.start_servers(exporter, options, web, command, lifecycle=True)
             scheme = "https" if web and web.current().tls else "http"
             here = f"{scheme}://{_reachable(servers[0].address)}{serve.route_prefix(options)}"
-            tell(_where_to_look(here, options.telemetry_path))
+            print_line(_where_to_look(here, options.telemetry_path))
             for work in (pipeline.submit_jobs, _scraper(exporter)):
                 threading.Thread(target=work, args=(stopping,), daemon=True).start()
             serve.wait(exporter, servers, options.signals)

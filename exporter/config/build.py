@@ -38,7 +38,7 @@ def load(path: str, environ: Mapping[str, str]) -> Config:
     """Return the configuration in a file.
 
     Relative paths in it begin at the file's directory. The files of secrets and certificates are
-    opened once, to tell now what would fail later. All files together may take
+    opened once, to report now what would fail later. All files together may take
     ``files.START_PATIENCE``.
 
     Args:
@@ -113,7 +113,7 @@ def read_job_file(path: str, data: bytes, config: Config, source: str) -> JobFil
             left_out.add(_written(place, "id"))
     for name in unknown.names:
         known = "" if report.is_full else _known(name, targets, "there is none")
-        unknown.tell(name, f"no target is called {shown(name)}: {known}")
+        unknown.report_first(name, f"no target is called {shown(name)}: {known}")
     jobs.finish()
     return JobFile(tuple(jobs.refs), report.problems(), report.warnings(), frozenset(left_out))
 
@@ -225,7 +225,7 @@ def _doubt(entry: TargetEntry, report: Report) -> None:
 
 
 class _Repeated:
-    """Tells what is wrong in one way in many places at the first of them."""
+    """Reports what is wrong in one way in many places, once, at the first of them."""
 
     def __init__(self, report: Report) -> None:
         self.names: dict[str, list[Location]] = {}
@@ -234,7 +234,7 @@ class _Repeated:
     def add(self, name: str, place: Location) -> None:
         self.names.setdefault(name, []).append(place)
 
-    def tell(self, name: str, message: str) -> None:
+    def report_first(self, name: str, message: str) -> None:
         self._report.problem(*self._first(name, message))
 
     def warn(self, name: str, message: str) -> None:
@@ -290,7 +290,7 @@ class _Jobs:
         for name in self._undeclared.names:
             known = "" if self._report.is_full else _known(name, self._declared, "that is empty")
             message = f"a label that is not in job_labels of the configuration: {known}"
-            self._undeclared.tell(name, message)
+            self._undeclared.report_first(name, message)
         for name in self._in_urls.names:
             self._in_urls.warn(name, _SHOWN_IN_URL.format(kind=name))
 

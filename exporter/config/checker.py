@@ -1,4 +1,4 @@
-"""Walks nodes along the shapes of the settings, and tells everything that is wrong."""
+"""Walks nodes along the shapes of the settings, and reports everything that is wrong."""
 
 import collections.abc
 from collections.abc import Collection, Iterator

@@ -1,4 +1,4 @@
-"""What a single value in the configuration can be: how it is read, told and described. Pure.
+"""What a single value in the configuration can be: how it is read, shown and described. Pure.
 
 A key of the settings carries one of these in its annotation. From there come the checks, the
 messages, the JSON Schema and the reference.

@@ -81,21 +81,21 @@ class Report:
             ConfigurationError: there are so many that the rest does not matter.
         """
         if not self.is_full:
-            self._problems.append(self._told(place, message))
+            self._problems.append(self._located(place, message))
         self._count(place)
 
     def missing(self, place: Location, names: Collection[str], message: str) -> None:
-        """Note that one of these keys should be given. Not told if it stands where it cannot be.
+        """Note that one of these keys should be given. Dropped if it stands where it cannot be.
 
         Raises:
             ConfigurationError: as ``problem``.
         """
         if not self.is_full:
-            self._missing.append((frozenset(names), self._told(place, message)))
+            self._missing.append((frozenset(names), self._located(place, message)))
         self._count(place)
 
     def misplaced(self, names: Iterable[str]) -> None:
-        """Note that these keys stand where they cannot be, which is told as a problem."""
+        """Note that these keys stand where they cannot be, which is reported as a problem."""
         self._misplaced.update(names)
 
     @property
@@ -106,14 +106,14 @@ class Report:
     def _count(self, place: Location) -> None:
         self.count += 1
         if self.count == MOST_PROBLEMS:
-            self._problems.append(self._told(place, "too many problems: the rest is not shown"))
+            self._problems.append(self._located(place, "too many problems: the rest is not shown"))
             if self._stops:
                 self.finish()
 
     def warn(self, place: Location, message: str) -> None:
         """Note something that is not wrong, but unwise."""
         if len(self._warnings) < MOST_PROBLEMS:
-            self._warnings.append(self._told(place, message))
+            self._warnings.append(self._located(place, message))
 
     def settle(self) -> None:
         """End a part of the file: what is misplaced in it is not missing from another part."""
@@ -140,7 +140,7 @@ class Report:
         """Return what is not wrong, but unwise, in the file's order."""
         return tuple(sorted(self._warnings))
 
-    def _told(self, place: Location, message: str) -> Problem:
+    def _located(self, place: Location, message: str) -> Problem:
         line, column = (place.node.line, place.node.column) if place.node else (1, 1)
         return Problem(self._file, line, column, place.path, message)
 

@@ -37,7 +37,7 @@ class Record:
     Attributes:
         cls: the dataclass whose annotated fields are the keys. Its method ``contradictions``, if
             it has one, yields key and message of each value that does not go with another.
-        placed: whether it also has a field ``place`` to be told where it stands.
+        placed: whether it also has a field ``place`` that says where it stands.
         exactly_one: groups of keys of which just one must be given.
         refused: keys that another program knows under this name, and why they are not taken here.
     """

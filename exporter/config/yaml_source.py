@@ -30,7 +30,7 @@ from yaml.resolver import Resolver
 TWICE: Final = "the key is given twice"
 LARGEST_FILE: Final = 4 << 20  # bytes
 DEEPEST: Final = 20
-_MOST_REFUSED: Final = 100  # keys of one mapping; more would not be told
+_MOST_REFUSED: Final = 100  # keys of one mapping; more would not be shown
 # In nodes; a list, a mapping, and a text that nothing else shares count twice, by the memory that
 # they take. In a job file of 10,000 jobs with three labels each it is 240,000 at most.
 MOST_WEIGHT: Final = 250_000
@@ -58,7 +58,7 @@ class Scalar:
 
     @property
     def line(self) -> int:
-        """1-based, of its key, or of itself where it has none."""
+        """1-based, of its key, or its own where it has none."""
         return self._mark >> 25
 
     @property

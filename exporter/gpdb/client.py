@@ -307,10 +307,10 @@ class ApiClient:
 
 
 def _is_dense(body: bytes) -> bool:
-    """Tell whether reading a JSON text would take far more memory than the text itself.
+    """Return whether reading a JSON text would take far more memory than the text itself.
 
     An empty list takes two bytes there, and thirty times as many here. What is not UTF-8 cannot
-    be told, and is no JSON (RFC 8259, section 8.1).
+    be decided, and is no JSON (RFC 8259, section 8.1).
     """
     if b"\0" in body[:4]:  # json.loads would take it for UTF-16
         return True

@@ -52,7 +52,7 @@ class JobKind:
     Attributes:
         name: the value of the label ``kind``.
         does: what such a job does, as a clause.
-        action: the API's operation that tells how a job is.
+        action: the API's operation that returns the state of a job.
         started_by: the operations that start one, and return its id.
         ram_level: the access level that RAM gives the action.
         ram_resource: the least resource that a RAM policy must name, with ``{region_id}`` and

@@ -187,8 +187,10 @@ def explain(error: BaseException) -> str:
     links = _LINKS.split(text)[1:]
     if not links:
         return ", ".join(_facts(text)) or _SENSELESS
-    told = zip(links[::2], links[1::2], strict=True)
-    return "; ".join(f"{name} ({', '.join(_facts(why)) or 'nothing there'})" for name, why in told)
+    reasons = zip(links[::2], links[1::2], strict=True)
+    return "; ".join(
+        f"{name} ({', '.join(_facts(why)) or 'nothing there'})" for name, why in reasons
+    )
 
 
 def _facts(text: str) -> Iterator[str]:

@@ -40,7 +40,7 @@ class RoleKey:
 
     Attributes:
         key: to sign with.
-        ends: Unix seconds; None where that is not told.
+        ends: Unix seconds; None where that is not known.
     """
 
     key: AccessKey
@@ -238,8 +238,8 @@ class RoleCredentials(Credentials):
             self._fail("the role's key that came has already ended: check this machine's clock")
             return
         if self._key is None or self._why:
-            told = None if found.ends is None else round(left)
-            logger.info("role key received", extra={"seconds_left": told})
+            seconds = None if found.ends is None else round(left)
+            logger.info("role key received", extra={"seconds_left": seconds})
         life = _UNKNOWN if found.ends is None else max(left * _OF_ITS_LIFE, _SOONEST)
         self._key, self._ends, self._due = key, now + left, now + min(life, left, _LATEST)
         self._failures, self._why = 0, ""

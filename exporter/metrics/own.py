@@ -168,7 +168,7 @@ WEB_RELOAD_SUCCESSFUL = CountedFamily(
     "Whether the last reading of the web configuration and the files that it names worked.",
     "gauge",
     notes="Only with `--web.config.file`. While it is 0, the last good one stays in force; the log "
-    "tells what is wrong.",
+    "says what is wrong.",
 )
 BUILD_INFO = CountedFamily(
     "adbpg_exporter_build_info",

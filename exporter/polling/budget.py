@@ -108,7 +108,7 @@ class TargetBudget:
 
     Attributes:
         limit: of the target's host; shared with the targets of the same host.
-        key_version: tells one access key from another; with a new key comes a new budget.
+        key_version: of the access key; a new key gets a new budget.
         queue: the jobs that are due in this round, the longest unasked first.
         in_flight: calls under way.
         earned: answers in this round.

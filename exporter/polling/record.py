@@ -1,4 +1,4 @@
-"""What was last seen of one job, and when it may be asked about again. Time is an argument."""
+"""What the last query of one job returned, and when the next may be made. Time is an argument."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,11 +15,11 @@ _LONGEST_PAUSE = 900.0  # seconds
 
 @dataclass(slots=True)
 class Record:
-    """What was last seen of one job. The poller's lock guards it.
+    """What the last query of one job returned. The poller's lock guards it.
 
     Attributes:
         ref: the job.
-        target: where it is asked about. Another one is another story: the record starts anew.
+        target: where it is queried. If the target changes, the record is discarded.
         state: the last answer; None before the first, and once the API does not know the job.
         answered: monotonic seconds, when that was.
         progress: the last one known; an answer without one does not make the next a change.
@@ -115,7 +115,7 @@ class Record:
         Args:
             ref: the job as it is configured now.
             now: monotonic seconds.
-            max_age: seconds after which an answer no longer tells the job's state.
+            max_age: seconds after which an answer is too old to be the job's state.
             rule: for the deadline.
             round_number: of the scrape's round; a later one may have begun since.
             offset: Unix seconds less monotonic seconds, as the wall clock stands now.

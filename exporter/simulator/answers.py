@@ -15,13 +15,13 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def job_body(request_id: str, job: Job, state: JobMoment, zone: timezone, start: float) -> bytes:
-    """Return the body that tells a job.
+    """Return the body of an answer about a job.
 
     Args:
         request_id: the field RequestId.
         job: as the scenario has it.
         state: what it looks like now.
-        zone: in which times are told; the API never names it.
+        zone: in which times are written; the API never names it.
         start: of the simulator, in Unix seconds.
     """
     operation = OPERATIONS[job.kind]
@@ -67,7 +67,7 @@ def fail_body(request_id: str, message: str) -> bytes:
 
 
 def no_job_body(request_id: str) -> bytes:
-    """Return the body of an HTTP 200 that says yes and tells nothing."""
+    """Return the body of an HTTP 200 that says yes and holds nothing."""
     return _body({"RequestId": request_id, "Status": "success", "Message": "success"})
 
 
@@ -85,11 +85,11 @@ def error_body(request_id: str, host: str, refused: Rejected) -> bytes:
 
 
 def time_text(seconds: float, zone: timezone) -> str:
-    """Return a time as the API tells it: no zone, and a fraction without trailing zeros.
+    """Return a time as the API writes it: no zone, and a fraction without trailing zeros.
 
     Args:
         seconds: Unix seconds.
-        zone: in which it is told.
+        zone: in which it is written.
     """
     # Not fromtimestamp: that refuses negative times on some platforms.
     at = (_EPOCH + timedelta(seconds=seconds)).astimezone(zone)

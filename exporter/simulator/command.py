@@ -16,7 +16,7 @@ _MOST_JOBS = 5  # of a target, in the configuration that is printed
 def run_simulator(
     address: tuple[str, int],
     scenario_file: str,
-    tell: Callable[[str], object],
+    show: Callable[[str], object],
     stopping: threading.Event,
 ) -> None:
     """Serve a scenario until ``stopping``, and print how to use it.
@@ -24,7 +24,7 @@ def run_simulator(
     Args:
         address: host and port; port 0 takes a free one.
         scenario_file: its path; empty for the demo's scenario.
-        tell: prints a text for people.
+        show: prints a text for people.
         stopping: ends it.
 
     Raises:
@@ -33,7 +33,7 @@ def run_simulator(
     scenario = load_scenario(scenario_file) if scenario_file else demo_scenario()
     simulator = start_simulator(scenario, address)
     try:
-        tell(usage(scenario, simulator.url, scenario_file or DEMO_FILE))
+        show(usage(scenario, simulator.url, scenario_file or DEMO_FILE))
         stopping.wait()
     finally:
         simulator.stop()

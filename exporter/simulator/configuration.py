@@ -1,4 +1,4 @@
-"""What an exporter must be told to watch a scenario's jobs. Pure.
+"""The configuration with which an exporter watches a scenario's jobs. Pure.
 
 A scenario so tests the exporter with its own configuration, and a person can start from a file that
 works.
@@ -134,15 +134,15 @@ def _zone_text(utc_offset: float) -> str:
 
 def _job_lines(job: Job, indent: str, target: str = "") -> Iterator[str]:
     """Yield a job's lines; a job file names the target, and there a dollar is a dollar."""
-    told = _value if target else _config_value
-    fields: dict[str, str] = {"target": told(target)} if target else {}
-    fields |= {"id": told(job.id), "collection": told(job.collection)}
+    quoted = _value if target else _config_value
+    fields: dict[str, str] = {"target": quoted(target)} if target else {}
+    fields |= {"id": quoted(job.id), "collection": quoted(job.collection)}
     if job.kind != DEFAULT_KIND:
         fields["kind"] = job.kind
     if job.expected_entries is not None:
         fields["expected_entries"] = str(job.expected_entries)
     if job.labels:
-        labels = ", ".join(f"{told(name)}: {told(value)}" for name, value in job.labels)
+        labels = ", ".join(f"{quoted(name)}: {quoted(value)}" for name, value in job.labels)
         fields["labels"] = f"{{{labels}}}"
     for index, (name, value) in enumerate(fields.items()):
         yield f"{indent}{'  ' if index else '- '}{name}: {value}"

@@ -1,4 +1,4 @@
-"""The demo: a scenario in the package, and what an exporter must be told to watch it."""
+"""The demo: a scenario in the package, and the configuration with which an exporter watches it."""
 
 from collections.abc import Sequence
 from importlib import resources

@@ -13,7 +13,7 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """An operation that tells how a job is.
+    """An operation that returns the state of a job.
 
     Attributes:
         kind: of the jobs, as the exporter calls it.

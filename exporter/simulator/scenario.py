@@ -24,7 +24,7 @@ class Shape(StrEnum):
     CANCELLING = "cancelling"  # Running, and Cancelling from ``after`` on, for ever
     CANCELLED = "cancelled"  # Running, a minute of Cancelling from ``after`` on, then Cancelled
     CONTRADICTORY = "contradictory"  # the vendor's sample: Success, not completed, with an Error
-    UNKNOWN = "unknown"  # the API never knows this id, but an exporter is told to ask for it
+    UNKNOWN = "unknown"  # the API never knows this id, but an exporter is configured to ask for it
 
 
 class FaultKind(StrEnum):
@@ -137,7 +137,7 @@ class Throttle:
 
     Attributes:
         calls_per_second: the calls beyond are refused with ``Throttling.User``.
-        retry_after: told in the header ``x-acs-retry-after``; 0 to leave it out.
+        retry_after: sent in the header ``x-acs-retry-after``; 0 to leave it out.
         window: when the limit is in force.
     """
 
@@ -177,7 +177,7 @@ class Job:
         error: the text of Error where the shape has one.
         error_code: the text of ErrorCode beside it, where the kind has one; empty for none.
         error_while_running: a text of Error while the job is Running; empty for none.
-        create_time: a CreateTime to answer word by word; empty to tell the true one.
+        create_time: a CreateTime to answer word by word; empty to send the true one.
         update_time: an UpdateTime likewise.
         fault: how its calls are answered for a while.
         source: where ``exporter_configuration`` puts it.
@@ -217,7 +217,7 @@ class Scenario:
         jobs: in the file's order, repetitions included.
         latency: seconds that every call takes.
         clock_offset: seconds that the API's clock is ahead.
-        utc_offset: of the zone in which times are told, in seconds east of UTC.
+        utc_offset: of the zone in which times are sent, in seconds east of UTC.
         wrong_password: what a wrong namespace or password gives.
         unknown_job: what an unknown job gives.
         throttle: a limit of calls, if any.

@@ -137,7 +137,7 @@ def _compose(content: str, file: str) -> yaml.Node:
 
 
 def _check_nesting(content: str, file: str) -> None:
-    """Refuse what composing could not bear: it recurses, in C, until the process dies."""
+    """Refuse what composing could not survive: it recurses, in C, until the process dies."""
     depth = 0
     for event in yaml.parse(content, Loader=yaml.CSafeLoader):
         if isinstance(event, yaml.CollectionStartEvent):

@@ -72,14 +72,14 @@ class _Counts:
             for job_id, asked in self.asked.items()
         }
         every_refusal: Counter[str] = sum(self.refused.values(), Counter())
-        told = {
+        counts = {
             "total": self.asked.total(),
             "answered": self.answered.total(),
             "refused": dict(every_refusal),
             "busiest_second": busiest_second,
             "jobs": jobs,
         }
-        return json.dumps(told).encode()
+        return json.dumps(counts).encode()
 
 
 class _Nonces:
@@ -267,7 +267,9 @@ def _suffer(fault: Fault, seconds: float) -> float:
     if fault.kind is FaultKind.PAGE:
         raise Rejected(fault.http_status, FaultKind.PAGE.value, "")
     if fault.kind is FaultKind.ERROR:
-        raise Rejected(fault.http_status, fault.code, "The simulated API was told to say this.")
+        raise Rejected(
+            fault.http_status, fault.code, "The scenario of the simulated API says this."
+        )
     return fault.latency
 
 

@@ -18,7 +18,7 @@ from exporter.simulator.scenario import AccessKey
 
 VERSION = "2016-05-03"
 CLOCK_TOLERANCE = 900.0
-"""Seconds between the two clocks that the API bears: 15 minutes (the vendor's signature page)."""
+"""Seconds between the two clocks that the API accepts: 15 minutes (the vendor's signature page)."""
 
 _AUTHORIZATION = re.compile(
     rf"{signing.ALGORITHM} Credential=([^,\s]+),\s*SignedHeaders=([a-z0-9;-]+),\s*"

@@ -21,7 +21,7 @@ REFRESH_SECONDS = 30  # as often as Prometheus usually scrapes: nothing changes 
 MOST_ROWS = 500
 MOST_ENDED = 20  # that ended without trouble, unless they are asked for
 _MOST_FILES = 5  # with a notice of their own
-_SKEW_WORTH_TELLING = 60.0  # seconds; the API refuses calls from 15 minutes on
+_SKEW_WORTH_SHOWING = 60.0  # seconds; the API refuses calls from 15 minutes on
 
 _STYLE = Path(__file__).with_name("page.css").read_text("utf-8")
 _STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
@@ -161,8 +161,8 @@ def _tiles(choices: Sequence[Choice], cases: Sequence[Case]) -> list[_Tile]:
 def _targets(snapshot: Snapshot) -> Iterator[_Target]:
     for name, health in sorted(snapshot.targets.items()):
         skew = health.clock_skew or 0.0
-        told = skew if abs(skew) >= _SKEW_WORTH_TELLING else 0.0
-        yield _Target(name, health.time_zone_suspect, told)
+        shown = skew if abs(skew) >= _SKEW_WORTH_SHOWING else 0.0
+        yield _Target(name, health.time_zone_suspect, shown)
 
 
 def _sections(cases: Sequence[Case], view: View, now: float, asides: Asides) -> Iterator[_Section]:

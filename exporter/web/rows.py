@@ -165,7 +165,7 @@ def row(case: Case, now: float, asides: Asides) -> Row:
 
     Args:
         case: the job.
-        now: Unix seconds, that times are told against.
+        now: Unix seconds, which times are relative to.
         asides: how to ask about it, and which error texts to show.
     """
     seen, ref = case.seen, case.seen.ref

@@ -52,7 +52,7 @@ class Slots(Generic[H]):
         self._held: set[H] = set()
         self._waiting: dict[H, float] = {}  # since when; the longest waiting first
         self._evicted: set[H] = set()
-        self._heirs: deque[H] = deque()  # admitted, for each of whom one was evicted
+        self._successors: deque[H] = deque()  # admitted, for each of whom one was evicted
         self._closed = False
 
     def admit(self, holder: H) -> Admission:
@@ -69,7 +69,7 @@ class Slots(Generic[H]):
             if len(self._held) < self._limit:
                 self._held.add(holder)
                 return Admission.FREE
-            self._heirs.append(holder)
+            self._successors.append(holder)
             return Admission.HANDED
 
     def pause(self, holder: H) -> bool:
@@ -94,11 +94,11 @@ class Slots(Generic[H]):
             self._waiting.pop(holder, None)
             self._evicted.discard(holder)
             self._changed.notify_all()
-            if not self._heirs:
+            if not self._successors:
                 return None
-            heir = self._heirs.popleft()
-            self._held.add(heir)
-            return heir
+            successor = self._successors.popleft()
+            self._held.add(successor)
+            return successor
 
     def shed(self) -> bool:
         """Evict the one that has waited longest; False when none waits."""

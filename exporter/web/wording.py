@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 _MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
 _LARGEST = 1e300  # an int can be larger than any float
-_LONGEST_COUNT = 1e18  # written out; a longer row of digits tells nobody anything
+_LONGEST_COUNT = 1e18  # written out; a longer row of digits helps nobody
 
 
 def duration(seconds: float) -> str:

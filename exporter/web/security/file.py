@@ -73,7 +73,7 @@ def load(path: str) -> WebConfig:
 
 
 def parse(path: str) -> Parsed:
-    """Return what a web configuration file says; ``build`` tells whether that can be used.
+    """Return what a web configuration file says; ``build`` decides whether that can be used.
 
     Raises:
         ConfigurationError: it cannot be read at all.

@@ -15,8 +15,8 @@ _NO_ANSWER: _Mark = ()
 _RESTART = "cannot be taken away while serving, since a cut-off file looks like that: restart"
 
 
-class Told(Protocol):
-    """Whoever is told how readings go."""
+class ReadObserver(Protocol):
+    """Observes whether readings work."""
 
     def __call__(self, *, good: bool) -> None:
         """Take note."""
@@ -34,17 +34,17 @@ class LiveWebConfig:
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self._tell: Told = _nobody
+        self._observer: ReadObserver = _nobody
         self._seen: dict[str, _Mark] = {}
         self._problems: tuple[Problem, ...] = ()
         self._reading = threading.Lock()
         with files.patience(files.START_PATIENCE):
             self._config = self._read()
 
-    def begin(self, told: Told) -> None:
-        """Take it into force: log what is unwise, and tell of each reading whether it worked."""
-        self._tell = told
-        told(good=True)
+    def begin(self, observer: ReadObserver) -> None:
+        """Take it into force: log what is unwise, and report each reading to the observer."""
+        self._observer = observer
+        observer(good=True)
         _warn(self._config)
 
     def current(self) -> WebConfig:
@@ -66,7 +66,7 @@ class LiveWebConfig:
             config = self._read()
             self._refuse_weaker(config)
         except ConfigurationError as error:
-            self._tell(good=False)
+            self._observer(good=False)
             if error.problems != self._problems:
                 self._problems = error.problems
                 for problem in error.problems:
@@ -74,7 +74,7 @@ class LiveWebConfig:
             return
         self._config = config
         self._problems = ()
-        self._tell(good=True)
+        self._observer(good=True)
         _warn(config)
         _log.info("web configuration reloaded")
 

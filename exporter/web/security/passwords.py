@@ -32,7 +32,7 @@ class Passwords:
 
     Args:
         key: random bytes of this process. Results are kept by an HMAC with it, never by password.
-        compare: tells whether a password is that of a bcrypt hash; slow.
+        compare: returns whether a password matches a bcrypt hash; slow.
     """
 
     def __init__(self, key: bytes, compare: Callable[[bytes, bytes], bool] | None = None) -> None:

@@ -120,7 +120,7 @@ def _check_certificate(_: ssl.SSLContext, settings: TlsSettings) -> None:
 def _check_key(_: ssl.SSLContext, settings: TlsSettings) -> None:
     source = _key(settings)
     key = source.content()
-    # An encrypted one is told from none at all here: OpenSSL's error is the same.
+    # An encrypted one is distinguished from none at all here: OpenSSL's error is the same.
     if b"PRIVATE KEY-----" not in key or b"ENCRYPTED" in key:
         why = "it is encrypted" if b"ENCRYPTED" in key else "it holds none"
         what = f"{source.expected} a PEM private key without a passphrase"

@@ -1,4 +1,4 @@
-"""How commands put things for people."""
+"""Texts that commands print."""
 
 import logging
 import os
@@ -7,7 +7,7 @@ import sys
 logger = logging.getLogger(__name__)
 
 
-def tell(text: str) -> None:
+def print_line(text: str) -> None:
     """Print a text of a command that serves on, whether or not anybody can read it.
 
     Whoever started it may have closed standard output, or read enough, or its disk is full.
