@@ -12,11 +12,11 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry, Metric, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 
-from exporter.collector import Pages
 from exporter.gpdb.kinds import UPSERT_COLLECTION_DATA
 from exporter.metrics import FAMILIES, job_label_names
+from exporter.metrics.page import Pages
+from exporter.metrics.pieces import gzipped, plain
 from exporter.model import JobRef, JobState, JobStatus, Observation, ScrapeResult, Snapshot
-from exporter.pieces import gzipped, plain
 
 _NOW = 1764000000.5
 

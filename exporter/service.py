@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 from exporter.clock import Clock
 from exporter.coalescing import Coalescing
-from exporter.collector import Pages, shows_jobs
 from exporter.config import Config
 from exporter.errors import ConfigurationError
 from exporter.gpdb.kinds import DEFAULT_KIND, KINDS
 from exporter.instruments import Instruments
 from exporter.jobs import JobFiles, Registry
+from exporter.metrics.page import Pages, shows_jobs
+from exporter.metrics.pieces import gzipped, plain
 from exporter.model import Snapshot
-from exporter.pieces import gzipped, plain
 from exporter.polling import Poller, PollSettings, Scrape
 
 logger = logging.getLogger(__name__)

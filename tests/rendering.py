@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry
 
-from exporter.collector import Pages, shows_jobs
+from exporter.metrics.page import Pages, shows_jobs
+from exporter.metrics.pieces import plain
 from exporter.model import Snapshot
-from exporter.pieces import plain
 
 
 def render(

@@ -17,7 +17,7 @@ from exporter.errors import ConfigurationError, Problem
 from exporter.service import Exporter
 from exporter.signals import RELOAD, Signals
 from exporter.web.addresses import Address, explain_listen_error, format_address
-from exporter.web.app import App, ScrapeTimeouts, Settings, prefix_of
+from exporter.web.app import App, Settings, prefix_of
 from exporter.web.messages import Handler
 from exporter.web.security import Guard, LiveWebConfig, Passwords, TlsEndpoint
 from exporter.web.server import Server
@@ -90,9 +90,7 @@ def start_servers(
             route_prefix=route_prefix(options),
             external_url=options.external_url,
         ),
-        lambda: ScrapeTimeouts(
-            exporter.config.scrape.timeout, exporter.config.scrape.timeout_offset
-        ),
+        lambda: exporter.config.scrape,
         lambda text: options.redactor(text) if exporter.config.page.error_text else "",
     )
     addresses = options.listen_addresses or options.default_addresses

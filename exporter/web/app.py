@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
+from exporter.config import ScrapeSettings
 from exporter.errors import ConfigurationError
 from exporter.model import EVERYTHING, Shard, Snapshot
 from exporter.web.messages import Request, Response, normal_path, text
@@ -93,19 +94,6 @@ class Route:
     body_bytes: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class ScrapeTimeouts:
-    """What the configuration says about a scrape's budget.
-
-    Attributes:
-        timeout: seconds, for a scrape that brings no X-Prometheus-Scrape-Timeout-Seconds.
-        offset: seconds taken off that header.
-    """
-
-    timeout: float = 9.0
-    offset: float = 0.5
-
-
 def parse_telemetry_path(value: str) -> str:
     """Return the value of ``--web.telemetry-path``, checked.
 
@@ -175,7 +163,7 @@ class App:
     Args:
         backend: what the routes show and do.
         settings: what the flags say.
-        timeouts: asked at every scrape, since a reload may change them.
+        scrape: returns the settings of scrapes, called at each, since a reload may change them.
         error_text: makes of a job's error text what the page may show of it; empty for nothing.
 
     Attributes:
@@ -186,12 +174,12 @@ class App:
         self,
         backend: Backend,
         settings: Settings,
-        timeouts: Callable[[], ScrapeTimeouts],
+        scrape: Callable[[], ScrapeSettings],
         error_text: Callable[[str], str] = str,
     ) -> None:
         self._backend = backend
         self._settings = settings
-        self._timeouts = timeouts
+        self._scrape_settings = scrape
         self._error_text = error_text
         self._prefix = prefix = normal_path(settings.route_prefix)
         self.probes = (prefix + HEALTHY, prefix + READY)
@@ -231,11 +219,11 @@ class App:
         return text(302, "The page is below the prefix.", ("Location", f"./{quote(there)}/"))
 
     def _metrics(self, request: Request) -> Response:
-        timeouts = self._timeouts()
+        settings = self._scrape_settings()
         budget = scrape_budget(
             request.headers.get("x-prometheus-scrape-timeout-seconds"),
-            timeout=timeouts.timeout,
-            offset=timeouts.offset,
+            timeout=settings.timeout,
+            offset=settings.timeout_offset,
         )
         compress = accepts_gzip(request.headers.get("accept-encoding"))
         content_type, body = self._backend.scrape(

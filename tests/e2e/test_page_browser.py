@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 import pytest
 
+from exporter.config import ScrapeSettings
 from exporter.gpdb.kinds import UPSERT_COLLECTION_DATA
 from exporter.model import (
     JobRef,
@@ -15,7 +16,7 @@ from exporter.model import (
     Snapshot,
     TargetHealth,
 )
-from exporter.web.app import App, ScrapeTimeouts, Settings
+from exporter.web.app import App, Settings
 from exporter.web.server import Server
 from tests.browser import Browser, chromium
 
@@ -129,7 +130,7 @@ class Jobs:
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
     """The page's address."""
-    server = Server(("127.0.0.1", 0), App(Jobs(), Settings("1.2.3"), ScrapeTimeouts))
+    server = Server(("127.0.0.1", 0), App(Jobs(), Settings("1.2.3"), ScrapeSettings))
     server.start()
     yield f"http://127.0.0.1:{server.address[1]}/?paused"
     server.stop(0)

@@ -10,12 +10,13 @@ from collections.abc import Callable, Iterator, Mapping
 
 import pytest
 
-from exporter.collector import Pages
+from exporter.config import ScrapeSettings
 from exporter.instruments import Instruments
+from exporter.metrics.page import Pages
+from exporter.metrics.pieces import gzipped, plain
 from exporter.model import JobState, JobStatus, Observation, ScrapeResult, Snapshot
-from exporter.pieces import gzipped, plain
 from exporter.secret import Secret
-from exporter.web.app import App, ScrapeTimeouts, Settings
+from exporter.web.app import App, Settings
 from exporter.web.connection import Limits
 from exporter.web.security import Guard, Passwords, WebConfig
 from exporter.web.server import Server
@@ -113,7 +114,7 @@ def send(server: Server, segments: list[bytes]) -> list[int]:
 @contextlib.contextmanager
 def serving(users: Mapping[bytes, Secret]) -> Iterator[Server]:
     """A server on real sockets, with fewer slots than usual."""
-    app = App(SnapshotBackend(), Settings("1.2.3", lifecycle=True), ScrapeTimeouts)
+    app = App(SnapshotBackend(), Settings("1.2.3", lifecycle=True), ScrapeSettings)
     config = WebConfig(users=users)
     guard = Guard(app, lambda: config, Passwords(b"key"))
     limits = Limits(slots=SLOTS)

@@ -6,7 +6,7 @@ import zlib
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.pieces import Kept, Piece, gzipped, plain
+from exporter.metrics.pieces import Kept, Piece, gzipped, plain
 
 TEXTS = st.binary(max_size=300) | st.binary(max_size=20).map(lambda text: text * 500)
 

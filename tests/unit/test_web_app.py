@@ -4,11 +4,11 @@ from urllib.parse import quote, urljoin
 
 import pytest
 
+from exporter.config import ScrapeSettings
 from exporter.errors import ConfigurationError, Problem
 from exporter.model import Snapshot
 from exporter.web.app import (
     App,
-    ScrapeTimeouts,
     Settings,
     parse_external_url,
     parse_route_prefix,
@@ -61,7 +61,7 @@ def backend() -> FakeBackend:
 @pytest.fixture
 def app(backend: FakeBackend) -> App:
     """As it is with the flag for reloading."""
-    return App(backend, Settings("1.2.3", lifecycle=True), ScrapeTimeouts)
+    return App(backend, Settings("1.2.3", lifecycle=True), ScrapeSettings)
 
 
 def ask(app: App, method: str, target: str, **headers: str) -> Response:
@@ -163,7 +163,7 @@ def test_a_scrape_gets_the_metrics(app: App, backend: FakeBackend) -> None:
 
 def test_changed_timeouts_hold_at_once(backend: FakeBackend) -> None:
     """The configuration's timeouts are asked for at every scrape, since a reload changes them."""
-    timeouts = iter([ScrapeTimeouts(timeout=4), ScrapeTimeouts(timeout=7)])
+    timeouts = iter([ScrapeSettings(timeout=4), ScrapeSettings(timeout=7)])
     app = App(backend, Settings("1.2.3"), lambda: next(timeouts))
 
     ask(app, "GET", "/metrics")
@@ -186,7 +186,7 @@ def test_large_answers_are_compressed_for_who_wants_it(app: App, path: str) -> N
 
 def test_the_telemetry_path_can_be_another(backend: FakeBackend) -> None:
     """The metrics move, and the page links to where they are."""
-    app = App(backend, Settings("1.2.3", telemetry_path="/probe"), ScrapeTimeouts)
+    app = App(backend, Settings("1.2.3", telemetry_path="/probe"), ScrapeSettings)
 
     assert ask(app, "GET", "/probe").body == METRICS
     assert ask(app, "GET", "/metrics").status == 404
@@ -195,7 +195,7 @@ def test_the_telemetry_path_can_be_another(backend: FakeBackend) -> None:
 
 def test_metrics_may_take_the_place_of_the_page(backend: FakeBackend) -> None:
     """With the telemetry path /, the metrics are there and the page is not."""
-    app = App(backend, Settings("1.2.3", telemetry_path="/"), ScrapeTimeouts)
+    app = App(backend, Settings("1.2.3", telemetry_path="/"), ScrapeSettings)
 
     assert ask(app, "GET", "/").body == METRICS
 
@@ -218,7 +218,7 @@ def test_the_telemetry_path_is_matched_as_sent(
     backend: FakeBackend, path: str, target: str, status: int
 ) -> None:
     """Only what RFC 3986 calls equivalent is the same path: an escaped slash is none."""
-    app = App(backend, Settings("1.2.3", telemetry_path=path), ScrapeTimeouts)
+    app = App(backend, Settings("1.2.3", telemetry_path=path), ScrapeSettings)
 
     assert app(sent("GET", target)).status == status
 
@@ -227,7 +227,7 @@ def test_the_telemetry_path_is_matched_as_sent(
 @pytest.mark.parametrize("route", ["/", "/metrics", "/-/healthy", "/-/ready", "/-/reload"])
 def test_every_route_is_matched_as_sent(backend: FakeBackend, prefix: str, route: str) -> None:
     """No route answers to a spelling that means another path."""
-    app = App(backend, Settings("1.2.3", lifecycle=True, route_prefix=prefix), ScrapeTimeouts)
+    app = App(backend, Settings("1.2.3", lifecycle=True, route_prefix=prefix), ScrapeSettings)
     method = "POST" if route == "/-/reload" else "GET"
     path = quote(prefix) + route
     others = {path + "/", "/" + path, path + "%2F", path + "%00", path + ";x", path + "/."}
@@ -286,7 +286,7 @@ OWN_OR_NONE = [
 def test_programs_and_own_pages_reload(backend: FakeBackend, headers: dict[str, str]) -> None:
     """curl, reloaders of operators, and pages of the same origin go on as before."""
     settings = Settings("1.2.3", lifecycle=True, external_url="https://known.example/adbpg")
-    app = App(backend, settings, ScrapeTimeouts)
+    app = App(backend, settings, ScrapeSettings)
 
     response = app(sent("POST", "/-/reload", **{"Host": "here:10077", **headers}))
 
@@ -331,7 +331,7 @@ def test_every_route_is_below_the_prefix(
     backend: FakeBackend, method: str, target: str, status: int
 ) -> None:
     """With a route prefix every path, the probes' too, answers below it and only there."""
-    app = App(backend, Settings("1.2.3", lifecycle=True, route_prefix="/a/b"), ScrapeTimeouts)
+    app = App(backend, Settings("1.2.3", lifecycle=True, route_prefix="/a/b"), ScrapeSettings)
 
     assert ask(app, method, target).status == status
     assert app.probes == ("/a/b/-/healthy", "/a/b/-/ready")
@@ -340,7 +340,7 @@ def test_every_route_is_below_the_prefix(
 @pytest.mark.parametrize("path", ["/", "/a/b"])
 def test_the_root_leads_to_the_page(backend: FakeBackend, path: str) -> None:
     """Who forgets the prefix, or the slash at its end, is led to the page, behind a proxy too."""
-    app = App(backend, Settings("1.2.3", route_prefix="/a/b"), ScrapeTimeouts)
+    app = App(backend, Settings("1.2.3", route_prefix="/a/b"), ScrapeSettings)
 
     response = ask(app, "GET", path)
 
@@ -351,7 +351,7 @@ def test_the_root_leads_to_the_page(backend: FakeBackend, path: str) -> None:
 
 def test_links_work_wherever_the_page_is(backend: FakeBackend) -> None:
     """No link begins at the root of a host that other programs share."""
-    page = ask(App(backend, Settings("1.2.3"), ScrapeTimeouts), "GET", "/").body.decode()
+    page = ask(App(backend, Settings("1.2.3"), ScrapeSettings), "GET", "/").body.decode()
 
     links = re.findall(r'(?:href|action|src)="([^"]*)"', page)
     assert {"./metrics", "./-/healthy", "./-/ready"} <= set(links)
@@ -423,7 +423,7 @@ def test_stopping_is_not_ready_but_healthy(app: App, backend: FakeBackend) -> No
 
 def test_reloading_needs_its_flag(backend: FakeBackend) -> None:
     """Without --web.enable-lifecycle nothing is reloaded, and the answer names the flag."""
-    app = App(backend, Settings("1.2.3"), ScrapeTimeouts)
+    app = App(backend, Settings("1.2.3"), ScrapeSettings)
 
     response = ask(app, "POST", "/-/reload")
 

@@ -27,8 +27,8 @@ from exporter.metrics import (
     Value,
     job_label_names,
 )
+from exporter.metrics.pieces import Kept, Piece
 from exporter.model import Observation, ScrapeResult, Snapshot
-from exporter.pieces import Kept, Piece
 
 _TOGETHER = 128  # jobs whose lines of a row make one piece
 

@@ -17,11 +17,12 @@ from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 from prometheus_client.registry import Collector
 
-from exporter.collector import Pages
 from exporter.errors import TimedOut
 from exporter.gpdb.kinds import UPSERT_COLLECTION_DATA
 from exporter.instruments import Instruments
 from exporter.metrics import FAMILIES, SCRAPE_FAMILIES, job_label_names
+from exporter.metrics.page import Pages
+from exporter.metrics.pieces import Piece, gzipped
 from exporter.model import (
     ErrorClass,
     JobRef,
@@ -34,7 +35,6 @@ from exporter.model import (
     TargetHealth,
     Usage,
 )
-from exporter.pieces import Piece, gzipped
 from tests.rendering import render
 
 NAMES = [*(row.name for row in FAMILIES), *(row.name for row in SCRAPE_FAMILIES)]
