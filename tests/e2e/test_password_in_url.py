@@ -20,7 +20,7 @@ from exporter.redaction import Redactor
 from exporter.secret import Secret
 from tests.api_clients import HASTY, PATIENT, FixedCredentials
 from tests.planted import assert_absent
-from tests.upstream import Behaviour, Request, Upstream, hang, hang_up, message, reset, send
+from tests.upstream import Behaviour, Request, Upstream, both, hang, hang_up, message, reset, send
 
 PASSWORDS = ("p&a=s+s%w o/r?d#密", "short")  # the second is too short to be known by its value
 IN_URL = [name for name, kind in KINDS.items() if kind.password_is_in_url]
@@ -64,6 +64,14 @@ FAILURES: dict[str, object] = {
     "timeout": lambda _: hang(),
     "connection": lambda _: reset(),
     "connection at once": lambda _: hang_up(),
+    "dns": lambda _: hang_up(),
+    "tls": lambda _: hang_up(),
+    "proxy": lambda _: send(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n"),
+}
+ELSEWHERE = {  # where the call goes, if not to the server itself
+    "dns": "https://gpdb.invalid",
+    "tls": "https://127.0.0.1:{port}",
+    "proxy": "https://gpdb.invalid",
 }
 
 
@@ -97,9 +105,17 @@ def test_no_text_has_it(reason: str, kind: str, password: str) -> None:
     redactor = Redactor()
     redactor.watch([secret])
     timeout = HASTY if reason == "timeout" else PATIENT
-    api = ApiSettings(connect_timeout=timeout, request_timeout=timeout, max_response_bytes=4_096)
-    with Upstream(FAILURES[reason]) as upstream, logged(redactor) as log:  # type: ignore[arg-type]
-        target = Target("t", "cn-hangzhou", secret, db_instance_id="gp-1", endpoint=upstream.url)
+    greeting = both(send(b"no TLS here"), hang_up()) if reason == "tls" else None
+    script = FAILURES[reason]
+    with Upstream(script, greeting=greeting) as upstream, logged(redactor) as log:  # type: ignore[arg-type]
+        endpoint = ELSEWHERE.get(reason, upstream.url).format(port=upstream.port)
+        target = Target("t", "cn-hangzhou", secret, db_instance_id="gp-1", endpoint=endpoint)
+        api = ApiSettings(
+            connect_timeout=timeout,
+            request_timeout=timeout,
+            max_response_bytes=4_096,
+            proxy=Secret(upstream.url) if reason == "proxy" else None,
+        )
         ref = target.job("job-1", "document", kind=kind)
         client = ApiClient(api, FixedCredentials(), connections=1, clock=Clock())
         with pytest.raises(QueryError) as caught:
@@ -113,7 +129,8 @@ def test_no_text_has_it(reason: str, kind: str, password: str) -> None:
         )
 
     assert error.reason == reason.partition(" ")[0]
-    assert all("NamespacePassword=" in request.target for request in upstream.requests)
+    if reason not in ELSEWHERE:
+        assert all("NamespacePassword=" in request.target for request in upstream.requests)
     trace = redactor("".join(traceback.format_exception(error)))
     texts = {"the log": log.getvalue(), "the trace": trace, "the record": repr(ref) + repr(target)}
     for where, text in texts.items():
@@ -121,7 +138,7 @@ def test_no_text_has_it(reason: str, kind: str, password: str) -> None:
 
 
 def test_each_reason_of_a_call_is_tried() -> None:
-    """What has no URL yet, or none of ours, is left out: names, proxies, certificates, keys."""
+    """What never has a URL is left out: a missing key, and a fault of ours."""
     tried = {reason.partition(" ")[0] for reason in FAILURES}
 
-    assert set(REASONS) - tried == {"dns", "tls", "proxy", "credentials", "internal"}
+    assert set(REASONS) - tried == {"credentials", "internal"}
