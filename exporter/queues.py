@@ -1,5 +1,7 @@
 """Which job of a collection has its turn, and which wait. Pure.
 
+A job that is Pending waits in the API's own queue, whatever its collection.
+
 Of some kinds, the jobs of one collection run one after the other: ``JobKind.takes_turns``. In which
 order is not documented. A job's own time begins when its collection is free: until then it is
 neither stalled nor late. The page and the metrics apply ``places``; the alert rules apply the same
@@ -43,7 +45,7 @@ _HAS_ITS_TURN = QueuePosition()
 def line_up(
     observations: Sequence[Observation], split: AbstractSet[CollectionIdentity]
 ) -> Mapping[int, QueuePosition]:
-    """Return the places of the jobs of a snapshot, by index; without those that are plain.
+    """Return the positions of the jobs of a snapshot, by index; without those that are plain.
 
     A job that ended before this scrape keeps the place that it had.
 

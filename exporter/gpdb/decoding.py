@@ -77,6 +77,7 @@ def decode_job(
     *,
     statuses: Statuses,
     most_progress: int,
+    may_lack_progress: bool,
     on_top: OnTop,
 ) -> JobState:
     """Return the job's state.
@@ -87,6 +88,7 @@ def decode_job(
         zone: in which times without a zone are read.
         statuses: that the kind of job can have.
         most_progress: a larger Progress cannot be read.
+        may_lack_progress: an answer without Progress is a good one.
         on_top: reads what only this kind answers.
 
     Raises:
@@ -97,7 +99,11 @@ def decode_job(
         raise BadAnswer("the answer holds no job", is_of_api=True)
     if is_about_job(document, ref) is False:
         raise BadAnswer("the answer is about another job", is_of_api=True)
-    return on_top(document, _Fields(job, zone, statuses, most_progress).state())
+    state = _Fields(job, zone, statuses, most_progress).state()
+    if may_lack_progress and job.get("Progress") is None:
+        invalid = tuple(name for name in state.invalid_fields if name != "Progress")
+        state = replace(state, invalid_fields=invalid)
+    return on_top(document, state)
 
 
 class _Fields:

@@ -155,6 +155,7 @@ class JobKind:
             zone,
             statuses=self.statuses,
             most_progress=100 if self.unit is Unit.PERCENT else MOST_ENTRIES,
+            may_lack_progress=self.may_lack_progress,
             on_top=self.on_top,
         )
 

@@ -9,6 +9,6 @@ It stands in for the cloud in the demo, in the tests and in the benchmarks. One 
     timeline   pure                    a job, the seconds since the start -> its state
     answers    pure                    bodies, as the vendor's page spells them
 
-``scenario`` holds the records and ``scenario_file`` reads them. ``configuration`` makes an exporter
-of them. ``command`` and ``demo`` are what the CLI starts.
+``scenario`` holds the records and ``scenario_file`` reads them. ``configuration`` makes the
+configuration of an exporter from them. ``command`` and ``demo`` are what the CLI starts.
 """

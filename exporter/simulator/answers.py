@@ -43,8 +43,8 @@ def job_body(request_id: str, job: Job, state: JobMoment, zone: timezone, start:
     more: dict[str, Any] = {"Job": fields}
     if operation.usage:
         more["Usage"] = {name: state.progress * _USAGE[name] for name in operation.usage}
-    if job.kind == "upload_document" and state.status == "Success":
-        more["ChunkResult"] = {"ChunkFileUrl": _SIGNED_URL, "PlainChunkFileUrl": _SIGNED_URL}
+    if operation.chunks and state.status == "Success":
+        more["ChunkResult"] = dict.fromkeys(operation.chunks, _SIGNED_URL)
     return _body({"RequestId": request_id, "Status": "success", "Message": "success"}, **more)
 
 

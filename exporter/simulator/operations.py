@@ -25,6 +25,8 @@ class Operation:
         statuses: that its jobs can have.
         error_code: whether Job has the field ErrorCode.
         usage: the fields of Usage; empty for no Usage.
+        chunks: the fields of ChunkResult, which hold signed URLs once a job has succeeded; empty
+            for no ChunkResult.
     """
 
     kind: str
@@ -36,6 +38,7 @@ class Operation:
     statuses: tuple[str, ...] = ("Start", "Running", "Cancelling", "Cancelled", "Success", "Failed")
     error_code: bool = False
     usage: tuple[str, ...] = ()
+    chunks: tuple[str, ...] = ()
 
 
 _ROWS = (
@@ -62,6 +65,7 @@ _ROWS = (
         ),
         error_code=True,
         usage=("EmbeddingTokens", "EmbeddingEntries"),
+        chunks=("ChunkFileUrl", "PlainChunkFileUrl"),
     ),
     Operation(
         kind="create_index",

@@ -311,6 +311,17 @@ def test_a_progress_that_is_not_reported_never_stalls(
     assert found.progress_changed_at == changed
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_missing_progress(kind: str) -> None:
+    """Where an instance may report none it is no fault of the answer; elsewhere it is."""
+    lacks = KINDS[kind].may_lack_progress
+
+    state = decode(kind, Progress=None, CreateTime="2024-01-08 16:52:04", Error="")
+
+    assert state.progress is None
+    assert ("Progress" in state.invalid_fields) != lacks
+
+
 @pytest.mark.parametrize("kind", IN_PERCENT)
 def test_jobs_that_take_no_turns_never_wait_for_each_other(kind: str) -> None:
     """Where the jobs of a collection run side by side, none holds others up."""
