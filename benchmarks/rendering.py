@@ -43,7 +43,7 @@ def _observation(number: int) -> Observation:
         queried_at=_NOW,
         answered_at=_NOW,
         progress_changed_at=_NOW,
-        deadline_at=_NOW + 1000,
+        planned_end=_NOW + 1000,
     )
 
 

@@ -382,7 +382,7 @@ class Observation:
             is of them; None in the first half minute, and of a job that has ended.
         turn_at: when its own time began: its CreateTime, or when its collection became free for
             it. None where neither is known, and while it waits or may wait.
-        deadline_at: when it should have ended; None without turn_at, or where its kind has no
+        planned_end: when it should have ended; None without turn_at, or where its kind has no
             time limit, or needs expected_entries for it.
         waits: whether it waits, for its turn in its collection or in the API's own queue; None
             where that cannot be known.
@@ -401,7 +401,7 @@ class Observation:
     progress_changed_at: float | None = None
     progress_per_second: float | None = None
     turn_at: float | None = None
-    deadline_at: float | None = None
+    planned_end: float | None = None
     waits: bool | None = False
     behind: JobRef | None = None
 

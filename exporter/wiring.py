@@ -129,7 +129,7 @@ def poll_settings(config: Config, registry: Registry, client: Client) -> PollSet
     """Return the settings of the poller, from a configuration."""
     return PollSettings(
         scrape=config.scrape,
-        deadline=config.deadline,
+        time_limits=config.deadline,
         calls_per_second=config.api.calls_per_second,
         watched=registry.current,
         client=client,

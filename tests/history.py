@@ -146,7 +146,7 @@ class Demo:
         deadline = loaded.deadline
         settings = PollSettings(
             scrape=loaded.scrape,
-            deadline=deadline,
+            time_limits=deadline,
             calls_per_second=loaded.api.calls_per_second,
             watched=registry.current,
             client=DirectClient(service, self._scenario, self.time),

@@ -68,7 +68,7 @@ class World:
         self.watched = WatchList(targets={}, jobs=())
         self.settings = PollSettings(
             scrape=SCRAPE,
-            deadline=DeadlineSettings(),
+            time_limits=DeadlineSettings(),
             calls_per_second=100_000,
             watched=lambda _ended_at: self.watched,
             client=self.api,

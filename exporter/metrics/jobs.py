@@ -217,7 +217,7 @@ FAMILIES: tuple[JobFamily, ...] = (
     JobFamily(
         "adbpg_job_deadline_timestamp_seconds",
         "When the job should have ended.",
-        lambda o, _: o.deadline_at,
+        lambda o, _: o.planned_end,
         notes="`adbpg_job_turn_timestamp_seconds` + the job's `deadline`. Without one, of "
         "an upload of vectors: + expected_entries / `deadline.entries_per_second` + "
         "`deadline.grace`, after the vendor's advice; of a document: + "

@@ -279,7 +279,7 @@ class Poller:
             jobs.watched,
             now,
             max_age=settings.scrape.max_age,
-            rule=settings.deadline,
+            limits=settings.time_limits,
             round_number=scrape.round,
             offset=offset,
         )

@@ -36,7 +36,7 @@ class Record:
         in_flight: a query is under way.
         due_in: the number of the last round in which it was due.
         done_in: the number of the last round in which a query ended.
-        shown: what is shown of a job that has ended, made once, by which rule and clock offset.
+        shown: what is shown of a job that has ended, made once, by which limits and clock offset.
     """
 
     ref: JobRef
@@ -106,7 +106,7 @@ class Record:
         now: float,
         *,
         max_age: float,
-        rule: TimeLimits,
+        limits: TimeLimits,
         round_number: int,
         offset: float,
     ) -> Observation:
@@ -116,13 +116,13 @@ class Record:
             ref: the job as it is configured now.
             now: monotonic seconds.
             max_age: seconds after which an answer is too old to be the job's state.
-            rule: for the deadline.
+            limits: for the planned end.
             round_number: of the scrape's round; a later one may have begun since.
             offset: Unix seconds less monotonic seconds, as the wall clock stands now.
         """
         if self.shown is not None:
             made_by, made_at, shown = self.shown
-            if made_by is rule and made_at == offset and shown.ref is ref:
+            if made_by is limits and made_at == offset and shown.ref is ref:
                 return shown
         state = self.state
         if state is not None and not state.status.is_final and self._age(now) >= max_age:
@@ -139,28 +139,30 @@ class Record:
             progress_changed_at=None if state is None else _unix(self.progress_changed, offset),
             progress_per_second=self.pace.per_second if state and self.pace else None,
             turn_at=turn_at,
-            deadline_at=_deadline(ref, turn_at, rule),
+            planned_end=_planned_end(ref, turn_at, limits),
         )
         if observation.result is ScrapeResult.FINAL:
-            self.shown = rule, offset, observation
+            self.shown = limits, offset, observation
         return observation
 
     def placed(
-        self, made: Observation, place: QueuePosition, rule: TimeLimits, now: float, offset: float
+        self, made: Observation, place: QueuePosition, limits: TimeLimits, now: float, offset: float
     ) -> Observation:
         """Return an observation with the job's place in its collection, and remember that place.
 
         Args:
             made: by ``observation``, just now.
             place: of the job.
-            rule: for the deadline.
+            limits: for the planned end.
             now: monotonic seconds.
             offset: Unix seconds less monotonic seconds.
         """
         if place.waits is False:
             self.free_since = place.free_since
             turn_at = self._turn_at(made.state, offset)
-            return replace(made, turn_at=turn_at, deadline_at=_deadline(made.ref, turn_at, rule))
+            return replace(
+                made, turn_at=turn_at, planned_end=_planned_end(made.ref, turn_at, limits)
+            )
         self.waited = now
         if self.progress_changed is not None:
             self.progress_changed = now
@@ -170,7 +172,7 @@ class Record:
             behind=place.behind,
             progress_changed_at=None,
             turn_at=None,
-            deadline_at=None,
+            planned_end=None,
         )
 
     def _turn_at(self, state: JobState | None, offset: float) -> float | None:
@@ -201,9 +203,9 @@ class Record:
         return ScrapeResult.FAILED if self.reason else ScrapeResult.CACHED
 
 
-def _deadline(ref: JobRef, turn_at: float | None, rule: TimeLimits) -> float | None:
-    limit = KINDS[ref.kind].longest(ref, rule)
-    return None if limit is None or turn_at is None else turn_at + limit
+def _planned_end(ref: JobRef, turn_at: float | None, limits: TimeLimits) -> float | None:
+    longest = KINDS[ref.kind].longest(ref, limits)
+    return None if longest is None or turn_at is None else turn_at + longest
 
 
 def _unix(moment: float | None, offset: float) -> float | None:
@@ -216,7 +218,7 @@ def observe(
     now: float,
     *,
     max_age: float,
-    rule: TimeLimits,
+    limits: TimeLimits,
     round_number: int,
     offset: float,
 ) -> tuple[Observation, ...]:
@@ -227,16 +229,16 @@ def observe(
         watched: the watch list.
         now: monotonic seconds.
         max_age: as ``Record.observation`` has it.
-        rule: likewise.
+        limits: likewise.
         round_number: likewise.
         offset: likewise.
     """
     made = [
         record.observation(
-            ref, now, max_age=max_age, rule=rule, round_number=round_number, offset=offset
+            ref, now, max_age=max_age, limits=limits, round_number=round_number, offset=offset
         )
         for ref, record in zip(watched.jobs, records, strict=True)
     ]
     for index, place in line_up(made, watched.split).items():
-        made[index] = records[index].placed(made[index], place, rule, now, offset)
+        made[index] = records[index].placed(made[index], place, limits, now, offset)
     return tuple(made)

@@ -31,7 +31,7 @@ class PollSettings:
 
     Attributes:
         scrape: limits and ages.
-        deadline: when a job should have ended.
+        time_limits: how long jobs may take.
         calls_per_second: the most calls to one host in any second.
         watched: returns the jobs to watch, each time a scrape begins; its argument returns when
             a job has ended.
@@ -39,7 +39,7 @@ class PollSettings:
     """
 
     scrape: ScrapeSettings
-    deadline: TimeLimits
+    time_limits: TimeLimits
     calls_per_second: int
     watched: Callable[[EndedAt], WatchList]
     client: Client

@@ -273,7 +273,7 @@ def _age(case: Case, state: JobState) -> Words:
 
 
 def _deadline(case: Case, now: float) -> Words | None:
-    seen, state, at = case.seen, case.seen.state, case.seen.deadline_at
+    seen, state, at = case.seen, case.seen.state, case.seen.planned_end
     if at is None or state is None:
         waiting = Words("not begun", kind="none", more="its time begins with its turn")
         return waiting if case.waits else None

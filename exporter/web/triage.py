@@ -113,8 +113,8 @@ def urgency(case: Case) -> tuple[int, float]:
 def is_overdue(seen: Observation, now: float) -> bool:
     """Return whether a job that is under way has passed its deadline."""
     return (
-        seen.deadline_at is not None
-        and seen.deadline_at < now
+        seen.planned_end is not None
+        and seen.planned_end < now
         and seen.state is not None
         and seen.state.status.is_active
     )
@@ -172,8 +172,8 @@ def _remarks_on_state(state: JobState) -> Iterator[Remark]:
 def _remarks_on_pace(seen: Observation, state: JobState, now: float) -> Iterator[Remark]:
     if not state.status.is_active:
         return
-    if seen.deadline_at is not None and is_overdue(seen, now):
-        late = duration(now - seen.deadline_at)
+    if seen.planned_end is not None and is_overdue(seen, now):
+        late = duration(now - seen.planned_end)
         yield Remark(
             Level.WARNING,
             Concern.OVERDUE,

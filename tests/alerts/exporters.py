@@ -206,7 +206,7 @@ class Exporter:
             self._watched,
             now + UPTIME,
             max_age=MAX_AGE,
-            rule=RULE,
+            limits=RULE,
             round_number=0,
             offset=-UPTIME,
         )

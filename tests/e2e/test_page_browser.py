@@ -78,7 +78,7 @@ def every_state() -> Iterator[Observation]:
             queried_at=NOW - 4,
             answered_at=NOW - 4,
             progress_per_second=1012.0,
-            deadline_at=NOW + 600,
+            planned_end=NOW + 600,
         )
     late = JobState(
         JobStatus.RUNNING,
@@ -96,7 +96,7 @@ def every_state() -> Iterator[Observation]:
         reason="timeout",
         queried_at=NOW - 4,
         progress_changed_at=NOW - 5000,
-        deadline_at=NOW - 600,
+        planned_end=NOW - 600,
     )
     yield Observation(job(21), ScrapeResult.LATE)
     start = JobState(JobStatus.START, progress=0, created=NOW - 9000)

@@ -109,7 +109,7 @@ class Ward:
             self._journal.queried(record, outcome, 0.1)
             record.answer(outcome, NOW)
         return record.observation(
-            ref, NOW, max_age=300.0, rule=_RULE, round_number=1, offset=OFFSET
+            ref, NOW, max_age=300.0, limits=_RULE, round_number=1, offset=OFFSET
         )
 
     def _text(self, observations: Sequence[Observation]) -> list[str]:

@@ -264,14 +264,14 @@ def test_planned_end(kind: str, facts: dict[str, object], seconds: float | None)
 
     (found,) = observed(record, 100.0)
 
-    assert found.deadline_at == (None if seconds is None else NOW - 2000 + seconds)
+    assert found.planned_end == (None if seconds is None else NOW - 2000 + seconds)
 
 
 def observed(record: Record, now: float) -> tuple[Observation, ...]:
     """Return what a scrape says of one job."""
     watched = WatchList(targets={}, jobs=(record.ref,))
     return observe(
-        (record,), watched, now, max_age=300.0, rule=LIMITS, round_number=1, offset=NOW - 100.0
+        (record,), watched, now, max_age=300.0, limits=LIMITS, round_number=1, offset=NOW - 100.0
     )
 
 
@@ -284,10 +284,10 @@ def test_a_pending_job_waits_and_its_time_begins_afterwards() -> None:
     record.answer(JobState(JobStatus.RUNNING, progress=0, created=NOW - 2000), 130.0)
     (begun,) = observed(record, 130.0)
 
-    assert (pending.waits, pending.turn_at, pending.deadline_at) == (True, None, None)
+    assert (pending.waits, pending.turn_at, pending.planned_end) == (True, None, None)
     assert pending.progress_changed_at is None
     assert samples(pending)["waiting"] == 1
-    assert (begun.waits, begun.turn_at, begun.deadline_at) == (False, NOW, NOW + 7200)
+    assert (begun.waits, begun.turn_at, begun.planned_end) == (False, NOW, NOW + 7200)
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ def watched(jobs: int, folder: Path) -> Kept:
         )
         record.done_in = 1
         shown.append(
-            record.observation(ref, 5.0, max_age=300.0, rule=RULE, round_number=2, offset=1.7e9)
+            record.observation(ref, 5.0, max_age=300.0, limits=RULE, round_number=2, offset=1.7e9)
         )
     return sources, records, shown
 

@@ -121,7 +121,7 @@ RUNNING = Observation(
     progress_changed_at=NOW - 60.0,
     progress_per_second=12.5,
     turn_at=NOW - 400.0,
-    deadline_at=NOW + 1_900.0,
+    planned_end=NOW + 1_900.0,
 )
 FINAL = replace(
     RUNNING,
@@ -162,7 +162,7 @@ WITHOUT_TIMES = replace(
     state=JobState(JobStatus.UNKNOWN, invalid_fields=("Status", "Progress")),
     progress_changed_at=None,
     turn_at=None,
-    deadline_at=None,
+    planned_end=None,
 )
 OBSERVATIONS = [RUNNING, FINAL, VENDOR, NEVER_ASKED, FAILED, AGED_OUT, WITHOUT_TIMES]
 

@@ -75,7 +75,7 @@ def observed(
     answered_at: float = NOW - 0.25,
     progress_changed_at: float | None = None,
     turn_at: float | None = None,
-    deadline_at: float | None = None,
+    planned_end: float | None = None,
 ) -> Observation:
     """Return the observation of a job that answered."""
     return Observation(
@@ -87,7 +87,7 @@ def observed(
         answered_at=answered_at,
         progress_changed_at=progress_changed_at,
         turn_at=turn_at,
-        deadline_at=deadline_at,
+        planned_end=planned_end,
     )
 
 
@@ -127,7 +127,7 @@ EVERY_CASE = snapshot(
         STATE,
         progress_changed_at=NOW - 30.0,
         turn_at=1_704_703_924.864664,
-        deadline_at=1_704_703_924.864664 + 500.0 + 1_800.0,
+        planned_end=1_704_703_924.864664 + 500.0 + 1_800.0,
     ),
     observed(
         replace(INSTANCE, job_id="2-final"),
@@ -170,7 +170,7 @@ EVERY_CASE = snapshot(
         replace(STATE, progress=75, usage=Usage(embedding_tokens=951_350, embedding_entries=1_210)),
         progress_changed_at=NOW - 30.0,
         turn_at=1_704_703_924.864664,
-        deadline_at=1_704_703_924.864664 + 7_200.0,
+        planned_end=1_704_703_924.864664 + 7_200.0,
     ),
     observed(
         replace(INSTANCE, job_id="9-index", kind="create_index"), replace(STATE, progress=None)
@@ -494,7 +494,7 @@ def test_what_an_ended_job_shows_does_not_depend_on_the_time() -> None:
             replace(INSTANCE, expected_entries=7),
             replace(STATE, status=status),
             progress_changed_at=NOW,
-            deadline_at=NOW,
+            planned_end=NOW,
         )
         for row in FAMILIES:
             assert list(row.samples(ended, NOW)) == list(row.samples(ended, NOW + 1e6)), row.name

@@ -145,7 +145,7 @@ def every_state() -> Snapshot:
             ref(number, expected_entries=number * 2_500, labels=(("team", "search"), ("p", ""))),
             JobState(status, progress=6_000, created=NOW - 5_000, updated=NOW - 60),
             progress_per_second=12.5,
-            deadline_at=NOW + 5_000 - number * 1_000,
+            planned_end=NOW + 5_000 - number * 1_000,
         )
         for number, status in enumerate(JobStatus, 1)
     )
@@ -427,7 +427,7 @@ observations = st.builds(
     answered_at=st.floats(-1e18, 1e18) | st.none(),
     progress_changed_at=st.floats(-1e18, 1e18) | st.none(),
     progress_per_second=st.floats(-1e18, 1e18) | st.none(),
-    deadline_at=st.floats(-1e18, 1e18) | st.none(),
+    planned_end=st.floats(-1e18, 1e18) | st.none(),
 )
 
 

@@ -26,7 +26,7 @@ def seen(state: JobState | None, **times: Any) -> Observation:
 
 def test_a_healthy_job_needs_no_words() -> None:
     """A job under way and in time is under way, and that is all."""
-    case = examine(seen(RUNNING, deadline_at=NOW + 1, progress_changed_at=NOW - 899), NOW)
+    case = examine(seen(RUNNING, planned_end=NOW + 1, progress_changed_at=NOW - 899), NOW)
 
     assert case.remarks == ()
     assert case.group is Group.ACTIVE
@@ -35,7 +35,7 @@ def test_a_healthy_job_needs_no_words() -> None:
 @pytest.mark.parametrize(
     ("observation", "remark"),
     [
-        (seen(RUNNING, deadline_at=NOW - 1), (Level.WARNING, "Overdue")),
+        (seen(RUNNING, planned_end=NOW - 1), (Level.WARNING, "Overdue")),
         (seen(RUNNING, progress_changed_at=NOW - 900), (Level.WARNING, "Stalled")),
         (seen(JobState(JobStatus.FAILED)), (Level.BAD, "Job failed")),
         (seen(JobState(JobStatus.UNKNOWN)), (Level.WARNING, "Status unknown")),
@@ -56,7 +56,7 @@ def test_what_needs_a_person(observation: Observation, remark: tuple[Level, str]
 @pytest.mark.parametrize("status", [JobStatus.SUCCESS, JobStatus.CANCELLED])
 def test_an_ended_job_is_neither_late_nor_stalled(status: JobStatus) -> None:
     """Only what is under way can be overdue or stall."""
-    case = examine(seen(JobState(status), deadline_at=1, progress_changed_at=1), NOW)
+    case = examine(seen(JobState(status), planned_end=1, progress_changed_at=1), NOW)
 
     assert case.remarks == ()
     assert case.group is Group.ENDED
@@ -88,7 +88,7 @@ def test_a_contradiction_is_told_fact_by_fact() -> None:
 def test_the_worst_is_said_first() -> None:
     """Of several remarks the worst leads."""
     observation = Observation(
-        JOB, ScrapeResult.FAILED, RUNNING, up=False, reason="dns", deadline_at=NOW - 1
+        JOB, ScrapeResult.FAILED, RUNNING, up=False, reason="dns", planned_end=NOW - 1
     )
 
     assert told(observation) == [(Level.BAD, "Query failing: dns"), (Level.WARNING, "Overdue")]
@@ -96,7 +96,7 @@ def test_the_worst_is_said_first() -> None:
 
 def test_urgency_is_by_level_then_by_the_last_change() -> None:
     """The worst come first, and among equals the one that changed last."""
-    overdue = examine(seen(RUNNING, deadline_at=NOW - 1), NOW)
+    overdue = examine(seen(RUNNING, planned_end=NOW - 1), NOW)
     old = examine(seen(JobState(JobStatus.FAILED, updated=NOW - 99)), NOW)
     new = examine(seen(JobState(JobStatus.FAILED, updated=NOW - 9)), NOW)
 

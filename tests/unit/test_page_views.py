@@ -19,7 +19,7 @@ def case(
     up: bool = True,
     error_text: str = "",
     progress_changed_at: float | None = None,
-    deadline_at: float | None = None,
+    planned_end: float | None = None,
 ) -> Case:
     """A job as the page has it."""
     ref = JobRef(
@@ -38,7 +38,7 @@ def case(
         up=up,
         waits=waits,
         progress_changed_at=progress_changed_at,
-        deadline_at=deadline_at,
+        planned_end=planned_end,
     )
     return examine(observation, NOW)
 
@@ -50,7 +50,7 @@ cases = st.builds(
     up=st.booleans(),
     error_text=st.sampled_from(["", "x"]),
     progress_changed_at=st.sampled_from([None, 0.0, NOW]),
-    deadline_at=st.sampled_from([None, 0.0, NOW + 1]),
+    planned_end=st.sampled_from([None, 0.0, NOW + 1]),
 )
 
 
@@ -77,7 +77,7 @@ def test_each_choice_finds_its_jobs(key: str) -> None:
         "cancelled attention error": case(JobStatus.CANCELLED, error_text="x"),
         "success attention error contradictory": case(JobStatus.SUCCESS, error_text="x"),
         "under-way running attention stalled": case(JobStatus.RUNNING, progress_changed_at=1.0),
-        "under-way running attention overdue": case(JobStatus.RUNNING, deadline_at=1.0),
+        "under-way running attention overdue": case(JobStatus.RUNNING, planned_end=1.0),
     }
 
     found = View(state=key).of(list(jobs.values()))

@@ -73,7 +73,7 @@ def test_labels_and_expectations_follow_a_reload(world: World) -> None:
 
     observation = snapshot.observations[0]
     assert observation.ref == ref
-    assert observation.deadline_at == 1_704_699_600.0 + 1.0 + 1800.0
+    assert observation.planned_end == 1_704_699_600.0 + 1.0 + 1800.0
     assert len(world.api.asked()) == 1
 
 

@@ -196,10 +196,10 @@ def test_a_job_that_waits_has_no_clock_of_its_own(world: World) -> None:
     found = by_id(world.scrape())
 
     assert (found["a-1"].waits, found["a-1"].behind) == (True, found["a-0"].ref)
-    assert (found["a-1"].turn_at, found["a-1"].deadline_at) == (None, None)
+    assert (found["a-1"].turn_at, found["a-1"].planned_end) == (None, None)
     assert found["a-1"].progress_changed_at is None
     assert found["a-0"].waits is False
-    assert found["a-0"].deadline_at == CREATED + 1801.0
+    assert found["a-0"].planned_end == CREATED + 1801.0
     assert found["a-0"].progress_changed_at == world.time.wall - 99 * 60.0
 
 
@@ -218,7 +218,7 @@ def test_its_time_begins_when_the_one_before_has_ended(world: World, *, is_remov
     found = by_id(world.scrape())["a-1"]
 
     assert found.waits is False
-    assert (found.turn_at, found.deadline_at) == (free, free + 1801.0)
+    assert (found.turn_at, found.planned_end) == (free, free + 1801.0)
     assert found.progress_changed_at == free
     world.api.script("a-1", running(7))
     world.time.advance(60.0)
@@ -231,7 +231,7 @@ def test_after_a_restart_the_update_time_of_the_one_before_counts(world: World) 
     world.api.script("a-0", ended(1000, UpdateTime="2024-01-08 15:46:41"))
 
     for _ in range(2):
-        assert by_id(world.scrape())["a-1"].deadline_at == CREATED + 401.0 + 1801.0
+        assert by_id(world.scrape())["a-1"].planned_end == CREATED + 401.0 + 1801.0
         world.time.advance(60.0)
 
 
@@ -248,8 +248,8 @@ def test_what_may_wait_for_another_shard_has_no_clock_until_it_begins(world: Wor
 
     after = by_id(world.scrape())["a-1"]
 
-    assert (before.waits, before.deadline_at, before.progress_changed_at) == (None, None, None)
-    assert (after.waits, after.deadline_at) == (False, free + 1801.0)
+    assert (before.waits, before.planned_end, before.progress_changed_at) == (None, None, None)
+    assert (after.waits, after.planned_end) == (False, free + 1801.0)
     world.api.script("a-1", ended(1000))
     world.time.advance(60.0)
-    assert by_id(world.scrape())["a-1"].deadline_at == free + 1801.0
+    assert by_id(world.scrape())["a-1"].planned_end == free + 1801.0

@@ -178,7 +178,7 @@ def test_the_state_ages_out_while_queries_fail() -> None:
     assert after.state is None
     assert after.progress_changed_at is None
     assert after.progress_per_second is None
-    assert after.deadline_at is None
+    assert after.planned_end is None
     assert after.up is False
     assert after.answered_at == OFFSET + 100.0
 
@@ -214,11 +214,11 @@ def test_a_reload_changes_what_is_shown_of_an_ended_job() -> None:
     seen(record, 200.0, 2)
 
     relabelled = seen(record, 200.0, 3, ref=ref)
-    later = seen(record, 200.0, 4, ref=ref, rule=replace(RULE, grace=0.0))
+    later = seen(record, 200.0, 4, ref=ref, limits=replace(RULE, grace=0.0))
 
     assert relabelled.ref.labels == ref.labels
-    assert relabelled.deadline_at == 1_704_700_000.0 + 1.0 + 1800.0
-    assert later.deadline_at == 1_704_700_000.0 + 1.0
+    assert relabelled.planned_end == 1_704_700_000.0 + 1.0 + 1800.0
+    assert later.planned_end == 1_704_700_000.0 + 1.0
 
 
 def test_not_found_ends_the_state_at_once() -> None:
@@ -321,7 +321,7 @@ def test_deadline() -> None:
 
     observation = seen(record, 100.0)
 
-    assert observation.deadline_at == 1_704_700_000.0 + 500.0 + 1800.0
+    assert observation.planned_end == 1_704_700_000.0 + 500.0 + 1800.0
 
 
 @pytest.mark.parametrize(
@@ -333,7 +333,7 @@ def test_no_deadline(expected: int | None, turn_at: float | None) -> None:
     record.ref = replace(REF, expected_entries=expected)
     asked(record, replace(RUNNING, created=turn_at), 100.0)
 
-    assert seen(record, 100.0).deadline_at is None
+    assert seen(record, 100.0).planned_end is None
 
 
 @pytest.mark.parametrize("state", [None, replace(RUNNING, created=None)])
@@ -346,7 +346,7 @@ def test_without_a_create_time_the_start_is_not_known(state: JobState | None) ->
 
     observation = seen(record, 100.0)
 
-    assert (observation.turn_at, observation.deadline_at) == (None, None)
+    assert (observation.turn_at, observation.planned_end) == (None, None)
 
 
 @pytest.mark.parametrize(
