@@ -10,12 +10,13 @@ import os
 import queue
 import stat as modes
 import threading
-import time
 from collections.abc import Callable, Hashable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Final, TypeVar, cast
+
+from exporter.clock import Deadline
 
 T = TypeVar("T")
 
@@ -28,7 +29,7 @@ NO_ANSWER: Final = "it does not answer: a mount hangs, or nobody writes to a pip
 _LEAST: Final = 0.1  # seconds for each further file once the patience has ended
 _MOST_IDLE: Final = 4  # threads that wait for a file to look at
 
-_patience_ends: ContextVar[float | None] = ContextVar("_patience_ends", default=None)
+_patience: ContextVar[Deadline | None] = ContextVar("_patience", default=None)
 
 
 @contextmanager
@@ -38,11 +39,11 @@ def patience(seconds: float) -> Iterator[None]:
     Args:
         seconds: for the whole block.
     """
-    token = _patience_ends.set(time.monotonic() + seconds)
+    token = _patience.set(Deadline.after(seconds))
     try:
         yield
     finally:
-        _patience_ends.reset(token)
+        _patience.reset(token)
 
 
 def stat(path: str) -> os.stat_result:
@@ -87,8 +88,8 @@ def within(key: tuple[Hashable, ...], work: Callable[[], T]) -> T:
             ``strerror`` is ``NO_ANSWER``.
         OSError: there is no thread to be had; or whatever the work raises.
     """
-    ends = _patience_ends.get()
-    seconds = PATIENCE if ends is None else max(ends - time.monotonic(), _LEAST)
+    deadline = _patience.get()
+    seconds = PATIENCE if deadline is None else max(deadline.left(), _LEAST)
     return cast("T", _looks.result(key, work, seconds))
 
 

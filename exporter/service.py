@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from exporter.clock import Clock
+from exporter.clock import Clock, Deadline
 from exporter.coalescing import Coalescing
 from exporter.config import Config
 from exporter.errors import ConfigurationError
@@ -100,12 +100,12 @@ class Exporter:
         if not shows_jobs(names):
             return self._page(None, accept, names, gzip=gzip)
         now = self._clock.monotonic
-        registry, deadline = self._runtime.registry, now() + budget
+        registry, deadline = self._runtime.registry, Deadline.after(budget, now)
         registry.refresh(budget * _LOOKING)
         # What writing the page will take is left for it; but ask, however large it is.
         jobs = registry.count()
         writing = max(self._writing, jobs * self._writing_a_job)
-        scrape = self._poller.ask(deadline - min(writing, budget / 2))
+        scrape = self._poller.ask(deadline.earlier(min(writing, budget / 2)))
         began = now()
         # A coalesced page shows the jobs as they are when the last of its scrapes has come.
         page = self._coalescing.page(

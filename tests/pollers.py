@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from exporter.clock import Clock
+from exporter.clock import Clock, Deadline
 from exporter.config import ScrapeSettings
 from exporter.config.settings import DeadlineSettings
 from exporter.gpdb.kinds import UPSERT_COLLECTION_DATA
@@ -95,7 +95,7 @@ class World:
 
     def scrape(self, budget: float = LIMIT) -> Snapshot:
         """Take a snapshot, here and now."""
-        return self.poller.take_snapshot(self._clock.monotonic() + budget)
+        return self.poller.take_snapshot(Deadline.after(budget, self._clock.monotonic))
 
     def scrape_in_background(self, budget: float = LIMIT) -> "Future[Snapshot]":
         """Take a snapshot in another thread, and return once it has begun its queries."""

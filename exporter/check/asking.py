@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from exporter.clock import Clock
+from exporter.clock import Clock, Deadline
 from exporter.config.units import format_duration
 from exporter.errors import QueryError
 from exporter.gpdb.kinds import DEFAULT_KIND
@@ -95,12 +95,12 @@ class Asking:
         Args:
             timeout: seconds for all together.
         """
-        deadline = self._clock.monotonic() + timeout
+        deadline = Deadline.after(timeout, self._clock.monotonic)
         snapshot = self._poller.take_snapshot(deadline)
         cut = ""
         if self._is_cut:
             cut = "before it was stopped"
-        elif self._clock.monotonic() >= deadline:
+        elif deadline.has_passed:
             cut = f"within {format_duration(timeout)}: give more with --live.timeout"
         self._poller.close()
         return Seen(

@@ -13,7 +13,7 @@ import requests.utils
 from urllib3.response import BaseHTTPResponse
 
 from exporter import __version__, files
-from exporter.clock import Clock
+from exporter.clock import Clock, Deadline
 from exporter.config import ApiSettings
 from exporter.errors import (
     AnswerError,
@@ -122,7 +122,7 @@ class _Call:
         ref: the job that it is about.
         query: parameters of the URL.
         form: parameters of the body; the namespace password is in one of the two.
-        ends: monotonic seconds; all of it must be over then.
+        deadline: all of it must be over then.
     """
 
     target: Target
@@ -130,7 +130,7 @@ class _Call:
     ref: JobRef
     query: Mapping[str, str] = field(repr=False)
     form: Mapping[str, str] = field(repr=False)
-    ends: float
+    deadline: Deadline
 
 
 class _NotOurs(Exception):
@@ -201,11 +201,11 @@ class ApiClient:
         Raises:
             QueryError: the leaf that says why there is none; its text holds no secret.
         """
-        ends = self._clock.monotonic() + self._api.request_timeout
+        deadline = Deadline.after(self._api.request_timeout, self._clock.monotonic)
         with files.patience(min(files.PATIENCE, self._api.request_timeout)):
             query, form = kind.parameters(ref, target)
-            call = _Call(target, kind, ref, query, form, ends)
-            key = self._credentials.awaited(self._left(call))
+            call = _Call(target, kind, ref, query, form, deadline)
+            key = self._credentials.awaited(deadline.timeout())
         try:
             return self._answer(call, key)
         except AuthRejected as error:
@@ -218,13 +218,10 @@ class ApiClient:
         """Close the kept connections."""
         self._adapter.close()
 
-    def _left(self, call: _Call) -> float:
-        return max(call.ends - self._clock.monotonic(), 0.001)
-
     def _key_after(self, error: AuthRejected, key: AccessKey, call: _Call) -> AccessKey | None:
         if key.security_token is None or not error.code.lower().startswith(_KEY_ENDED):
             return None
-        return self._credentials.renewed(key, self._left(call))
+        return self._credentials.renewed(key, call.deadline.timeout())
 
     def _answer(self, call: _Call, key: AccessKey) -> answers.Answer:
         try:
@@ -235,7 +232,7 @@ class ApiClient:
             failure = failures.translate(error)
             if not failures.was_dropped(error):
                 raise failure from None
-        if self._clock.monotonic() >= call.ends:
+        if call.deadline.has_passed:
             raise failure
         try:
             return self._attempt(call, key, fresh=True)
@@ -266,7 +263,7 @@ class ApiClient:
                 signed.body,
                 {**signed.headers, "accept-encoding": "identity"},
                 connect=self._api.connect_timeout,
-                total=self._left(call),
+                total=call.deadline.timeout(),
             )
             if response.status == _REQUEST_TIMEOUT and lent.was_used:
                 raise _NotOurs  # it was idle for too long, and our request came too late

@@ -28,13 +28,13 @@ from urllib3.exceptions import HTTPError, NameResolutionError, ProxyError
 from urllib3.response import BaseHTTPResponse
 
 from exporter import files
+from exporter.clock import Deadline
 from exporter.gpdb.authorities import Authorities, certificates
 from exporter.gpdb.failures import ProxyRefusal
 from exporter.gpdb.responses import StrictResponse, read_head
 from exporter.sockets import DeadlineSocket, DeadlineTlsSocket
 
 LIFETIME: Final = (45.0, 75.0)  # seconds, by chance: they must not all be renewed at once
-_SHORTEST: Final = 0.001  # seconds; 0 would mean never to wait
 
 Address = tuple[socket.AddressFamily, Any]
 """An address family and a socket address of it."""
@@ -119,11 +119,11 @@ def _literal(host: str, port: int) -> Address | None:
     return (socket.AF_INET6, (host, port, 0, 0))
 
 
-def _connect(addresses: list[Address], ends: float) -> socket.socket:
+def _connect(addresses: list[Address], deadline: Deadline) -> socket.socket:
     """Return a connection to the first address that answers; each gets its share of the time."""
     failure: OSError = OSError("the name has no address")
     for position, (family, address) in enumerate(addresses):
-        left = ends - time.monotonic()
+        left = deadline.left()
         if left <= 0:
             raise TimeoutError
         try:
@@ -136,7 +136,7 @@ def _connect(addresses: list[Address], ends: float) -> socket.socket:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             sock.connect(address)
             # What TLS takes comes out of the same time.
-            sock.settimeout(max(ends - time.monotonic(), _SHORTEST))
+            sock.settimeout(deadline.timeout())
         except OSError as error:
             sock.close()
             failure = error
@@ -179,13 +179,13 @@ class _Connection(HTTPConnection):
 
     def _new_conn(self) -> socket.socket:
         timeout = float(self.timeout or 0)
-        ends = time.monotonic() + timeout
+        deadline = Deadline.after(timeout)
         self._expires = self.clock() + random.uniform(*LIFETIME)  # noqa: S311  no secret
         try:
             addresses = self.resolver.resolve(self.host.strip("[]"), self.port, timeout)
         except socket.gaierror as error:
             raise NameResolutionError(self.host, self, error) from None
-        return _connect(addresses, ends)
+        return _connect(addresses, deadline)
 
     def _tunnel(self) -> None:
         """Have the proxy lead to the host. The library's own way reads a head of any length."""
@@ -276,13 +276,13 @@ class Lent:
             total: seconds for all of it, reading the body included.
         """
         connection = self._connection
-        ends = time.monotonic() + total
+        deadline = Deadline.after(total)
         connection.timeout = min(connect, total)
         if connection.is_closed:
             self._connect()
-        connection.timeout = max(ends - time.monotonic(), _SHORTEST)
+        connection.timeout = deadline.timeout()
         connection.request("POST", path, body, headers, preload_content=False)
-        connection.timeout = max(ends - time.monotonic(), _SHORTEST)
+        connection.timeout = deadline.timeout()
         response: BaseHTTPResponse = connection.getresponse()
         self._response = response
         return response

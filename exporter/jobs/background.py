@@ -2,8 +2,9 @@
 
 import logging
 import threading
-import time
 from collections.abc import Callable
+
+from exporter.clock import Deadline
 
 _log = logging.getLogger(__name__)
 
@@ -37,17 +38,15 @@ class Background:
             self._loop()
         return number
 
-    def wait(self, number: int, until: float) -> bool:
+    def wait(self, number: int, deadline: Deadline) -> bool:
         """Wait for a run to end; return whether it has.
 
         Args:
             number: from ``start``.
-            until: monotonic seconds.
+            deadline: of the waiting.
         """
         with self._changed:
-            return self._changed.wait_for(
-                lambda: self._ended >= number, max(0.0, until - time.monotonic())
-            )
+            return self._changed.wait_for(lambda: self._ended >= number, max(0.0, deadline.left()))
 
     def _loop(self) -> None:
         while True:

@@ -3,11 +3,11 @@
 import heapq
 import logging
 import threading
-import time
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from functools import partial
 
+from exporter.clock import Deadline
 from exporter.config import Config
 from exporter.errors import Problem
 from exporter.jobs.background import Background
@@ -73,9 +73,9 @@ class Registry:
         Args:
             patience: the most seconds to wait for them. Who takes longer goes on behind.
         """
-        until = time.monotonic() + patience
+        deadline = Deadline.after(patience)
         for each, number in [(each, each.start()) for each in self._refreshing]:
-            each.wait(number, until)
+            each.wait(number, deadline)
 
     def look(self) -> WatchList:
         """Have all sources look, however long it takes, and return what is to be watched."""

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 
 from exporter import files
-from exporter.clock import Clock
+from exporter.clock import Clock, Deadline
 from exporter.errors import QueryError
 from exporter.gpdb.endpoints import base_url
 from exporter.model import (
@@ -72,24 +72,24 @@ class Poller:
                 limit.allow(settings.calls_per_second)
             self._settings = settings
 
-    def ask(self, deadline: float) -> Scrape:
+    def ask(self, deadline: Deadline) -> Scrape:
         """Ask about the jobs that are due, until all are answered or the deadline has come.
 
         Concurrent callers share one round. What is not answered by the deadline is late; its
         answer is kept for the next snapshot.
 
         Args:
-            deadline: monotonic seconds.
+            deadline: of the scrape.
         """
         started = self._clock.monotonic()
-        with self._watching, files.patience(min(files.PATIENCE, deadline - started)):
+        with self._watching, files.patience(min(files.PATIENCE, deadline.left())):
             jobs = self._look()
             key_version = query.key_version(jobs.settings.client)
             with self._lock:
-                number = self._begin_or_join(jobs, key_version, deadline)
+                number = self._begin_or_join(jobs, key_version, deadline.at)
         with self._lock:
             # A caller that comes later can move the round's deadline, but not ours.
-            self._done.wait_for(lambda: not self._busy, deadline - self._clock.monotonic())
+            self._done.wait_for(lambda: not self._busy, deadline.left())
         return Scrape(jobs, number, started)
 
     def snapshot(self, scrape: Scrape) -> Snapshot:
@@ -97,11 +97,11 @@ class Poller:
         with self._lock:
             return self._snapshot(scrape)
 
-    def take_snapshot(self, deadline: float) -> Snapshot:
+    def take_snapshot(self, deadline: Deadline) -> Snapshot:
         """Ask, and return what is known of all jobs then.
 
         Args:
-            deadline: monotonic seconds.
+            deadline: of the scrape.
         """
         return self.snapshot(self.ask(deadline))
 

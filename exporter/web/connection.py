@@ -7,8 +7,8 @@ import ssl
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from time import monotonic
 
+from exporter.clock import Deadline
 from exporter.sockets import DeadlineSocket, DeadlineTlsSocket
 from exporter.web.messages import (
     BodyLimit,
@@ -26,7 +26,6 @@ _TLS_HANDSHAKE = b"\x16"  # the first byte of a client that speaks TLS (RFC 8446
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _RECEIVE = 16_384  # bytes at a time
 _JOIN = 65_536  # bytes; a body up to this travels in one piece with its head
-_SHORTEST = 0.001  # seconds; 0 would mean never to wait
 _LINGER = 2.0  # seconds in which a refused client may still read why
 
 
@@ -130,7 +129,7 @@ class Connection:
         endpoint = self._tls()
         if endpoint is None:
             return True
-        deadline = monotonic() + self._limits.request_seconds
+        deadline = Deadline.after(self._limits.request_seconds)
         if not (self._poll.poll(0) or self._may_wait(self)):
             return False
         first = self._sock.recv(1, socket.MSG_PEEK)  # no TLS object yet for who stays silent
@@ -138,7 +137,7 @@ class Connection:
             raise RefusedRequest(400, "This port speaks TLS: the address begins with https://.")
         return bool(first) and self._shake_hands(endpoint, deadline)
 
-    def _shake_hands(self, endpoint: TlsEndpoint, deadline: float) -> bool:
+    def _shake_hands(self, endpoint: TlsEndpoint, deadline: Deadline) -> bool:
         """Return whether the client may go on; the deadline is for its request too.
 
         Raises:
@@ -149,13 +148,13 @@ class Connection:
         # It may have been hung up while the descriptor went from one object to the other.
         if not self._may_wait(self):
             return False
-        sock.settimeout(max(deadline - monotonic(), _SHORTEST))
+        sock.settimeout(deadline.timeout())
         try:
             sock.do_handshake()
         except ssl.SSLError:
             self._let_read()
             raise
-        sock.settimeout(max(deadline - monotonic(), _SHORTEST))  # the library begins it anew
+        sock.settimeout(deadline.timeout())  # the library begins it anew
         if not endpoint.allowed_sans:
             return True
         try:
@@ -175,8 +174,8 @@ class Connection:
         """Let a client read OpenSSL's alert: closing on what it still sends would reset it."""
         self._sock.end_sending()
         self._sock.settimeout(_LINGER)
-        deadline = monotonic() + _LINGER
-        while monotonic() < deadline and socket.socket.recv(self._sock, _RECEIVE):
+        deadline = Deadline.after(_LINGER)
+        while not deadline.has_passed and socket.socket.recv(self._sock, _RECEIVE):
             pass
 
     def _receive(self) -> bool:
@@ -238,9 +237,9 @@ class Connection:
         head = response_head(response, keep_alive=keep_alive, now=now)
         body = response.body if with_body else b""
         parts = (head + body,) if len(body) <= _JOIN else (head, body)
-        deadline = monotonic() + self._limits.write_seconds
+        deadline = Deadline.after(self._limits.write_seconds)
         for part in parts:
-            self._sock.settimeout(max(deadline - monotonic(), _SHORTEST))
+            self._sock.settimeout(deadline.timeout())
             self._sock.sendall(part)
 
     def linger(self) -> None:

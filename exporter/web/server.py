@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable
 
+from exporter.clock import Deadline
 from exporter.web.addresses import Address, listen
 from exporter.web.connection import Connection, Limits
 from exporter.web.messages import BodyLimit, Handler, RefusedRequest, Request, Response, text
@@ -83,7 +84,7 @@ class Server:
         """
         if self._stopping.is_set():
             return
-        deadline = time.monotonic() + grace
+        deadline = Deadline.after(grace)
         self._stopping.set()
         self._slots.settle(grace)
         self._closing.set()
@@ -93,7 +94,7 @@ class Server:
             self._acceptor.join()
         for sock in (self._listener, self._wake, self._woken):
             sock.close()
-        self._slots.drain(deadline - time.monotonic())
+        self._slots.drain(deadline)
 
     def _accept_all(self) -> None:
         poll = select.poll()

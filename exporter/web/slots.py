@@ -7,6 +7,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
 
+from exporter.clock import Deadline
+
 
 class Holder(Protocol):
     """A connection, as far as its slot is concerned."""
@@ -118,11 +120,10 @@ class Slots(Generic[H]):
                 pass
             self._changed.notify_all()
 
-    def drain(self, grace: float) -> None:
-        """Wait up to so many seconds until all have left, then evict whoever is still there."""
-        deadline = self._clock() + grace
+    def drain(self, deadline: Deadline) -> None:
+        """Wait until all have left, at most until the deadline; then evict who is still there."""
         with self._changed:
-            while self._held and (left := deadline - self._clock()) > 0:
+            while self._held and (left := deadline.left()) > 0:
                 self._changed.wait(left)
             for holder in self._held:
                 holder.hang_up()

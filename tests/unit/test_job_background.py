@@ -1,17 +1,17 @@
 import logging
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from exporter.clock import Deadline
 from exporter.jobs.background import Background
 from tests.fakes import LIMIT
 
 
-def until() -> float:
-    """Return a moment that comes only if something hangs."""
-    return time.monotonic() + LIMIT
+def until() -> Deadline:
+    """Return a deadline that comes only if something hangs."""
+    return Deadline.after(LIMIT)
 
 
 def test_who_waits_gets_a_run_that_began_later() -> None:
@@ -30,7 +30,7 @@ def test_who_waits_gets_a_run_that_began_later() -> None:
     others = [background.start() for _ in range(5)]
     go.release()
     assert background.wait(first, until())
-    assert not background.wait(others[0], 0.0)
+    assert not background.wait(others[0], Deadline(0.0))
     go.release()
 
     assert all(background.wait(number, until()) for number in others)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from exporter.clock import Deadline
 from exporter.errors import AuthRejected, NoCredentials, Throttled
 from exporter.gpdb.answers import Answer
 from exporter.polling import Poller
@@ -159,12 +160,12 @@ def test_the_poller_outlives_a_broken_observer(monkeypatch: pytest.MonkeyPatch) 
 
     observer = Broken()
     poller = Poller(world.settings, observers=[observer], clock=world.time.clock())
-    poller.take_snapshot(world.time.monotonic + BRIEFLY)
+    poller.take_snapshot(Deadline.after(BRIEFLY, world.time.clock().monotonic))
     assert died.wait(LIMIT)
     observer.broken = False
     world.time.advance(5.0)
 
-    snapshot = poller.take_snapshot(world.time.monotonic + LIMIT)
+    snapshot = poller.take_snapshot(Deadline.after(LIMIT, world.time.clock().monotonic))
 
     poller.close()
     assert set(results(snapshot).values()) == {"fresh"}

@@ -47,7 +47,7 @@ def fresh_record() -> Record:
 
 def seen(record: Record, now: float, number: int = 1, **changed: Any) -> Observation:
     """Return what a scrape in this round has to say."""
-    usual: dict[str, Any] = {"ref": record.ref, "rule": RULE, "offset": OFFSET}
+    usual: dict[str, Any] = {"ref": record.ref, "limits": RULE, "offset": OFFSET}
     return record.observation(now=now, max_age=MAX_AGE, round_number=number, **{**usual, **changed})
 
 
@@ -207,7 +207,7 @@ def test_what_is_shown_of_an_ended_job_is_made_once() -> None:
 
 
 def test_a_reload_changes_what_is_shown_of_an_ended_job() -> None:
-    """Other labels or another rule for deadlines show at the next scrape."""
+    """Other labels or other time limits show at the next scrape."""
     record = asked(fresh_record(), replace(RUNNING, status=JobStatus.SUCCESS), 100.0)
     record.done_in = 1
     ref = replace(REF, labels=(("team", "search"),), expected_entries=1000)

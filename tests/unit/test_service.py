@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from exporter.clock import Clock
+from exporter.clock import Clock, Deadline
 from exporter.config import Config
 from exporter.gpdb.kinds import UPSERT_COLLECTION_DATA
 from exporter.instruments import Instruments
@@ -35,9 +35,9 @@ class DeadlinePoller:
     def __init__(self) -> None:
         self.deadlines: list[float] = []
 
-    def ask(self, deadline: float) -> Scrape:
+    def ask(self, deadline: Deadline) -> Scrape:
         """See ``Poller``."""
-        self.deadlines.append(deadline)
+        self.deadlines.append(deadline.at)
         return SCRAPE
 
     def snapshot(self, _: Scrape) -> Snapshot:

@@ -2,6 +2,7 @@ import threading
 
 import pytest
 
+from exporter.clock import Deadline
 from exporter.web.slots import Admission, Slots
 
 LIMIT = 60.0  # seconds after which a test gives up waiting; never waited for when all is well
@@ -214,7 +215,7 @@ def test_draining_cuts_those_left_after_the_grace(slots: Slots[Guest]) -> None:
     """Who is still served when the grace is over is hung up."""
     serving = admitted(slots, serving=True)
 
-    slots.drain(0)
+    slots.drain(Deadline.after(0))
 
     assert serving.hung_up.is_set()
 
@@ -225,7 +226,7 @@ def test_draining_waits_for_those_served(slots: Slots[Guest]) -> None:
     leaving = threading.Timer(0.05, serving.leave)
     leaving.start()
 
-    slots.drain(60)
+    slots.drain(Deadline.after(60))
 
     assert not serving.hung_up.is_set()
 
