@@ -5,7 +5,7 @@ BIN := .venv/bin
 SHELL := /bin/sh
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint unit docs dashboards format bench guards pictures tools stack lock dist sbom clean
+.PHONY: help demo test lint unit docs dashboards format bench guards mutants pictures tools stack lock dist sbom clean
 
 help: ## say what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | column -t -s '|'
@@ -49,6 +49,7 @@ lock: .venv/uv.stamp ## write the locks again: what is installed, with hashes; U
 	@$(COMPILE) --extra=ram --output-file=requirements.lock pyproject.toml
 	@$(COMPILE) --extra=ram --extra=dev --constraint=requirements.lock --output-file=requirements-dev.lock pyproject.toml
 	@echo cyclonedx-bom | $(COMPILE) --output-file=.ci/sbom.lock -
+	@echo mutmut | $(COMPILE) --constraint=requirements-dev.lock --output-file=.ci/mutants.lock -
 
 dist: .venv/dev.stamp ## build wheel and source distribution of the commit into dist/
 	@sh .ci/dist.sh $(BIN)/python
@@ -62,6 +63,11 @@ bench: .venv/dev.stamp tools ## measure the speed beside its references; benchma
 guards: .venv/dev.stamp ## take out each guard in a copy of the tree, and see that a test notices
 	@$(BIN)/python tests/guards/remove_one.py
 
+mutants: .venv/dev.stamp .venv/mutants.stamp ## change the pure modules in a copy, one thing at a time, and list the changes that no test notices
+	@$(BIN)/mutmut run
+	@$(BIN)/mutmut results
+	@rm -rf mutants
+
 pictures: .venv/dev.stamp grafana/viewer/node_modules/.package-lock.json ## draw the dashboards with Grafana's panels, into docs/pictures/
 	@sh .ci/tools.sh pngquant
 	@cd grafana/viewer && npm run --silent check
@@ -71,7 +77,7 @@ tools: ## install Prometheus into .tools/ and Chromium into the system, where th
 	@sh .ci/tools.sh
 
 clean: ## remove what the other targets made here
-	rm -rf .venv .tools dist build tests/grafana/node_modules grafana/viewer/node_modules
+	rm -rf .venv .tools dist build mutants tests/grafana/node_modules grafana/viewer/node_modules
 
 .venv/bin/python:
 	@echo "== a virtual environment in .venv"
@@ -91,6 +97,10 @@ LOCKED = --require-hashes --only-binary=:all: --requirement
 	@$(PIP) $(LOCKED) requirements-dev.lock
 	@$(PIP) --no-build-isolation --editable .
 	@touch $@ .venv/runtime.stamp .venv/uv.stamp
+
+.venv/mutants.stamp: .ci/mutants.lock | .venv/dev.stamp
+	@$(PIP) $(LOCKED) .ci/mutants.lock
+	@touch $@
 
 # uv alone: a lock that has to be written again may not be installable.
 .venv/uv.stamp: | .venv/bin/python

@@ -218,7 +218,7 @@ def test_what_the_api_said_is_printed_with_its_request_id(tmp_path: Path) -> Non
             get(it.url + "/metrics")
             line = it.wait_for_log("job query failed")
 
-    words = "HTTP 200 InvalidNamespace.NotFound: The simulated API was told to say this."
+    words = "HTTP 200 InvalidNamespace.NotFound: The scenario of the simulated API says this."
     answer = json.loads(done.stdout)
     assert done.returncode == 1
     assert (answer["reason"], answer["message"]) == ("api_fail", words)

@@ -12,7 +12,8 @@ from packaging.utils import canonicalize_name
 
 PROJECT = Path(__file__).parent.parent.parent
 PYPROJECT: dict[str, Any] = tomllib.loads((PROJECT / "pyproject.toml").read_text("utf-8"))
-IMAGE, TESTS, SBOM = "requirements.lock", "requirements-dev.lock", ".ci/sbom.lock"
+IMAGE, TESTS = "requirements.lock", "requirements-dev.lock"
+SBOM, MUTANTS = ".ci/sbom.lock", ".ci/mutants.lock"
 NPM = ("tests/grafana/package-lock.json", "grafana/viewer/package-lock.json")
 EXTRAS = {IMAGE: ("ram",), TESTS: ("ram", "dev")}
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
@@ -55,7 +56,7 @@ def test_all_that_is_needed_is_locked(lock: str) -> None:
         assert requirement.specifier.contains(pin.version), f"{requirement}: run `make lock`"
 
 
-@pytest.mark.parametrize("lock", [IMAGE, TESTS, SBOM])
+@pytest.mark.parametrize("lock", [IMAGE, TESTS, SBOM, MUTANTS])
 def test_every_entry_has_hashes(lock: str) -> None:
     """Nothing is taken that nobody has seen: one version, and the hash of each of its files."""
     entries = locked(lock)
@@ -121,7 +122,7 @@ def test_make_takes_nothing_else() -> None:
     text = text.replace("$(PIP)", "pip install --no-deps").replace("$(LOCKED)", "--require-hashes")
     installs = re.findall(r"\bpip install .*", text)
 
-    assert len(installs) == 7  # one is the definition of $(PIP)
+    assert len(installs) == 8  # one is the definition of $(PIP)
     assert all("--no-deps" in line for line in installs)
     resolved = [line for line in installs if "--require-hashes" not in line]
     assert [line.split("--no-deps")[1].strip() for line in resolved] == [

@@ -173,6 +173,31 @@ def test_a_job_is_free_since_the_one_before_has_ended() -> None:
     assert 0 not in found
 
 
+ENDED = job("before", JobStatus.SUCCESS, created=NOW - 900, updated=NOW - 300)
+
+
+@pytest.mark.parametrize(
+    ("before", "free_since"),
+    [
+        (ENDED, NOW - 300),
+        (replace(ENDED, ref=replace(ENDED.ref, kind="upload_document")), None),
+        (replace(ENDED, ref=ref("before", "another")), None),
+        (job("before", JobStatus.SUCCESS, created=None, updated=NOW - 300), None),
+        (job("before", JobStatus.SUCCESS, created=NOW - 900), None),
+        (job("before", JobStatus.UNKNOWN, created=NOW - 900, updated=NOW - 300), None),
+        (job("before", JobStatus.SUCCESS, created=NOW + 900, updated=NOW + 999), None),
+        (unknown("before", "not_found"), None),
+    ],
+)
+def test_what_counts_as_the_one_before(before: Observation, free_since: float | None) -> None:
+    """Only an earlier job of its collection and of a kind that takes turns, with both times."""
+    runs = job("runs", RUNNING, progress=7, created=NOW)
+
+    found = line_up([before, replace(ENDED, ref=ref("x", "third")), runs], set())
+
+    assert found.get(2, FREE) == QueuePosition(free_since=free_since)
+
+
 def test_a_job_that_ended_before_keeps_its_place() -> None:
     """It is shown as it was, and is not looked at again."""
     ended = [

@@ -10,6 +10,7 @@ from exporter.errors import BadAnswer, NotFound, QueryError, ServerFailed, Timed
 from exporter.gpdb.kinds import UPSERT_COLLECTION_DATA
 from exporter.model import JobRef, JobState, JobStatus, Observation, ScrapeResult, Target
 from exporter.polling.record import Record
+from exporter.queues import QueuePosition
 from exporter.secret import Secret
 
 TARGET = Target("rag-prod", "cn-hangzhou", Secret("testpassword"), db_instance_id="gp-1")
@@ -422,3 +423,22 @@ def test_whatever_happens_up_and_state_agree(
         assert answered is not None
         assert now + later - answered < MAX_AGE
         assert not isinstance(last, NotFound)
+
+
+@pytest.mark.parametrize(
+    ("created", "free_since", "turn_at"),
+    [(900.0, None, 900.0), (900.0, 950.0, 950.0), (900.0, 850.0, 900.0), (None, 950.0, 950.0)],
+)
+def test_the_turn_of_a_job_that_does_not_wait(
+    created: float | None, free_since: float | None, turn_at: float
+) -> None:
+    """It is its CreateTime, or when its collection became free for it, whatever is later."""
+    record = asked(fresh_record(), replace(RUNNING, created=created), 100.0)
+    record.ref = replace(REF, expected_entries=60_000)
+    made = seen(record, 100.0)
+
+    placed = record.placed(
+        made, QueuePosition(free_since=free_since), RULE, now=100.0, offset=OFFSET
+    )
+
+    assert placed == replace(made, turn_at=turn_at, planned_end=turn_at + 60 + 1800)
