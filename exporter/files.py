@@ -56,6 +56,25 @@ def stat(path: str) -> os.stat_result:
     return within(("stat", path), lambda: os.stat(path))  # noqa: PTH116  half the cost of Path.stat
 
 
+Fingerprint = tuple[int, ...]
+"""Differs when a file was written or replaced."""
+
+
+def fingerprint(status: os.stat_result) -> Fingerprint:
+    """Return the fingerprint of a file.
+
+    The time of the last change of the status is in it, since a tool that copies a file into place
+    may keep the old one's time of modification.
+    """
+    return (
+        status.st_mtime_ns,
+        status.st_ctime_ns,
+        status.st_dev,
+        status.st_ino,
+        status.st_size,
+    )
+
+
 def read(path: str, most: int, *, regular: bool = False) -> tuple[os.stat_result, bytes]:
     """Return a file's status and the beginning of its content.
 

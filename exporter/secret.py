@@ -1,6 +1,5 @@
 """Secrets are a type: a value that no printing, logging or pickling can show."""
 
-import os
 from dataclasses import dataclass, field
 from typing import NoReturn
 
@@ -50,7 +49,7 @@ class SecretFile:
     """
 
     path: str
-    _read: dict[str, tuple[tuple[int, int, int], Secret]] = field(
+    _read: dict[str, tuple[files.Fingerprint, Secret]] = field(
         default_factory=dict, compare=False, repr=False
     )
 
@@ -62,7 +61,7 @@ class SecretFile:
         """
         known = self._read.get("value")
         try:
-            if known is not None and known[0] == _mark(files.stat(self.path)):
+            if known is not None and known[0] == files.fingerprint(files.stat(self.path)):
                 return known[1].reveal()
             status, data = files.read(self.path, _LONGEST_BYTES + 1, regular=True)
             value = _without_newline(data)
@@ -71,7 +70,7 @@ class SecretFile:
             raise NoCredentials(f"secret file {self.path}: {why}") from None
         if known is not None:
             self._read["before"] = known
-        self._read["value"] = (_mark(status), Secret(value))
+        self._read["value"] = (files.fingerprint(status), Secret(value))
         return value
 
     def seen(self) -> tuple[str, ...]:
@@ -80,14 +79,6 @@ class SecretFile:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a SecretFile is not pickled")
-
-
-def _mark(status: os.stat_result) -> tuple[int, int, int]:
-    """Return what changes with a file's content.
-
-    Not mtime: a tool that copies a secret into place may well keep the old one's.
-    """
-    return (status.st_ctime_ns, status.st_ino, status.st_size)
 
 
 def _without_newline(data: bytes) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from exporter import files
+from exporter.backoff import Backoff
 from exporter.clock import Clock
 from exporter.errors import NoCredentials
 from exporter.gpdb.credentials import AccessKey, Credentials
@@ -23,8 +24,7 @@ _OF_ITS_LIFE = 2 / 3  # after so much of it a key is renewed
 _SOONEST = 60.0  # seconds after which it is renewed at the earliest, unless it ends before
 _LATEST = 3600.0  # seconds after which it is renewed, however long it would be good
 _UNKNOWN = 600.0  # seconds after which one is renewed that does not say when it ends
-_FIRST_PAUSE = 5.0  # seconds after a failure; doubles with each further one
-_LONGEST_PAUSE = 60.0  # seconds
+_FAILED = Backoff(first=5.0, longest=60.0)  # until the next attempt to get a key
 _LAST_RESORT = 30.0  # seconds over its time after which the process that asks ends by itself
 _FILES = {
     "oidc_token_file": "ALIBABA_CLOUD_OIDC_TOKEN_FILE",
@@ -249,6 +249,5 @@ class RoleCredentials(Credentials):
         level = logging.DEBUG if why == self._why else logging.WARNING
         logger.log(level, "no new role key", extra={"error": why, "old_key_is_good": self._is_good})
         self._why = why
-        pause = min(_FIRST_PAUSE * 2.0 ** min(self._failures, 10), _LONGEST_PAUSE)
-        self._due = self._clock.monotonic() + pause
+        self._due = self._clock.monotonic() + _FAILED.pause(self._failures)
         self._failures += 1

@@ -20,7 +20,7 @@ from typing import Final
 from exporter.config import Config, JobFile, read_job_file
 from exporter.config.yaml_source import LARGEST_FILE
 from exporter.errors import ConfigurationError, Problem
-from exporter.files import read_here
+from exporter.files import fingerprint, read_here
 from exporter.jobs.patterns import UNTRUSTED, Found, Pattern
 from exporter.jobs.source import Batch, Listing
 from exporter.model import JobRef, PatternReport, Target
@@ -42,7 +42,7 @@ class _FileState:
     """What we know of one job file.
 
     Attributes:
-        fingerprint: of its stat; None forces a re-read.
+        fingerprint: of the file; None forces a re-read.
         inode: by its folder's entry; ``UNTRUSTED`` where that does not show a replacement.
         digest: of its content; empty if it could not be read.
         jobs: of its last good content, entry by entry.
@@ -239,7 +239,7 @@ class JobFiles:
                 if stat.S_ISDIR(status.st_mode):
                     return known if self._may_be_there(path) else None
                 inode = inode if inode == status.st_ino else UNTRUSTED
-                if known is not None and known.fingerprint == _fingerprint(status):
+                if known is not None and known.fingerprint == fingerprint(status):
                     return known if known.inode == inode else replace(known, inode=inode)
                 status, data = self._read(path)
             except FileNotFoundError:
@@ -276,11 +276,11 @@ class JobFiles:
     ) -> _FileState:
         """Return what is known of a file that was read."""
         is_settled = self._clock() - max(status.st_mtime_ns, status.st_ctime_ns) > _SETTLED
-        fingerprint = _fingerprint(status) if is_settled else None
+        settled = fingerprint(status) if is_settled else None
         inode = inode if is_settled else UNTRUSTED
         digest = hashlib.sha256(data).digest()
         if known is not None and known.digest == digest:
-            return replace(known, fingerprint=fingerprint, inode=inode)
+            return replace(known, fingerprint=settled, inode=inode)
         known = known or _FileState()
         try:
             file = read_job_file(path, data, self._config, self.name)
@@ -296,7 +296,7 @@ class JobFiles:
         if known.problems and not file.problems:
             _log.info("job file is good again", extra={"file": path, "jobs": len(jobs)})
         return _FileState(
-            fingerprint,
+            settled,
             inode,
             digest,
             jobs,
@@ -423,16 +423,6 @@ def read_regular_file(path: str) -> tuple[os.stat_result, bytes]:
         OSError: it cannot be read, or is no regular file.
     """
     return read_here(path, LARGEST_FILE + 1, regular=True)
-
-
-def _fingerprint(status: os.stat_result) -> tuple[int, ...]:
-    return (
-        status.st_mtime_ns,
-        status.st_ctime_ns,
-        status.st_dev,
-        status.st_ino,
-        status.st_size,
-    )
 
 
 def _rebased(job: JobRef, target: Target, labels: Sequence[str]) -> JobRef:

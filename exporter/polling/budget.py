@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from exporter.backoff import Backoff
 from exporter.errors import (
     AccountLacking,
     AnswerError,
@@ -20,8 +21,7 @@ from exporter.errors import (
 )
 from exporter.polling.record import Record
 
-_FIRST_PAUSE = 1.0  # seconds that a host is left alone after it throttled; doubles each time
-_LONGEST_PAUSE = 60.0  # seconds
+_THROTTLED = Backoff(first=1.0, longest=60.0)  # how long a host is left alone
 _AUTH_PAUSE = 60.0  # seconds between calls with an access key that was refused
 _PROBE_PATIENCE = 0.5  # seconds that the first call of a target goes alone
 # A host that is throttling or in trouble may say so before it looks at the key.
@@ -46,7 +46,7 @@ class HostLimit:
 
     def __init__(self, calls_per_second: int) -> None:
         self._started: deque[float] = deque(maxlen=calls_per_second)
-        self._pause = 0.0
+        self._throttled = 0  # times in a row
         self._probe: float | None = None  # when the one call after a pause began
         self.paused_until = 0.0
         self.is_probing = False
@@ -86,16 +86,16 @@ class HostLimit:
             self._probe = None
         retry_after = error.retry_after if isinstance(error, ApiError) else None
         if isinstance(error, Throttled) and not is_stale:
-            # Twice as long each time, by chance up to half less.
-            self._pause = min(max(self._pause * 2, _FIRST_PAUSE), _LONGEST_PAUSE)
-            self.paused_until = now + self._pause * (1 - chance() / 2)
+            # By chance up to half less.
+            self.paused_until = now + _THROTTLED.pause(self._throttled) * (1 - chance() / 2)
+            self._throttled += 1
         if isinstance(error, Throttled) or retry_after:
             self.paused_until = max(self.paused_until, now + (retry_after or 0.0))
             self.is_probing = True
         elif not is_stale and (error is None or isinstance(error, ApiError | AnswerError)):
             self.is_probing = False  # else there was no answer: the next call goes alone, too
             if error is None:
-                self._pause = 0.0
+                self._throttled = 0
 
 
 @dataclass(slots=True)

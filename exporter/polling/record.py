@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from exporter.backoff import Backoff
 from exporter.errors import NotFound, QueryError
 from exporter.gpdb.kinds import KINDS, TimeLimits
 from exporter.model import JobRef, JobState, Observation, ScrapeResult, Target, WatchList
 from exporter.polling.pace import Pace
 from exporter.queues import QueuePosition, line_up
 
-_NOT_FOUND_PAUSE = 30.0  # seconds after the first not_found; doubles with each further one
-_LONGEST_PAUSE = 900.0  # seconds
+_NOT_FOUND = Backoff(first=30.0, longest=900.0)  # how long an unknown job is not queried
 
 
 @dataclass(slots=True)
@@ -96,8 +96,7 @@ class Record:
         if error.what == "job":
             self.state = self.progress = self.progress_changed = self.pace = None
         if self.state is None:  # else it was there: a collection or an instance may come back
-            pause = _NOT_FOUND_PAUSE * 2.0 ** min(self.not_found_in_a_row, 10)
-            self.retry_at = now + min(pause, _LONGEST_PAUSE)
+            self.retry_at = now + _NOT_FOUND.pause(self.not_found_in_a_row)
             self.not_found_in_a_row += 1
 
     def observation(

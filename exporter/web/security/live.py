@@ -10,8 +10,8 @@ from exporter.errors import ConfigurationError, Problem
 from exporter.web.security.file import WebConfig, build, parse
 
 _log = logging.getLogger(__name__)
-_Mark = tuple[int, ...] | None
-_NO_ANSWER: _Mark = ()
+_Fingerprint = files.Fingerprint | None
+_NO_ANSWER: _Fingerprint = ()
 _RESTART = "cannot be taken away while serving, since a cut-off file looks like that: restart"
 
 
@@ -35,7 +35,7 @@ class LiveWebConfig:
     def __init__(self, path: str) -> None:
         self._path = path
         self._observer: ReadObserver = _nobody
-        self._seen: dict[str, _Mark] = {}
+        self._seen: dict[str, _Fingerprint] = {}
         self._problems: tuple[Problem, ...] = ()
         self._reading = threading.Lock()
         with files.patience(files.START_PATIENCE):
@@ -54,7 +54,7 @@ class LiveWebConfig:
         get the previous one.
         """
         seen = self._seen
-        if _marks(seen) != seen and self._reading.acquire(blocking=False):
+        if _fingerprints(seen) != seen and self._reading.acquire(blocking=False):
             try:
                 self._read_again()
             finally:
@@ -83,9 +83,9 @@ class LiveWebConfig:
 
         A mark is taken before its file is read, so that a change meanwhile is seen the next time.
         """
-        self._seen = own = _marks([self._path])
+        self._seen = own = _fingerprints([self._path])
         parsed = parse(self._path)
-        self._seen = own | _marks(parsed.files)
+        self._seen = own | _fingerprints(parsed.files)
         return build(parsed)
 
     def _refuse_weaker(self, config: WebConfig) -> None:
@@ -93,12 +93,12 @@ class LiveWebConfig:
             raise ConfigurationError([Problem(self._path, 0, 0, lost, _RESTART)])
 
 
-def _marks(paths: Iterable[str]) -> dict[str, _Mark]:
+def _fingerprints(paths: Iterable[str]) -> dict[str, _Fingerprint]:
     """Return by path what changes when a file is written, is replaced, or stops answering."""
-    return {path: _mark(path) for path in paths}
+    return {path: _fingerprint(path) for path in paths}
 
 
-def _mark(path: str) -> _Mark:
+def _fingerprint(path: str) -> _Fingerprint:
     try:
         found = files.stat(path)
         if files.hangs(path):  # when it was read
@@ -107,7 +107,7 @@ def _mark(path: str) -> _Mark:
         return _NO_ANSWER
     except (OSError, ValueError):
         return None
-    return found.st_ctime_ns, found.st_ino, found.st_size, found.st_dev
+    return files.fingerprint(found)
 
 
 def _lost(before: WebConfig, after: WebConfig) -> str:
