@@ -160,7 +160,7 @@ SCENARIOS = (
                 Read(
                     "Uploads to a collection are held up by an index build.",
                     "Index build build of collection indexed (namespace rag of gp-1, target "
-                    "rag-prod) holds up uploads since 1 Jan 00:05 UTC, since the collection takes "
+                    "rag-prod) has held up uploads since 1 Jan 00:05 UTC: the collection takes "
                     "no writes meanwhile. Held up: job upload (upsert_collection_data). The build "
                     "is 28% done. Wait for its end, or cancel it; then the uploads go on.",
                     dashboard("build", "indexed"),
