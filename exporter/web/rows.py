@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from exporter.gpdb.kinds import DEFAULT_KIND, KINDS
-from exporter.model import JobRef, JobState, JobStatus, Observation, Unit
+from exporter.model import JobRef, JobState, JobStatus, Observation, Unit, Usage
 from exporter.web import wording
 from exporter.web.triage import Case, Concern, Group, Remark, is_overdue
 
@@ -93,6 +93,7 @@ class Progress:
         maximum: of the bar; 0 for no bar, where no total is known.
         value: of the bar.
         rate: how fast it goes; empty where it is not known.
+        usage: what the job has consumed; empty where the API does not say.
     """
 
     done: str | None
@@ -100,6 +101,7 @@ class Progress:
     maximum: int = 0
     value: int = 0
     rate: str = ""
+    usage: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,7 +249,8 @@ def _progress(seen: Observation, state: JobState) -> Progress:
     if done is None:
         return Progress(None)
     if KINDS[seen.ref.kind].unit is Unit.PERCENT:
-        return Progress(f"{done}\N{NO-BREAK SPACE}%", maximum=100, value=done)
+        shown = f"{done}\N{NO-BREAK SPACE}%"
+        return Progress(shown, maximum=100, value=done, usage=_usage(state.usage))
     known = state.status.is_active and seen.progress_per_second is not None
     rate = f"{wording.rate(seen.progress_per_second or 0.0)} entries/s" if known else ""
     if not expected:
@@ -261,6 +264,12 @@ def _progress(seen: Observation, state: JobState) -> Progress:
         value=min(max(done, 0), expected),
         rate=rate,
     )
+
+
+def _usage(usage: Usage) -> str:
+    llm = (usage.llm_input_tokens or 0) + (usage.llm_output_tokens or 0)
+    parts = ((usage.embedding_tokens or 0, "embedding"), (llm, "LLM"))
+    return ", ".join(f"{wording.count(tokens)} {name} tokens" for tokens, name in parts if tokens)
 
 
 def _age(case: Case, state: JobState) -> Words:

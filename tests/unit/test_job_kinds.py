@@ -186,6 +186,26 @@ def test_usage(kind: str, usage: object, read: Usage, shown: dict[str, float]) -
 
 
 @pytest.mark.parametrize(
+    ("usage", "text"),
+    [
+        (Usage(embedding_tokens=951_350, embedding_entries=10), "951,350 embedding tokens"),
+        (
+            Usage(embedding_tokens=7, llm_input_tokens=1_000, llm_output_tokens=234),
+            "7 embedding tokens, 1,234 LLM tokens",
+        ),
+        (Usage(embedding_tokens=0), ""),
+        (Usage(), ""),
+    ],
+)
+def test_usage_on_the_page(usage: Usage, text: str) -> None:
+    """The page says how many tokens a job has consumed, where it has consumed any."""
+    progress = row(examine(running("graph_rag", usage=usage), NOW), NOW, Asides()).progress
+
+    assert progress is not None
+    assert progress.usage == text
+
+
+@pytest.mark.parametrize(
     ("code", "text", "about"),
     [
         ("Document.ParseFailed", "", ErrorClass.BAD_DATA),
