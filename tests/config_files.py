@@ -113,12 +113,13 @@ class Watched:
         self.registry: Registry = Registry(config, sources, previous=registry, shard=shard)
 
     def current(self) -> WatchList:
-        """See ``Registry``."""
-        return self.registry.look()
+        """Read the files, and return what the registry says then."""
+        self.files.refresh()
+        return self.registry.current(lambda _identity, _target: None)
 
     def problems(self) -> tuple[Problem, ...]:
-        """See ``Registry``."""
-        self.registry.look()
+        """Read the files, and return what the registry says then."""
+        self.files.refresh()
         return self.registry.problems()
 
 

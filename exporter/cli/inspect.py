@@ -4,7 +4,7 @@ import argparse
 import json
 import logging
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 
 from exporter.advice import ADVICE
@@ -22,6 +22,9 @@ from exporter.polling.record import Record
 from exporter.web.security import WebConfig
 from exporter.web.wording import duration, utc
 from exporter.wiring import build_client, registry_of
+
+_PATIENCE = 30.0  # seconds that a check waits for the job files
+_QUERY_PATIENCE = 2.0  # seconds that a query does
 
 
 def check_config(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
@@ -47,8 +50,11 @@ def check_config(options: argparse.Namespace, environ: Mapping[str, str]) -> int
     files = JobFiles(loaded)
     registry = registry_of(loaded, files)
     # What it would log of files is printed here.
-    logging.getLogger("exporter.jobs.files").setLevel(logging.CRITICAL)
-    watched = registry.look()
+    logging.getLogger("exporter.jobs").setLevel(logging.CRITICAL)
+    if not registry.refresh(_PATIENCE):
+        message = f"not all job files have answered within {_PATIENCE:.0f}s: does a mount hang?"
+        raise ConfigurationError([Problem(options.config_file, 0, 0, "job_files", message)])
+    watched = registry.current(_nobody_knows)
     for warning in registry.warnings():
         print(f"warning: {warning}", file=sys.stderr)
     if problems := registry.problems():
@@ -103,11 +109,28 @@ def query(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
 
 def _watched_kind(loaded: Config, target: Target, job_id: str) -> str:
-    """Return the kind of a job that is configured or in a job file; the default one for others."""
-    logging.getLogger("exporter.jobs.files").setLevel(logging.CRITICAL)  # the query is the point
-    watched = registry_of(loaded, JobFiles(loaded)).look().jobs
-    kinds = (ref.kind for ref in watched if (ref.target, ref.job_id) == (target.name, job_id))
-    return next(kinds, DEFAULT_KIND)
+    """Return the kind of a job that is configured or in a job file; the default one for others.
+
+    Job files are looked for only where the configuration does not name the job, and not for long:
+    a file that hangs must not hold up a query about another job.
+    """
+    logging.getLogger("exporter.jobs").setLevel(logging.CRITICAL)  # the query is the point
+    kind = _named_kind(loaded.jobs, target, job_id)
+    if not kind and loaded.job_files:
+        registry = registry_of(loaded, JobFiles(loaded))
+        registry.refresh(_QUERY_PATIENCE)
+        kind = _named_kind(registry.current(_nobody_knows).jobs, target, job_id)
+    return kind or DEFAULT_KIND
+
+
+def _nobody_knows(_identity: tuple[str, ...], _target: Target) -> float | None:
+    """Return when a job ended, for the registry: nothing has been queried."""
+    return None
+
+
+def _named_kind(jobs: Iterable[JobRef], target: Target, job_id: str) -> str:
+    kinds = (ref.kind for ref in jobs if (ref.target, ref.job_id) == (target.name, job_id))
+    return next(kinds, "")
 
 
 def _target(loaded: Config, name: str, file: str) -> Target:

@@ -67,21 +67,15 @@ class Registry:
             if targets.get(target.name) == target
         }
 
-    def refresh(self, patience: float) -> None:
-        """Have all sources look for what is named now.
+    def refresh(self, patience: float) -> bool:
+        """Have all sources look for what is named now; return whether all have.
 
         Args:
             patience: the most seconds to wait for them. Who takes longer goes on behind.
         """
         deadline = Deadline.after(patience)
-        for each, number in [(each, each.start()) for each in self._refreshing]:
-            each.wait(number, deadline)
-
-    def look(self) -> WatchList:
-        """Have all sources look, however long it takes, and return what is to be watched."""
-        for source in self._sources:
-            source.refresh()
-        return self.current(lambda _identity, _target: None)
+        runs = [(each, each.start()) for each in self._refreshing]
+        return all(each.wait(number, deadline) for each, number in runs)
 
     def current(self, ended_at: EndedAt) -> WatchList:
         """Return what is to be watched; the same object as long as nothing is different.

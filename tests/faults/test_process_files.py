@@ -1,5 +1,6 @@
 """Files that hang when they are opened, as on a mount whose server has gone."""
 
+import json
 import os
 from pathlib import Path
 
@@ -81,6 +82,26 @@ def test_an_access_key_that_hangs(tmp_path: Path) -> None:
     assert pages[-1].value(errors, target="main", reason="credentials") == 5
 
 
+@needs_root
+def test_a_query_beside_a_job_file_that_hangs(tmp_path: Path) -> None:
+    """Fault 57: the kind of a job is looked for in job files, but not for long."""
+    folder = tmp_path / "jobs"
+    folder.mkdir()
+    (folder / "a.yaml").write_text("- {target: main, id: x, collection: c}\n")
+    with Upstream(well) as api:
+        (tmp_path / "config.yaml").write_text(
+            configuration("job", api=api.url, extra="job_files: [jobs/*.yaml]\n")
+        )
+        with hanging(folder / "a.yaml"):
+            done = run(
+                *("query", "other", "--target=main", "--collection=c", "--output=json"),
+                cwd=tmp_path,
+            )
+
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["kind"] == "upsert_collection_data"
+
+
 COMMANDS: dict[str, tuple[tuple[str, ...], str]] = {
     "configuration": (("check-config", "--config.file=file"), "file: cannot be read: "),
     "configuration at the start": (("serve", "--config.file=file"), "file: cannot be read: "),
@@ -100,6 +121,20 @@ def test_a_command_says_which_file_hangs(tmp_path: Path, name: str) -> None:
 
     assert done.returncode == 1
     assert done.stderr == f"{expected}{NO_ANSWER}\n"
+
+
+@needs_root
+def test_a_check_of_a_job_file_that_hangs(tmp_path: Path) -> None:
+    """Fault 57: `check-config` ends, and says that job files do not answer."""
+    (tmp_path / "config.yaml").write_text(configuration("job", extra="job_files: [a.yaml]\n"))
+    (tmp_path / "a.yaml").write_text("- {target: main, id: x, collection: c}\n")
+
+    with hanging(tmp_path / "a.yaml"):
+        done = run("check-config", cwd=tmp_path)
+
+    assert done.returncode == 1
+    expected = "config.yaml: job_files: not all job files have answered within 30s"
+    assert expected in done.stderr
 
 
 SECRETS = {
