@@ -7,7 +7,7 @@ import enum
 import hashlib
 import itertools
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import timedelta, timezone, tzinfo
@@ -106,6 +106,24 @@ class Target:
             deadline=deadline,
             labels=labels,
             source=source,
+        )
+
+    def rebased(self, ref: "JobRef", labels: Sequence[str]) -> "JobRef":
+        """Return a job of a target of this name as this target has it.
+
+        Args:
+            ref: the job.
+            labels: the names of the labels that jobs have now.
+        """
+        values = dict(ref.labels)
+        return self.job(
+            ref.job_id,
+            ref.collection,
+            kind=ref.kind,
+            expected_entries=ref.expected_entries,
+            deadline=ref.deadline,
+            labels=tuple((name, values.get(name, "")) for name in labels),
+            source=ref.source,
         )
 
 

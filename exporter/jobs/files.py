@@ -23,7 +23,7 @@ from exporter.errors import ConfigurationError, Problem
 from exporter.files import fingerprint, read_here
 from exporter.jobs.patterns import UNTRUSTED, Found, Pattern
 from exporter.jobs.source import Batch, Listing
-from exporter.model import JobRef, PatternReport, Target
+from exporter.model import JobRef, PatternReport
 
 _log = logging.getLogger(__name__)
 
@@ -165,7 +165,7 @@ class JobFiles:
         targets = {target.name: target for target in config.targets}
         return {
             path: tuple(
-                _rebased(job, targets[job.target], config.job_labels)
+                targets[job.target].rebased(job, config.job_labels)
                 for job in jobs
                 if job.target in targets
             )
@@ -423,15 +423,3 @@ def read_regular_file(path: str) -> tuple[os.stat_result, bytes]:
         OSError: it cannot be read, or is no regular file.
     """
     return read_here(path, LARGEST_FILE + 1, regular=True)
-
-
-def _rebased(job: JobRef, target: Target, labels: Sequence[str]) -> JobRef:
-    values = dict(job.labels)
-    return target.job(
-        job.job_id,
-        job.collection,
-        kind=job.kind,
-        expected_entries=job.expected_entries,
-        labels=tuple((name, values.get(name, "")) for name in labels),
-        source=job.source,
-    )

@@ -457,6 +457,21 @@ def test_a_reload_while_the_folder_is_away(tmp_path: Path) -> None:
     assert watched.patterns[0].error
 
 
+def test_a_reload_keeps_all_facts_of_a_job(tmp_path: Path) -> None:
+    """Until its file is read again, a job has the deadline and entries that it had."""
+    (tmp_path / "1.yaml").write_text(
+        "- {target: rag, id: a, collection: c, expected_entries: 7, deadline: 1h}\n"
+    )
+    config = configured(tmp_path)
+    old = Watched(config)
+    (before,) = old.current().jobs
+
+    (handed_over,) = old.files.last_good(config).values()
+
+    assert handed_over == (before,)
+    assert (before.expected_entries, before.deadline) == (7, 3600.0)
+
+
 @pytest.mark.parametrize(
     ("pattern", "warning"),
     [
