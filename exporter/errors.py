@@ -4,6 +4,10 @@
 
     AdbpgError                   everything that this package raises on purpose
     ├── ConfigurationError       show the user every problem, start nothing
+    ├── RefusedAnnouncement      announced jobs are not taken: answer by a 4xx
+    │   ├── ForbiddenTarget
+    │   ├── Conflict
+    │   └── TooManyJobs
     └── QueryError               one query of one job failed: count its reason, go on
         ├── ApiError             the API answered, and said no
         │   ├── Throttled            throttled
@@ -73,6 +77,22 @@ class ConfigurationError(AdbpgError):
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(sorted(problems))
         super().__init__("\n".join(map(str, self.problems)))
+
+
+class RefusedAnnouncement(AdbpgError):
+    """Announced jobs are not taken. The message says why."""
+
+
+class ForbiddenTarget(RefusedAnnouncement):
+    """The token is not for the target of a job, or there is no such target."""
+
+
+class Conflict(RefusedAnnouncement):
+    """A job of this id is known with another collection or kind, or cannot have these facts."""
+
+
+class TooManyJobs(RefusedAnnouncement):
+    """More unfinished jobs would be announced than can be watched."""
 
 
 class QueryError(AdbpgError):

@@ -27,6 +27,7 @@ from exporter.polling.record import Record
 M = TypeVar("M", bound=MetricWrapperBase)
 
 _BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)  # seconds
+_RESULTS = ("created", "known", "invalid", "unauthorized", "forbidden", "conflict", "limited")
 
 
 class Instruments:
@@ -52,6 +53,7 @@ class Instruments:
         self._reload_successful = self._make(Gauge, metrics.RELOAD_SUCCESSFUL)
         self._reload_timestamp = self._make(Gauge, metrics.RELOAD_TIMESTAMP)
         self._web_reload_successful: Gauge | None = None
+        self._registrations: Counter | None = None
         self._make(Gauge, metrics.SHARD).set(shard.number)
         self._make(Gauge, metrics.SHARDS).set(shard.of)
         build = self._make(Gauge, metrics.BUILD_INFO)
@@ -137,6 +139,19 @@ class Instruments:
             if self._web_reload_successful is None:
                 self._web_reload_successful = self._make(Gauge, metrics.WEB_RELOAD_SUCCESSFUL)
         self._web_reload_successful.set(good)
+
+    def show_registrations(self) -> None:
+        """Show how announced jobs fare, from 0 on; without it there is no such counter."""
+        with self._lock:
+            if self._registrations is None:
+                self._registrations = self._make(Counter, metrics.REGISTRATIONS)
+                for result in _RESULTS:
+                    self._registrations.labels(result)
+
+    def registration_ended(self, result: str, number: int) -> None:
+        """Count how announced jobs or a request about them fared."""
+        if self._registrations is not None:
+            self._registrations.labels(result).inc(number)
 
     def _make(self, kind: type[M], family: CountedFamily, **options: Any) -> M:
         return kind(family.name, family.help, family.labels, registry=self.registry, **options)

@@ -10,13 +10,20 @@ import exporter
 from exporter import __version__
 from exporter.clock import Clock
 from exporter.config import Config, CredentialsSettings, RamSettings
+from exporter.errors import ConfigurationError, Problem
 from exporter.gpdb import proxies
 from exporter.gpdb.authorities import authorities
 from exporter.gpdb.credentials import Credentials, EnvironmentCredentials, FileCredentials
 from exporter.gpdb.deferred import DeferredClient
 from exporter.gpdb.roles import RoleCredentials, ask_for_key
 from exporter.instruments import Instruments
-from exporter.jobs import ConfiguredJobs, JobFiles, Registry
+from exporter.jobs import (
+    AnnouncedJobs,
+    Announcements,
+    ConfiguredJobs,
+    JobFiles,
+    Registry,
+)
 from exporter.model import EVERYTHING, Shard
 from exporter.polling import Poller, PollSettings
 from exporter.polling.journal import Journal
@@ -27,7 +34,12 @@ from exporter.service import Exporter, Runtime
 
 if TYPE_CHECKING:
     from exporter.gpdb.client import ApiClient
+    from exporter.jobs import JobSource
+    from exporter.polling.settings import Observer
 
+_NOT_SHARED = (
+    "announced jobs are kept in the memory of one exporter: remove registration.tokens, or --shard"
+)
 _PATIENCE = 10.0  # seconds that a reload waits for the job files
 
 
@@ -51,10 +63,16 @@ def build(
         shard: which of the jobs to watch.
     """
     keys = Keys(environ, clock, redactor)
+    announcements = Announcements(clock.monotonic)
 
     def assemble(config: Config, previous: Runtime | None) -> Runtime:
+        if config.tokens and shard.of > 1:
+            raise ConfigurationError([Problem("--shard", 0, 0, "", _NOT_SHARED)])
         files = JobFiles(config, previous.files if previous else None)
-        registry = registry_of(config, files, previous.registry if previous else None, shard)
+        announced = AnnouncedJobs(config, announcements) if config.tokens else None
+        registry = registry_of(
+            config, files, announced, previous=previous.registry if previous else None, shard=shard
+        )
         if previous:
             registry.refresh(_PATIENCE)
         make_known(config, environ, redactor)
@@ -66,12 +84,14 @@ def build(
 
     instruments = Instruments(__version__, _revision(), shard=shard)
     runtime = assemble(config, None)
-    poller = Poller(runtime.poll_settings, observers=[instruments, Journal()], clock=clock)
+    observers: list[Observer] = [instruments, Journal(), announcements]
+    poller = Poller(runtime.poll_settings, observers=observers, clock=clock)
     return Exporter(
         runtime,
         lambda previous: assemble(load(), previous),
         poller=poller,
         instruments=instruments,
+        announcements=announcements,
         clock=clock,
     )
 
@@ -95,6 +115,7 @@ def build_client(
 def make_known(config: Config, environ: Mapping[str, str], redactor: Redactor) -> None:
     """Make every secret of a configuration, and of the environment's proxy, known to the log."""
     redactor.watch(target.namespace_password for target in config.targets)
+    redactor.watch(token.secret for token in config.tokens)
     if config.credentials.ram.uri is not None:
         redactor.watch([config.credentials.ram.uri])
     with suppress(ValueError):  # of a variable that nobody uses, see ``loading``
@@ -114,14 +135,15 @@ def _calls_alike(before: Config, after: Config, environ: Mapping[str, str]) -> b
 def registry_of(
     config: Config,
     files: JobFiles,
+    announced: AnnouncedJobs | None = None,
+    *,
     previous: Registry | None = None,
     shard: Shard = EVERYTHING,
 ) -> Registry:
     """Return the registry of all sources of jobs, in the order in which they count."""
-    sources = (
-        ConfiguredJobs(config),
-        files,
-    )
+    sources: list[JobSource] = [ConfiguredJobs(config), files]
+    if announced:
+        sources.append(announced)
     return Registry(config, sources, previous=previous, shard=shard)
 
 

@@ -22,7 +22,7 @@ from exporter.gpdb.client import sign_request
 from exporter.gpdb.credentials import AccessKey
 from exporter.gpdb.kinds import JobKind
 from exporter.instruments import Instruments
-from exporter.jobs import JobFiles
+from exporter.jobs import Announcements, JobFiles
 from exporter.model import JobRef, Target
 from exporter.polling import Poller, PollSettings
 from exporter.service import Exporter, Runtime
@@ -157,6 +157,7 @@ class Demo:
             lambda previous: previous,
             poller=poller,
             instruments=self._instruments,
+            announcements=Announcements(clock.monotonic),
             clock=clock,
         )
 

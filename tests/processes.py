@@ -222,15 +222,16 @@ def get(url: str, **headers: str) -> tuple[int, str]:
     request = urllib.request.Request(
         url, headers={name.replace("_", "-"): value for name, value in headers.items()}
     )
-    return _answer(request)
+    return send(request)
 
 
 def post(url: str) -> tuple[int, str]:
     """Return status and text of an empty POST."""
-    return _answer(urllib.request.Request(url, method="POST"))
+    return send(urllib.request.Request(url, method="POST"))
 
 
-def _answer(request: urllib.request.Request) -> tuple[int, str]:
+def send(request: urllib.request.Request) -> tuple[int, str]:
+    """Return status and text of the answer to a request."""
     try:
         with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
             status, text = answer.status, answer.read().decode()

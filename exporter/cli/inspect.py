@@ -1,11 +1,9 @@
 """The commands ``check-config`` and ``query``: look, and start nothing."""
 
 import argparse
-import json
 import logging
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
 
 from exporter.advice import ADVICE
 from exporter.cli.live import check_live
@@ -19,6 +17,7 @@ from exporter.jobs import JobFiles
 from exporter.model import JobRef, JobState, Target, Unit
 from exporter.polling.query import ask
 from exporter.polling.record import Record
+from exporter.reports import failure_as_json, state_as_json
 from exporter.web.security import WebConfig
 from exporter.web.wording import duration, utc
 from exporter.wiring import build_client, registry_of
@@ -93,7 +92,8 @@ def query(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
         _, state = ask(client, Record(ref, target))
     except QueryError as error:
         if options.output == "json":
-            print(options.redactor(_failure_as_json(ref, error)))
+            text = failure_as_json(ref, error.reason, str(error), error.request_id)
+            print(options.redactor(text))
         named = f" (RequestId {error.request_id})" if error.request_id else ""
         _, remedy = ADVICE[error.reason].in_general(KINDS[kind])
         text = f"no answer about job {ref.job_id}: {error.reason}: {error}{named}. {remedy}"
@@ -102,7 +102,9 @@ def query(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     finally:
         client.close()
     text = (
-        _as_json(ref, state) if options.output == "json" else _as_table(ref, state, Clock().wall())
+        state_as_json(ref, state)
+        if options.output == "json"
+        else _as_table(ref, state, Clock().wall())
     )
     print(options.redactor(text))  # the API may repeat a secret of the request
     return 0
@@ -175,45 +177,6 @@ def _as_table(ref: JobRef, state: JobState, now: float) -> str:
     if state.invalid_fields:
         rows["Unreadable"] = ", ".join(state.invalid_fields)
     return "\n".join(f"{name:<11} {plain(value)}" for name, value in rows.items())
-
-
-def _as_json(ref: JobRef, state: JobState) -> str:
-    fields = {
-        "job_id": ref.job_id,
-        "collection": ref.collection,
-        "collection_namespace": ref.collection_namespace,
-        "db_instance_id": ref.db_instance_id,
-        "workspace_id": ref.workspace_id,
-        "kind": ref.kind,
-        "status": state.status.value,
-        "completed": state.completed,
-        f"progress_{KINDS[ref.kind].unit}": state.progress,
-        "created_timestamp_seconds": state.created,
-        "updated_timestamp_seconds": state.updated,
-        "error": state.error_text,
-        "error_code": state.error_code,
-        "usage": {name: n for name, n in asdict(state.usage).items() if n is not None},
-        "error_class": state.error_class,
-        "inconsistent": state.inconsistent,
-        "invalid_fields": list(state.invalid_fields),
-        "request_id": state.request_id,
-    }
-    return json.dumps(fields, indent=2)
-
-
-def _failure_as_json(ref: JobRef, error: QueryError) -> str:
-    fields = {
-        "job_id": ref.job_id,
-        "collection": ref.collection,
-        "collection_namespace": ref.collection_namespace,
-        "db_instance_id": ref.db_instance_id,
-        "workspace_id": ref.workspace_id,
-        "kind": ref.kind,
-        "reason": error.reason,
-        "message": str(error),
-        "request_id": error.request_id,
-    }
-    return json.dumps(fields, indent=2)
 
 
 def _shown(value: bool | None) -> str:  # noqa: FBT001  it is the value that is shown

@@ -4,6 +4,7 @@ import argparse
 import logging
 import secrets
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
@@ -19,6 +20,7 @@ from exporter.signals import RELOAD, Signals
 from exporter.web.addresses import Address, explain_listen_error, format_address
 from exporter.web.app import App, Settings, prefix_of
 from exporter.web.messages import Handler
+from exporter.web.registration import Registration
 from exporter.web.security import Guard, LiveWebConfig, Passwords, TlsEndpoint
 from exporter.web.server import Server
 from exporter.wiring import build
@@ -92,6 +94,7 @@ def start_servers(
         ),
         lambda: exporter.config.scrape,
         lambda text: options.redactor(text) if exporter.config.page.error_text else "",
+        Registration(exporter, options.redactor, time.monotonic),
     )
     addresses = options.listen_addresses or options.default_addresses
     handler, tls = _secured(app, exporter, web)
@@ -190,7 +193,13 @@ def _secured(app: App, exporter: Exporter, web: LiveWebConfig | None) -> tuple[H
     if web is None:
         return app, lambda: None
     web.begin(exporter.web_config_read)
-    guard = Guard(app, web.current, Passwords(secrets.token_bytes(32)), app.probes)
+    guard = Guard(
+        app,
+        web.current,
+        Passwords(secrets.token_bytes(32)),
+        app.probes,
+        token_paths=app.token_paths,
+    )
     return guard, lambda: web.current().tls
 
 

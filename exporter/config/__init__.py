@@ -1,17 +1,34 @@
 """The configuration: the file becomes frozen records, or a list of every problem in it."""
 
-from exporter.config.build import JobFile, load, read_job_file
+from exporter.config.build import (
+    AnnouncedEntry,
+    JobFile,
+    load,
+    read_announcement,
+    read_job_file,
+)
 from exporter.config.credentials import CredentialsSettings, RamSettings
-from exporter.config.settings import ApiSettings, Config, DeadlineSettings, ScrapeSettings
+from exporter.config.settings import (
+    ApiSettings,
+    Config,
+    DeadlineSettings,
+    RegistrySettings,
+    ScrapeSettings,
+    Token,
+)
 
 __all__ = [
+    "AnnouncedEntry",
     "ApiSettings",
     "Config",
     "CredentialsSettings",
     "DeadlineSettings",
     "JobFile",
     "RamSettings",
+    "RegistrySettings",
     "ScrapeSettings",
+    "Token",
     "load",
+    "read_announcement",
     "read_job_file",
 ]

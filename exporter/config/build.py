@@ -1,13 +1,14 @@
 """From files to the final records: what must hold between several entries, and across files."""
 
 import difflib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from exporter import files
-from exporter.config import yaml_source
+from exporter.config import json_source, yaml_source
 from exporter.config.advice import keys_such_as
 from exporter.config.checker import INVALID, Checker
 from exporter.config.doubts import doubt_about_region, is_placeholder
@@ -20,12 +21,19 @@ from exporter.config.settings import (
     ConfigFile,
     JobEntry,
     TargetEntry,
+    Token,
+    TokenEntry,
 )
 from exporter.config.yaml_source import Node, YamlError
-from exporter.errors import ConfigurationError, Problem
+from exporter.errors import ConfigurationError, ForbiddenTarget, NoCredentials, Problem
 from exporter.gpdb.kinds import KINDS
 from exporter.model import CONFIGURED, JobRef, Target
 from exporter.secret import SecretFile
+
+MOST_ANNOUNCED: Final = 1_000
+"""Jobs in one announcement."""
+SHORTEST_TOKEN: Final = 16
+"""Characters of a bearer token."""
 
 _SHOWN_IN_URL: Final = (
     "the API wants the namespace password in the URL of queries about {kind} jobs, where a proxy "
@@ -118,6 +126,64 @@ def read_job_file(path: str, data: bytes, config: Config, source: str) -> JobFil
     return JobFile(tuple(jobs.refs), report.problems(), report.warnings(), frozenset(left_out))
 
 
+@dataclass(frozen=True, slots=True)
+class AnnouncedEntry:
+    """One job of an announcement.
+
+    Attributes:
+        ref: the job.
+        given: the names of the fields that the announcement gives.
+    """
+
+    ref: JobRef
+    given: frozenset[str]
+
+
+def read_announcement(
+    data: bytes, config: Config, allowed: Collection[str], source: str
+) -> tuple[AnnouncedEntry, ...]:
+    """Return the jobs that a request announces: a JSON object, or a list of them.
+
+    Args:
+        data: the body of the request.
+        config: whose targets and job labels may be used.
+        allowed: the names of the targets whose jobs may be announced.
+        source: the name of the source of these jobs.
+
+    Raises:
+        ConfigurationError: with every mistake; the places are paths such as ``[3].id``.
+        ForbiddenTarget: a job is of another target, or of none that there is.
+    """
+    try:
+        root = json_source.parse(data)
+    except ValueError as error:
+        raise ConfigurationError([Problem("", 0, 0, "", str(error))]) from None
+    report = Report("", stops=False)
+    checker = Checker(report, JOB_FILE, "", None)
+    places: list[Location] | None = [Location(root)]
+    if isinstance(root, yaml_source.Sequence):
+        places = checker.entries(JOB_FILE, Location(root))
+        if not 1 <= len(root.items) <= MOST_ANNOUNCED:
+            message = f"expected 1 to {MOST_ANNOUNCED:,} jobs, got {len(root.items):,}"
+            raise ConfigurationError([Problem("", 0, 0, "", message)])
+    targets = {target.name: target for target in config.targets if target.name in allowed}
+    jobs = _Jobs(report, config.job_labels, source)
+    entries: list[AnnouncedEntry] = []
+    for place in places or ():
+        parts = checker.parts(JOB_FILE_ENTRY, place)
+        name = parts.get("target", "")
+        if name and name not in targets:
+            raise ForbiddenTarget(f"this token is not for the target {shown(name)}")
+        jobs.check_labels(parts.get("labels", {}), place)
+        entry = checker.record(JOB_FILE_ENTRY, place, parts)
+        report.settle()
+        if entry is not INVALID and jobs.add(entry, targets[entry.target]):
+            entries.append(AnnouncedEntry(jobs.refs[-1], frozenset(parts)))
+    jobs.finish()
+    report.finish()
+    return tuple(entries)
+
+
 def _written(place: Location, key: str) -> str:
     """Return the text of a key of an entry, right or wrong; empty if there is none."""
     node = place.node.entries.get(key) if isinstance(place.node, yaml_source.Mapping) else None
@@ -178,18 +244,46 @@ def _config(file: ConfigFile, report: Report) -> Config:
             jobs.check_labels(job.labels, job.place)
             jobs.add(job, target)
     jobs.finish()
+    tokens = _tokens(file.registration.tokens, targets, report)
     return Config(
         scrape=file.scrape,
         api=file.api,
         credentials=file.credentials,
         deadline=file.deadline,
         page=file.page,
+        tokens=tokens,
+        registry=file.registry,
         job_labels=file.job_labels,
         targets=tuple(targets.values()),
         jobs=tuple(jobs.refs),
         job_files=file.job_files,
         warnings=report.finish(),
     )
+
+
+def _tokens(
+    entries: Iterable[TokenEntry], targets: Collection[str], report: Report
+) -> tuple[Token, ...]:
+    """Return the tokens of those who may announce jobs; report what cannot be."""
+    tokens: dict[str, Token] = {}
+    for entry in entries:
+        if entry.name in tokens:
+            message = f"another token is called {shown(entry.name)}: names are unique"
+            report.problem(entry.place.child("name"), message)
+        for name in entry.targets:
+            if name not in targets:
+                known = _known(name, targets, "there is none")
+                message = f"no target is called {shown(name)}: {known}"
+                report.problem(entry.place.child("targets"), message)
+        secret = SecretFile(entry.token_file)
+        with suppress(NoCredentials):  # the checker has reported it
+            if len(secret.reveal()) < SHORTEST_TOKEN:
+                message = f"expected a token of at least {SHORTEST_TOKEN} characters: make one by "
+                report.problem(entry.place.child("token_file"), message + "openssl rand -hex 32")
+        tokens.setdefault(
+            entry.name, Token(name=entry.name, secret=secret, targets=frozenset(entry.targets))
+        )
+    return tuple(tokens.values())
 
 
 def _target(entry: TargetEntry) -> Target:
@@ -281,8 +375,9 @@ class _Jobs:
             self.refs.append(ref)
             return True
         line = first.node.line if first.node else 0
+        where = f"{first.path} in line {line}" if line else first.path
         why = "id, collection, namespace and instance are the same"
-        self._report.problem(entry.place, f"the same job as {first.path} in line {line}: {why}")
+        self._report.problem(entry.place, f"the same job as {where}: {why}")
         return False
 
     def finish(self) -> None:

@@ -16,7 +16,7 @@ from exporter.config.shapes import Labels, ListOf, Record
 from exporter.errors import Problem
 from exporter.gpdb.kinds import DEFAULT_KIND, KINDS, starters
 from exporter.model import BEIJING, JobRef, Target
-from exporter.secret import Secret
+from exporter.secret import Secret, SecretFile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,6 +227,47 @@ _TARGET = Record(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TokenEntry:
+    """A bearer token, and what may be done with it."""
+
+    name: Annotated[str, kinds.text(1, 100), "What the log calls it; unique."]
+    token_file: Annotated[
+        str,
+        addresses.secret_path(),
+        "The file of the token, read again when it changes: 16 characters and more.",
+    ]
+    targets: Annotated[
+        tuple[str, ...],
+        ListOf(kinds.text(1, 100), minimum=1, unique=True),
+        "The `name` of each target of which jobs may be announced.",
+    ]
+    place: Location = Location.NOWHERE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegistrationSettings:
+    """Who may announce jobs over HTTP. Without tokens nobody may, and its paths answer 404."""
+
+    tokens: Annotated[
+        tuple[TokenEntry, ...], ListOf(Record(TokenEntry, placed=True)), "Who may announce jobs."
+    ] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegistrySettings:
+    """How long announced jobs are watched. They are kept in memory: a restart forgets them."""
+
+    keep_ended: Annotated[
+        float, kinds.duration("1s", "1y"), "An announced job is shown so long after its end."
+    ] = 86_400.0
+    keep_unseen: Annotated[
+        float,
+        kinds.duration("1s", "1y"),
+        "An announced job is given up when its queries have failed for so long.",
+    ] = 21_600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ConfigFile:
     """The configuration file as it is written."""
 
@@ -237,6 +278,10 @@ class ConfigFile:
     )
     deadline: Annotated[DeadlineSettings, Record(DeadlineSettings), ""] = DeadlineSettings()
     page: Annotated[PageSettings, Record(PageSettings), ""] = PageSettings()
+    registration: Annotated[RegistrationSettings, Record(RegistrationSettings), ""] = (
+        RegistrationSettings()
+    )
+    registry: Annotated[RegistrySettings, Record(RegistrySettings), ""] = RegistrySettings()
     job_labels: Annotated[
         tuple[str, ...],
         ListOf(kinds.label_name(), unique=True),
@@ -256,6 +301,21 @@ class ConfigFile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Token:
+    """A bearer token with which jobs may be announced.
+
+    Attributes:
+        name: for the log.
+        secret: the token.
+        targets: the names of those of which jobs may be announced.
+    """
+
+    name: str
+    secret: SecretFile
+    targets: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """The configuration, checked as a whole.
 
@@ -265,6 +325,8 @@ class Config:
         credentials: where the access key comes from.
         deadline: when a job should have ended.
         page: what the page for people shows.
+        tokens: of those who may announce jobs.
+        registry: how long announced jobs are watched.
         job_labels: names of the labels that jobs may carry.
         targets: in the file's order; their names are unique.
         jobs: of all targets, in the file's order, each one once.
@@ -277,6 +339,8 @@ class Config:
     credentials: CredentialsSettings = field(default_factory=CredentialsSettings)
     deadline: DeadlineSettings = DeadlineSettings()
     page: PageSettings = PageSettings()
+    tokens: tuple[Token, ...] = ()
+    registry: RegistrySettings = RegistrySettings()
     job_labels: tuple[str, ...] = ()
     targets: tuple[Target, ...] = ()
     jobs: tuple[JobRef, ...] = ()

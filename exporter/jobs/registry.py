@@ -133,7 +133,7 @@ class Registry:
         doubles: dict[str, list[JobRef]] = {}
         for batch in (batch for listing in listings for batch in listing.batches):
             for job in batch.jobs:
-                if jobs.setdefault(job.identity, job) is not job:
+                if jobs.setdefault(job.identity, job) is not job and batch.origin:
                     doubles.setdefault(batch.origin, []).append(job)
         self._log_doubles(doubles)
         ours: list[JobRef] = []

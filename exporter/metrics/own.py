@@ -153,6 +153,14 @@ INVALID_FIELDS = CountedFamily(
     "counter",
     ("field",),
 )
+REGISTRATIONS = CountedFamily(
+    "adbpg_exporter_registrations_total",
+    "Announced jobs that were taken, and requests to announce, see or forget jobs that were not.",
+    "counter",
+    ("result",),
+    "Only with `registration.tokens`. `created` and `known` count jobs, the others requests: "
+    "`invalid`, `unauthorized`, `forbidden`, `conflict`, `limited`.",
+)
 RELOAD_SUCCESSFUL = CountedFamily(
     "adbpg_exporter_config_last_reload_successful",
     "Whether the last loading of the configuration worked.",
@@ -194,6 +202,7 @@ COUNTED_FAMILIES: tuple[CountedFamily, ...] = (
     API_ERRORS,
     API_DURATION,
     INVALID_FIELDS,
+    REGISTRATIONS,
     RELOAD_SUCCESSFUL,
     RELOAD_TIMESTAMP,
     WEB_RELOAD_SUCCESSFUL,

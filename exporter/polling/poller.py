@@ -113,6 +113,17 @@ class Poller:
         with self._lock:
             return self._snapshot(Scrape(jobs, self._round.number, started))
 
+    def known(self, target: str, job_id: str) -> tuple[JobRef, JobState | None, str] | None:
+        """Return a watched job, its last answer, and why its last query failed.
+
+        None for a job that no scrape has looked at.
+        """
+        for record in self._records.values():
+            if record.ref.job_id == job_id and record.ref.target == target:
+                with self._lock:
+                    return record.ref, record.state, record.reason
+        return None
+
     def close(self) -> None:
         """Start no further query, and let no scrape wait. Threads end with their last call."""
         with self._lock:

@@ -11,6 +11,7 @@ from exporter.errors import ConfigurationError
 from exporter.model import EVERYTHING, Shard, Snapshot
 from exporter.web.messages import Request, Response, normal_path, text
 from exporter.web.negotiation import accepts_gzip, is_cross_site, scrape_budget
+from exporter.web.registration import JOBS, LARGEST_BODY, Registration
 
 HEALTHY = "/-/healthy"
 READY = "/-/ready"
@@ -165,9 +166,11 @@ class App:
         settings: what the flags say.
         scrape: returns the settings of scrapes, called at each, since a reload may change them.
         error_text: makes of a job's error text what the page may show of it; empty for nothing.
+        registration: answers those who announce jobs; None where nobody can.
 
     Attributes:
         probes: the paths of health and readiness.
+        token_paths: what the paths of announced jobs begin with.
     """
 
     def __init__(
@@ -176,13 +179,16 @@ class App:
         settings: Settings,
         scrape: Callable[[], ScrapeSettings],
         error_text: Callable[[str], str] = str,
+        registration: Registration | None = None,
     ) -> None:
         self._backend = backend
         self._settings = settings
         self._scrape_settings = scrape
         self._error_text = error_text
         self._prefix = prefix = normal_path(settings.route_prefix)
+        self._registration = registration
         self.probes = (prefix + HEALTHY, prefix + READY)
+        self.token_paths = prefix + JOBS
         self._routes = {
             f"{prefix}/": Route(_GET, self._page),
             prefix + HEALTHY: Route(_GET, self._healthy),
@@ -196,12 +202,12 @@ class App:
 
     def body_limit(self, request: Request) -> int:
         """Return how many bytes of body are taken; for a 404 or a 405 as many as are ignored."""
-        route = self._routes.get(request.path)
+        route = self._route(request.path)
         return route.body_bytes if route and request.method in route.methods else _IGNORED
 
     def __call__(self, request: Request) -> Response:
         """Answer a request."""
-        route = self._routes.get(request.path)
+        route = self._route(request.path)
         if route is None:
             there = f"{self._settings.route_prefix}/"
             return text(404, f"Not found. There is a page at {there} that leads on.")
@@ -211,6 +217,20 @@ class App:
         if route.methods != _GET and is_cross_site(request.headers, self._settings.external_url):
             return text(403, "Refused: the page of another site has sent this request.")
         return route.answer(request)
+
+    def _route(self, path: str) -> Route | None:
+        route = self._routes.get(path)
+        registration = self._registration
+        if route or registration is None or not path.startswith(self.token_paths):
+            return route
+        if not registration.is_on:
+            return None
+        if path == self.token_paths:
+            return Route(("POST",), registration.announce, body_bytes=LARGEST_BODY)
+        named = path.removeprefix(self.token_paths).removeprefix("/")
+        if named.count("/") != 1 or path == self.token_paths + named:
+            return None
+        return Route((*_GET, "DELETE"), lambda request: registration.one(request, named))
 
     def _to_prefix(self, request: Request) -> Response:
         """Lead to the page, by a relative reference: a proxy may know this path by another."""

@@ -226,15 +226,19 @@ def _checks() -> panels.Panel:
     broken = f"max by (file) ({files})"
     zones = own("adbpg_exporter_time_zone_suspect")
     unread = per_second("adbpg_exporter_invalid_fields_total")
+    refused = own("adbpg_exporter_registrations_total", 'result!~"created|known"')
+    refused = f"rate({refused}[$__rate_interval])"
     return panels.timeline(
         "What the exporter finds wrong",
         "Configuration or job file: the log has the problems. Time zone: jobs of the target are "
         "updated in the future; set its `time_zone`. Field of answers: it could not be read, and "
-        "has no sample rather than a wrong one; report it with the debug log: the API has changed.",
+        "has no sample rather than a wrong one; report it with the debug log: the API has changed. "
+        "Announcements: requests of pipelines are refused; their answers say why.",
         ranged(f"max(1 - {reload})", "configuration"),
         ranged(f'label_replace({broken}, "name", "$1", "file", ".*?([^/]+)")', "{{name}}"),
         ranged(f"max by (target) ({zones})", "time zone of {{target}}"),
         ranged(f"sum by (field) ({unread}) > bool 0", "field {{field}}"),
+        ranged(f"sum by (result) ({refused}) > bool 0", "announcements: {{result}}"),
         texts=panels.mapping(texts),
         nothing=NOT_SCRAPED,
     )

@@ -32,6 +32,7 @@ from exporter.model import (
 )
 from exporter.polling.record import Record, observe
 from exporter.queues import line_up
+from exporter.reports import state_as_json
 from exporter.secret import Secret
 from exporter.simulator.operations import OPERATIONS
 from exporter.web.rows import Asides, row
@@ -258,7 +259,7 @@ def test_percent_on_the_page_and_in_outputs(kind: str) -> None:
     assert (progress.value, progress.maximum) == (37, 100)
     assert job.state
     assert "Progress    37%\n" in inspect._as_table(job.ref, job.state, NOW)
-    fields = json.loads(inspect._as_json(job.ref, job.state))
+    fields = json.loads(state_as_json(job.ref, job.state))
     assert (fields["kind"], fields["progress_percent"]) == (kind, 37)
     assert "progress_entries" not in fields
 

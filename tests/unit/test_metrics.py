@@ -74,6 +74,7 @@ COUNTED_METRICS: dict[str, tuple[str, tuple[str, ...]]] = {
     "adbpg_exporter_api_errors_total": ("counter", ("target", "action", "reason")),
     "adbpg_exporter_api_request_duration_seconds": ("histogram", ("action",)),
     "adbpg_exporter_invalid_fields_total": ("counter", ("field",)),
+    "adbpg_exporter_registrations_total": ("counter", ("result",)),
     "adbpg_exporter_config_last_reload_successful": ("gauge", ()),
     "adbpg_exporter_config_last_reload_success_timestamp_seconds": ("gauge", ()),
     "adbpg_exporter_web_config_last_reload_successful": ("gauge", ()),

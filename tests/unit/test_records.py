@@ -45,6 +45,7 @@ HARMLESS = {
     "exporter.web.security.file.WebConfig.headers": "what everybody gets",
     "exporter.config.credentials": "paths that were opened",
     "exporter.config.settings.TargetEntry.namespace_password_file": "a path that was opened",
+    "exporter.config.settings.TokenEntry": "a name, the path of a file that was opened, targets",
 }
 
 

@@ -1,52 +1,20 @@
 """Stands before the routes: asks for a password, and adds the configured headers."""
 
-import threading
 import time
 from collections.abc import Callable, Collection
 from dataclasses import replace
 
 from exporter.web.app import HEALTHY, READY
+from exporter.web.bucket import Bucket
 from exporter.web.messages import Handler, Request, Response, text
+from exporter.web.registration import JOBS
 from exporter.web.security.file import WebConfig
 from exporter.web.security.passwords import Passwords, Verdict
-from exporter.web.security.settings import RateLimit
 
 _CHALLENGE = ("WWW-Authenticate", 'Basic realm="adbpg-job-exporter", charset="UTF-8"')
 _AGAIN = ("Retry-After", "1")  # seconds
 # The server itself adds it to every answer.
 _ALWAYS_SET = "X-Content-Type-Options"
-
-
-class Bucket:
-    """A bucket of tokens: each request takes one, and each interval brings one.
-
-    Args:
-        clock: monotonic seconds.
-    """
-
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._limit = RateLimit()
-        self._tokens = 0.0
-        self._at = 0.0  # when there were so many
-
-    def allows(self, limit: RateLimit) -> bool:
-        """Take a token, if the limit leaves one. Another limit begins with a full bucket."""
-        if not limit.interval:
-            return True
-        now = self._clock()
-        with self._lock:
-            if limit != self._limit:
-                self._limit, self._tokens = limit, float(limit.burst)
-            else:
-                more = (now - self._at) / limit.interval
-                self._tokens = min(self._tokens + more, float(limit.burst))
-            self._at = now
-            if self._tokens < 1:
-                return False
-            self._tokens -= 1
-            return True
 
 
 class Guard:
@@ -57,6 +25,7 @@ class Guard:
         config: asked at every request, since it may have changed.
         passwords: checks them.
         probes: the paths that may answer without one, if the configuration says so.
+        token_paths: what begins with this asks for a token of its own, and takes no password.
         clock: monotonic seconds.
     """
 
@@ -67,12 +36,14 @@ class Guard:
         passwords: Passwords,
         probes: Collection[str] = (HEALTHY, READY),
         *,
+        token_paths: str = JOBS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._handler = handler
         self._config = config
         self._passwords = passwords
         self._probes = probes
+        self._token_paths = token_paths
         self._bucket = Bucket(clock)
 
     def __call__(self, request: Request) -> Response:
@@ -84,11 +55,10 @@ class Guard:
         return replace(response, headers=response.headers + added) if added else response
 
     def _refusal(self, config: WebConfig, request: Request) -> Response | None:
-        if not self._bucket.allows(config.rate_limit):
+        limit = config.rate_limit
+        if not self._bucket.allows(limit.interval, limit.burst):
             return text(429, "Too many requests: see rate_limit of the web configuration.")
-        if not config.users:
-            return None
-        if config.probes_without_auth and request.path in self._probes:
+        if not config.users or self._needs_no_password(config, request.path):
             return None
         verdict = self._passwords.check(config.users, request.headers.get("authorization", ""))
         match verdict:
@@ -98,3 +68,8 @@ class Guard:
                 return text(401, "Unauthorized: a user's name and password are needed.", _CHALLENGE)
             case Verdict.BUSY:
                 return text(503, "Too many passwords are being checked: ask again.", _AGAIN)
+
+    def _needs_no_password(self, config: WebConfig, path: str) -> bool:
+        if path == self._token_paths or path.startswith(f"{self._token_paths}/"):
+            return True
+        return config.probes_without_auth and path in self._probes

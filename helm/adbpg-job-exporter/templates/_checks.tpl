@@ -131,6 +131,9 @@ are, those that must be given, and no password in it. The rest the exporter says
 {{- fail "config: has a section job_files, and the chart adds one for the value jobFiles: take one out" }}
 {{- end }}
 {{- include "adbpg.checkNode" (list "" $config (.Files.Get "files/config.schema.json" | fromJson)) }}
+{{- if and (dig "tokens" "" (default (dict) $config.registration)) (gt (int (max $v.shards $v.replicas)) 1) }}
+{{- fail "config: registration.tokens: announced jobs are kept in the memory of one pod: leave shards and replicas at 1" }}
+{{- end }}
 {{- range $config.targets }}
 {{- if and .namespace_password (not (contains "${" (toString .namespace_password))) }}
 {{- fail "config: has a namespace password in it, which all who may read ConfigMaps would see: put it into the Secret of namespacePasswords, and name its file in namespace_password_file" }}

@@ -1,0 +1,237 @@
+"""Announced jobs, without HTTP: what is taken over, and when it is let go."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+
+import pytest
+
+from exporter.config import Config, RegistrySettings, read_announcement
+from exporter.errors import ConfigurationError, Conflict, ForbiddenTarget, TimedOut, TooManyJobs
+from exporter.jobs import ANNOUNCED, AnnouncedJobs, Announcements
+from exporter.model import JobRef, JobState, JobStatus, Target
+from exporter.secret import Secret
+from tests.fakes import HandSetClock
+
+MAIN = Target("main", "cn-hangzhou", Secret("planted"), db_instance_id="gp-1")
+OTHER = replace(MAIN, name="other", namespace="docs")
+CONFIG = Config(targets=(MAIN, OTHER), job_labels=("team",))
+JOB = {"target": "main", "id": "a", "collection": "c"}
+KEEP = RegistrySettings(keep_ended=100.0, keep_unseen=50.0)
+
+
+class World:
+    """Announced jobs, and a clock that a test moves."""
+
+    def __init__(self) -> None:
+        self.time = HandSetClock()
+        self.announcements = Announcements(lambda: self.time.monotonic)
+        self.source = AnnouncedJobs(CONFIG, self.announcements)
+
+    def announce(self, *jobs: Mapping[str, object], most: int = 10) -> list[bool]:
+        """Announce jobs in one list."""
+        entries = read_announcement(json.dumps(jobs).encode(), CONFIG, {"main"}, ANNOUNCED)
+        return self.announcements.announce(entries, most)
+
+    def jobs(self) -> list[JobRef]:
+        """Return what the source names."""
+        return [job for batch in self.source.listing().batches for job in batch.jobs]
+
+    def query(self, outcome: JobState | TimedOut) -> None:
+        """Let a query of the first job end."""
+
+        class Record:
+            ref = self.jobs()[0]
+
+        self.announcements.queried(Record(), outcome, 0.1)
+
+    def after(self, seconds: float) -> list[str]:
+        """Return the ids of the jobs that there are after some time."""
+        self.time.advance(seconds)
+        self.announcements.expire(KEEP)
+        return [job.job_id for job in self.jobs()]
+
+
+@pytest.fixture
+def world() -> World:
+    """One for each test."""
+    return World()
+
+
+def test_a_job_is_announced_once(world: World) -> None:
+    """Announcing again is safe, and says so."""
+    assert world.announce(JOB, {**JOB, "id": "b"}) == [True, True]
+    assert world.announce(JOB, {**JOB, "id": "c"}) == [False, True]
+    assert [job.job_id for job in world.jobs()] == ["a", "b", "c"]
+
+
+def test_another_announcement_replaces_what_it_gives(world: World) -> None:
+    """Fields that are not given stay."""
+    world.announce({**JOB, "expected_entries": 5, "labels": {"team": "search"}})
+    world.announce({**JOB, "deadline": "10m"})
+    world.announce({**JOB, "expected_entries": 7})
+
+    (job,) = world.jobs()
+    assert (job.expected_entries, job.deadline) == (7, 600.0)
+    assert (job.labels, job.source) == ((("team", "search"),), "announced")
+
+
+@pytest.mark.parametrize(
+    ("known", "again"),
+    [
+        ({}, {"collection": "d"}),
+        ({}, {"kind": "upload_document"}),
+        ({"kind": "upload_document"}, {"expected_entries": 5}),
+    ],
+)
+def test_contradictions(world: World, known: dict[str, object], again: dict[str, object]) -> None:
+    """What makes it another job, or an impossible one, is refused; nothing of the list is taken."""
+    world.announce({**JOB, **known})
+    before = world.jobs()
+
+    with pytest.raises(Conflict):
+        world.announce({**JOB, "id": "new"}, {**JOB, **again})
+
+    assert world.jobs() == before
+
+
+def test_unfinished_jobs_are_bounded(world: World) -> None:
+    """A job that has ended makes room; one that is known needs none."""
+    world.announce(JOB, {**JOB, "id": "b"}, most=2)
+    with pytest.raises(TooManyJobs, match="2 announced jobs have not ended"):
+        world.announce({**JOB, "id": "c"}, most=2)
+    assert world.announce(JOB, most=2) == [False]
+    world.query(JobState(JobStatus.SUCCESS))
+    assert world.announce({**JOB, "id": "c"}, most=2) == [True]
+
+
+def test_an_ended_job_stays_for_a_while(world: World) -> None:
+    """Its time begins when its end was first seen."""
+    world.announce(JOB)
+    world.query(JobState(JobStatus.SUCCESS))
+    world.time.advance(60.0)
+    world.query(JobState(JobStatus.SUCCESS))
+
+    assert world.after(39.0) == ["a"]
+    assert world.after(1.0) == []
+
+
+def test_a_job_whose_queries_fail_is_given_up(world: World) -> None:
+    """Only failures in a row count, and only as long as somebody asks."""
+    world.announce(JOB)
+    world.query(TimedOut("slow"))
+    assert world.after(60.0) == ["a"]  # nobody has asked again
+    world.query(JobState(JobStatus.RUNNING))
+    world.query(TimedOut("slow"))
+    assert world.after(49.0) == ["a"]
+    world.query(TimedOut("slow"))
+    assert world.after(1.0) == ["a"]
+    world.query(TimedOut("slow"))
+    assert world.after(0.0) == []
+
+
+def test_a_running_job_is_never_let_go(world: World) -> None:
+    """However long it runs."""
+    world.announce(JOB)
+    world.query(JobState(JobStatus.RUNNING))
+
+    assert world.after(1e9) == ["a"]
+
+
+def test_forgetting(world: World) -> None:
+    """A forgotten job is gone, and may be announced anew."""
+    world.announce(JOB)
+
+    assert world.announcements.forget("main", "a")
+    assert not world.announcements.forget("main", "a")
+    assert world.jobs() == []
+    assert world.announce(JOB) == [True]
+
+
+def test_a_reload_changes_targets_and_labels(world: World) -> None:
+    """Jobs of a target that is gone are not named; they are again when it is back."""
+    world.announce({**JOB, "labels": {"team": "search"}, "deadline": "1h"})
+    moved = replace(MAIN, db_instance_id="gp-2")
+    later = AnnouncedJobs(
+        Config(targets=(moved,), job_labels=("pipeline", "team")), world.announcements
+    )
+    gone = AnnouncedJobs(Config(targets=(OTHER,)), world.announcements)
+
+    (job,) = later.listing().batches[0].jobs
+    assert (job.db_instance_id, job.deadline) == ("gp-2", 3600.0)
+    assert job.labels == (("pipeline", ""), ("team", "search"))
+    assert gone.listing().batches[0].jobs == ()
+
+
+BAD = {
+    "not JSON": (b"{", "", "expected JSON, but "),
+    "not UTF-8": (b'"\xff"', "", "expected JSON in UTF-8"),
+    "a key twice": (b'{"id": "a", "id": "b"}', "", "expected each key of an object once"),
+    "deep": (b"[" * 1_000_000, "", "expected at most 8 levels"),
+    "deeper than any shape": (b"[[[[[[[[[]]]]]]]]]", "", "expected at most 8 levels"),
+    "not a number": (b'{"expected_entries": NaN}', "", "expected JSON, which knows neither NaN"),
+    "half a character": (rb'{"id": "\ud800"}', "", "expected text, got half of a surrogate pair"),
+    "nothing": (b"[]", "", "expected 1 to 1,000 jobs, got 0"),
+    "too many": (b"[" + b",".join([b"1"] * 1_001) + b"]", "", "expected 1 to 1,000 jobs, got 1,0"),
+    "no object": (b"[7]", "[0]", "expected a mapping"),
+    "a text": (b'"job"', "", "expected a mapping"),
+    "an unknown key": (b'{"target": "main", "id": "a", "colection": "c"}', "colection", "unknown"),
+    "a missing key": (b'[{"target": "main", "id": "a"}]', "[0].collection", "missing, but requi"),
+    "a number for a text": (b'{"target": "main", "id": 7, "collection": "c"}', "id", "expected t"),
+    "a text for a number": (
+        b'{"target": "main", "id": "a", "collection": "c", "expected_entries": "7"}',
+        "expected_entries",
+        "expected a number",
+    ),
+    "an undeclared label": (
+        b'{"target": "main", "id": "a", "collection": "c", "labels": {"tem": "x"}}',
+        "labels.tem",
+        "a label that is not in job_labels of the configuration: did you mean 'team'?",
+    ),
+    "entries of a document": (
+        b'{"target":"main","id":"a","collection":"c","kind":"upload_document","expected_entries":1}',
+        "expected_entries",
+        "a job of kind upload_document has a percentage",
+    ),
+    "a job twice": (
+        b'[{"target":"main","id":"a","collection":"c"},{"target":"main","id":"a","collection":"c"}]',
+        "[1]",
+        "the same job as [0]",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_announcements(name: str) -> None:
+    """Each mistake has its place, and says what was expected."""
+    body, path, message = BAD[name]
+
+    with pytest.raises(ConfigurationError) as raised:
+        read_announcement(body, CONFIG, {"main"}, ANNOUNCED)
+
+    (problem,) = raised.value.problems
+    assert problem.path == path
+    assert problem.message.startswith(message)
+
+
+@pytest.mark.parametrize("target", ["other", "nowhere"])
+def test_targets_of_others(target: str) -> None:
+    """A target that is another token's looks like one that does not exist."""
+    with pytest.raises(ForbiddenTarget):
+        read_announcement(
+            json.dumps({**JOB, "target": target}).encode(), CONFIG, {"main"}, ANNOUNCED
+        )
+
+
+def test_all_mistakes_are_reported_at_once() -> None:
+    """Nothing is taken of a list that has one."""
+    body = json.dumps([{**JOB, "id": ""}, JOB, {"target": "main"}]).encode()
+
+    with pytest.raises(ConfigurationError) as raised:
+        read_announcement(body, CONFIG, {"main"}, ANNOUNCED)
+
+    assert {problem.path for problem in raised.value.problems} == {
+        "[0].id",
+        "[2].id",
+        "[2].collection",
+    }
