@@ -159,7 +159,7 @@ def read_announcement(
     except ValueError as error:
         raise ConfigurationError([Problem("", 0, 0, "", str(error))]) from None
     report = Report("", stops=False)
-    checker = Checker(report, JOB_FILE, "", None)
+    checker = Checker(report, JOB_FILE, "", None, "JSON")
     places: list[Location] | None = [Location(root)]
     if isinstance(root, yaml_source.Sequence):
         places = checker.entries(JOB_FILE, Location(root))

@@ -37,6 +37,7 @@ class Checker:
         root: the shape of the whole file, for advice about misplaced keys.
         directory: where relative paths begin.
         environ: for ``${NAME}``; None where a dollar is a dollar.
+        language: that the file is written in.
     """
 
     def __init__(
@@ -45,11 +46,13 @@ class Checker:
         root: Shape,
         directory: str,
         environ: collections.abc.Mapping[str, str] | None,
+        language: str = "YAML",
     ) -> None:
         self._report = report
         self._root = root
         self._directory = directory
         self._environ = environ
+        self._language = language
 
     def value(self, shape: Shape, place: Location) -> Any:
         """Return the value at a place without its wrong parts; INVALID if nothing is left.
@@ -89,7 +92,7 @@ class Checker:
         from_environ = text is not node.text and environment.holds_reference(node.text)
         try:
             if not from_environ:
-                _check_writing(kind, node)
+                _check_writing(kind, node, self._language)
             value = kind.read(text)
             if kind.locate is not None:
                 value = kind.locate(self._directory, text)
@@ -244,7 +247,7 @@ def _is_nothing(node: Node | None) -> bool:
     return yaml_source.implicit_type(node.text) == "null"
 
 
-def _check_writing(kind: Kind, node: Scalar) -> None:
+def _check_writing(kind: Kind, node: Scalar, language: str) -> None:
     """Refuse a text that YAML reads as a number or the like, and the other way round.
 
     Raises:
@@ -256,7 +259,7 @@ def _check_writing(kind: Kind, node: Scalar) -> None:
         found = yaml_source.implicit_type(node.text)
         if found != "str":
             read_as = _READ_AS.get(found, "something else")
-            raise InvalidValue("text", f"YAML reads it as {read_as}: put it in quotes")
+            raise InvalidValue("text", f"{language} reads it as {read_as}: put it in quotes")
 
 
 def _told(error: InvalidValue, kind: Kind, text: str, *, from_environ: bool) -> str:

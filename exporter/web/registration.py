@@ -104,6 +104,8 @@ class Registration:
         except RefusedAnnouncement as error:
             return self._refused(*_REFUSALS[type(error)], f"Refused: {error}.")
         created = sum(each["result"] == "created" for each in results)
+        facts = {"token": token.name, "created": created, "known": len(results) - created}
+        _log.log(logging.INFO if created else logging.DEBUG, "jobs announced", extra=facts)
         self._registry.registration_ended("created", created)
         self._registry.registration_ended("known", len(results) - created)
         return _json(201 if created else 200, {"jobs": results})

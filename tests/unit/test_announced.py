@@ -177,7 +177,11 @@ BAD = {
     "a text": (b'"job"', "", "expected a mapping"),
     "an unknown key": (b'{"target": "main", "id": "a", "colection": "c"}', "colection", "unknown"),
     "a missing key": (b'[{"target": "main", "id": "a"}]', "[0].collection", "missing, but requi"),
-    "a number for a text": (b'{"target": "main", "id": 7, "collection": "c"}', "id", "expected t"),
+    "a number for a text": (
+        b'{"target": "main", "id": 7, "collection": "c"}',
+        "id",
+        "expected text, got '7': JSON reads it as a number",
+    ),
     "a text for a number": (
         b'{"target": "main", "id": "a", "collection": "c", "expected_entries": "7"}',
         "expected_entries",
