@@ -75,6 +75,13 @@ MOVES_SELDOM = Job(
         Phase(56, SUCCESS),
     ),
 )
+EARLIER = Job(ref("e-1", "retried"), (Phase(0, RUNNING, rate=1000), Phase(9, SUCCESS)), created=-1)
+FAILED_ONCE = Job(ref("e-2", "retried"), (Phase(0, START), Phase(5.5, FAILED)), created=0)
+RETRIED = Job(
+    ref("e-3", "retried"),
+    (Phase(0, START), Phase(12, RUNNING, rate=1000), Phase(30.5, SUCCESS)),
+    created=1,
+)
 TELLS_NO_PROGRESS = Job(
     ref("n-1", "quiet"), (Phase(0, RUNNING), Phase(40, SUCCESS)), tells_progress=False
 )
@@ -210,6 +217,11 @@ LIVES: tuple[Life, ...] = (
             (Firing("AdbpgJobFailed", "warning", 6, 65, of_job(job.ref, status="Failed")),),
         )
         for job in WRONG_ZONES
+    ),
+    Life(
+        "a failed job is made good by a later one of its collection, and not by an earlier one",
+        (EARLIER, FAILED_ONCE, RETRIED),
+        (Firing("AdbpgJobFailed", "warning", 6, 30, of_job(FAILED_ONCE.ref, status="Failed")),),
     ),
     Life("a job that failed three days ago is no news for a new Prometheus", (failed_before(72),)),
     Life(
