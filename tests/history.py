@@ -99,6 +99,7 @@ class Demo:
     def __init__(self, folder: Path, start: float = START, most_jobs: int = 1000) -> None:
         self.time = HandSetClock(wall=start)
         self._instruments = Instruments(__version__, "4f1c2d7")
+        self._instruments.show_registrations()
         self._start = start
         self._scenario = demo_scenario()
         self._job_file = folder / "jobs.yaml"

@@ -104,7 +104,7 @@ class Registration:
         except RefusedAnnouncement as error:
             return self._refused(*_REFUSALS[type(error)], f"Refused: {error}.")
         created = sum(each["result"] == "created" for each in results)
-        facts = {"token": token.name, "created": created, "known": len(results) - created}
+        facts = {"token": token.name, "jobs_new": created, "jobs_known": len(results) - created}
         _log.log(logging.INFO if created else logging.DEBUG, "jobs announced", extra=facts)
         self._registry.registration_ended("created", created)
         self._registry.registration_ended("known", len(results) - created)
