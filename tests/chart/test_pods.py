@@ -1,6 +1,7 @@
 """The exporter, started as the rendered pod says, works."""
 
 import json
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from tests.processes import (
     eventually,
     get,
     scrape,
+    send,
     simulator,
 )
 
@@ -141,6 +143,28 @@ def test_rotation(api: Upstream, cluster: Cluster) -> None:
             lambda: scrape(pod.process).value("adbpg_job_up", job_id="job-1") == 1.0,
             "the new password is in use",
         )
+
+
+def test_announced_jobs(api: Upstream, cluster: Cluster) -> None:
+    """A token of the Secret announces a job, which is watched; a renewed one counts at once."""
+    cluster.secrets["adbpg-tokens"] = {"nightly": "planted-token-of-nightly"}
+    tokens = (
+        "registration:\n  tokens:\n"
+        "    - {name: nightly, token_file: /etc/adbpg/tokens/nightly, targets: [main]}\n"
+    )
+    job = {"target": "main", "id": "announced", "collection": "c"}
+
+    def announced(pod: Pod, token: str) -> int:
+        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+        url = f"{pod.process.url}/api/v1/jobs"
+        return send(urllib.request.Request(url, json.dumps(job).encode(), headers))[0]
+
+    values = {"existingSecret": "adbpg-tokens"}
+    with cluster.pod(made(api, config=tokens + configuration(api), registration=values)) as pod:
+        assert announced(pod, "planted-token-of-nightly") == 201
+        assert scrape(pod.process).value("adbpg_job_info", job_id="announced") == 1.0
+        pod.renew(pod.folder / "etc/adbpg/tokens", {"nightly": "planted-token-renewed"})
+        eventually(lambda: announced(pod, "planted-token-renewed") == 200, "the new token counts")
 
 
 def test_tls_and_users(api: Upstream, cluster: Cluster, tmp_path: Path) -> None:

@@ -48,6 +48,7 @@ httpGet:
 {{- range $name, $secret := dict
   "access-key" .Values.credentials.existingSecret
   "passwords" .Values.namespacePasswords.existingSecret
+  "tokens" .Values.registration.existingSecret
   "web" .Values.webConfig.existingSecret }}
 {{- if $secret }}
 - name: {{ $name }}
@@ -76,6 +77,7 @@ httpGet:
 {{- range $name, $secret := dict
   "access-key" .Values.credentials.existingSecret
   "passwords" .Values.namespacePasswords.existingSecret
+  "tokens" .Values.registration.existingSecret
   "web" .Values.webConfig.existingSecret }}
 {{- if $secret }}
 - name: {{ $name }}
