@@ -3,10 +3,11 @@
 import json
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from exporter.config import Config, RegistrySettings, read_announcement
+from exporter.config import Config, RegistrySettings, load, read_announcement
 from exporter.errors import ConfigurationError, Conflict, ForbiddenTarget, TimedOut, TooManyJobs
 from exporter.jobs import ANNOUNCED, AnnouncedJobs, Announcements
 from exporter.model import JobRef, JobState, JobStatus, Target
@@ -239,3 +240,26 @@ def test_all_mistakes_are_reported_at_once() -> None:
         "[2].id",
         "[2].collection",
     }
+
+
+def test_wrong_tokens_of_a_configuration(tmp_path: Path) -> None:
+    """A short token, a name twice and a target that there is none of are reported at once."""
+    (tmp_path / "token").write_text("too-short")
+    (tmp_path / "config.yaml").write_text(
+        "registration:\n  tokens:\n"
+        "    - {name: n, token_file: token, targets: [man]}\n"
+        "    - {name: n, token_file: token, targets: [main]}\n"
+        "targets:\n  - {name: main, region_id: cn-hangzhou, db_instance_id: gp-1, "
+        "namespace_password_file: token}\n"
+    )
+
+    with pytest.raises(ConfigurationError) as raised:
+        load(str(tmp_path / "config.yaml"), {})
+
+    short = "expected a token of at least 16 characters: make one by openssl rand -hex 32"
+    assert [(p.path, p.message) for p in raised.value.problems] == [
+        ("registration.tokens[0].token_file", short),
+        ("registration.tokens[0].targets", "no target is called 'man': did you mean 'main'?"),
+        ("registration.tokens[1].name", "another token is called 'n': names are unique"),
+        ("registration.tokens[1].token_file", short),
+    ]
