@@ -115,6 +115,12 @@ command -v openssl >/dev/null || wanted="$wanted openssl"
 command -v npm >/dev/null || wanted="$wanted nodejs npm"
 command -v buildah >/dev/null || wanted="$wanted buildah crun"
 command -v systemd-analyze >/dev/null || wanted="$wanted systemd"
+if ! ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; then
+    # The server's programs, without a server that starts.
+    as_root mkdir -p /etc/postgresql-common
+    echo "create_main_cluster = false" | as_root tee /etc/postgresql-common/createcluster.conf >/dev/null
+    wanted="$wanted postgresql"
+fi
 for program; do
     command -v "$program" >/dev/null || wanted="$wanted $program"
 done

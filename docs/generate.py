@@ -11,11 +11,14 @@ from exporter.config.schema import job_file_schema, json_schema
 from exporter.errors import REASONS
 from exporter.gpdb.kinds import KINDS
 from exporter.metrics import (
+    COLLECTION_LABELS,
     COUNTED_FAMILIES,
     FAMILIES,
+    HISTORY_FAMILIES,
     JOB_LABELS,
     SCRAPE_FAMILIES,
     CountedFamily,
+    HistoryFamily,
     JobFamily,
     ScrapeFamily,
 )
@@ -93,10 +96,12 @@ def _row(name: str, kind: str, labels: Iterable[str], help_text: str, notes: str
     return f"| `{name}` | {kind} | {shown} | {meaning} |\n"
 
 
-def _table(families: Iterable[JobFamily | ScrapeFamily | CountedFamily]) -> str:
+def _table(
+    families: Iterable[JobFamily | ScrapeFamily | CountedFamily | HistoryFamily],
+) -> str:
     lines = ["| metric | type | labels | meaning |\n", "|---|---|---|---|\n"]
     for family in families:
-        kind = family.type if isinstance(family, CountedFamily) else "gauge"
+        kind = family.type if isinstance(family, CountedFamily | HistoryFamily) else "gauge"
         lines.append(_row(family.name, kind, family.labels, family.help, family.notes))
     return "".join(lines)
 
@@ -110,6 +115,13 @@ def metrics_page() -> str:
         + f"All have the labels {identity}; the last two may be empty. "
         + "The table names those that come on top.\n\n"
         + _table(FAMILIES)
+        + "\n## Of collections\n\n"
+        + "What remains when the series of jobs have gone. All have the labels "
+        + ", ".join(f"`{label}`" for label in COLLECTION_LABELS)
+        + ", and those that the table names on top. They are there from 0 on as soon as a job of "
+        + "that collection and kind is known, or `freshness` names it. [What a restart "
+        + "keeps](announcing.md#the-store) depends on `registry.store`.\n\n"
+        + _table(HISTORY_FAMILIES)
         + "\n## Of the exporter\n\n"
         + _table((*SCRAPE_FAMILIES, *COUNTED_FAMILIES))
         + "\nBeside these there are prometheus_client's `process_*`, `python_info` and "

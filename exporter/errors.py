@@ -4,6 +4,8 @@
 
     AdbpgError                   everything that this package raises on purpose
     ├── ConfigurationError       show the user every problem, start nothing
+    ├── StoreFailed              scrapes go on without the store, requests are answered by a 503
+    │   └── StoreUnusable
     ├── RefusedAnnouncement      announced jobs are not taken: answer by a 4xx
     │   ├── ForbiddenTarget
     │   ├── Conflict
@@ -77,6 +79,14 @@ class ConfigurationError(AdbpgError):
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(sorted(problems))
         super().__init__("\n".join(map(str, self.problems)))
+
+
+class StoreFailed(AdbpgError):
+    """The store does not do what it is asked for, and may do so later."""
+
+
+class StoreUnusable(StoreFailed):
+    """The store will not do so either: the configuration, or what is there, has to change."""
 
 
 class RefusedAnnouncement(AdbpgError):

@@ -27,7 +27,17 @@ from exporter.polling.record import Record
 M = TypeVar("M", bound=MetricWrapperBase)
 
 _BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)  # seconds
-_RESULTS = ("created", "known", "invalid", "unauthorized", "forbidden", "conflict", "limited")
+_OPERATIONS = ("open", "read", "write", "clean", "announce", "forget", "find")
+_RESULTS = (
+    "created",
+    "known",
+    "invalid",
+    "unauthorized",
+    "forbidden",
+    "conflict",
+    "limited",
+    "unavailable",
+)
 
 
 class Instruments:
@@ -54,6 +64,9 @@ class Instruments:
         self._reload_timestamp = self._make(Gauge, metrics.RELOAD_TIMESTAMP)
         self._web_reload_successful: Gauge | None = None
         self._registrations: Counter | None = None
+        self._registry_errors = self._make(Counter, metrics.REGISTRY_ERRORS)
+        for operation in _OPERATIONS:
+            self._registry_errors.labels(operation)
         self._make(Gauge, metrics.SHARD).set(shard.number)
         self._make(Gauge, metrics.SHARDS).set(shard.of)
         build = self._make(Gauge, metrics.BUILD_INFO)
@@ -152,6 +165,10 @@ class Instruments:
         """Count how announced jobs or a request about them fared."""
         if self._registrations is not None:
             self._registrations.labels(result).inc(number)
+
+    def registry_failed(self, operation: str) -> None:
+        """Count an operation of the store that failed."""
+        self._registry_errors.labels(operation).inc()
 
     def _make(self, kind: type[M], family: CountedFamily, **options: Any) -> M:
         return kind(family.name, family.help, family.labels, registry=self.registry, **options)

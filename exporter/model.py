@@ -221,6 +221,9 @@ class Shard:
 
 EVERYTHING = Shard()
 
+Identity = tuple[str, ...]
+"""The values of the identity labels of a job, in order; see ``JobRef.identity``."""
+
 
 # When a job of this identity ended (Unix seconds), as this target says; None if it has not, or
 # nobody knows.
@@ -372,6 +375,65 @@ class JobState:
         return None if self.updated is None else self.updated - self.created
 
 
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What the store remembers of a job from before this process, or from another one.
+
+    Attributes:
+        progress: the last one that was written down.
+        progress_changed_at: when it was seen to change.
+        turn_at: when the job's own time began.
+        state: its last answer, where it has ended; None of a job that has not.
+        ended_at: when its end was first seen, by the clock of who saw it; None likewise.
+    """
+
+    progress: int | None = None
+    progress_changed_at: float | None = None
+    turn_at: float | None = None
+    state: JobState | None = None
+    ended_at: float | None = None
+
+
+DURATION_BUCKETS = (5, 15, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400)
+"""The upper bounds of the histogram of how long jobs took, in seconds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CollectionHistory:
+    """What is remembered of all jobs of one kind in one collection, however long ago they ended.
+
+    Attributes:
+        collection: as in ``JobRef.collection_identity``.
+        kind: of the jobs.
+        finished: how many ended, by their status; each of the three final ones is there.
+        lost: how many were given up, so that nobody knows how they ended.
+        durations: how many took so long, in the order of ``DURATION_BUCKETS``, each alone; one
+            more for those that took longer.
+        duration_sum: seconds that all of them took.
+        entries: that they uploaded.
+        embedding_tokens: that they consumed.
+        llm_input_tokens: likewise.
+        llm_output_tokens: likewise.
+        last_success: when the last success was first seen, by our clock; None before the first.
+        last_completion: when the last end was first seen, likewise.
+        last_status: of the newest job that has ended; None before the first.
+    """
+
+    collection: tuple[str, str, str, str]
+    kind: str
+    finished: Mapping[JobStatus, int]
+    lost: int = 0
+    durations: tuple[int, ...] = (0,) * (len(DURATION_BUCKETS) + 1)
+    duration_sum: float = 0.0
+    entries: int = 0
+    embedding_tokens: int = 0
+    llm_input_tokens: int = 0
+    llm_output_tokens: int = 0
+    last_success: float | None = None
+    last_completion: float | None = None
+    last_status: JobStatus | None = None
+
+
 class ScrapeResult(enum.StrEnum):
     """How one job fared in one scrape."""
 
@@ -438,6 +500,36 @@ class TargetHealth:
 
 
 @dataclass(frozen=True, slots=True)
+class StoreHealth:
+    """How the store is.
+
+    Attributes:
+        is_up: whether it did the last thing that it was asked for.
+        active: how many announced jobs have not ended.
+        ended: how many announced jobs have ended, and are still shown.
+    """
+
+    is_up: bool = True
+    active: int = 0
+    ended: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Freshness:
+    """How old the last success in a collection may be.
+
+    Attributes:
+        collection: as in ``JobRef.collection_identity``.
+        kind: of the jobs.
+        max_age: seconds.
+    """
+
+    collection: tuple[str, str, str, str]
+    kind: str
+    max_age: float
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """All that one scrape shows of the jobs, taken at one moment.
 
@@ -451,6 +543,9 @@ class Snapshot:
         patterns: likewise.
         dropped: likewise.
         dropped_unfinished: likewise.
+        store: how it is.
+        history: of all collections.
+        freshness: as it is configured.
     """
 
     taken_at: float
@@ -462,3 +557,6 @@ class Snapshot:
     patterns: tuple[PatternReport, ...] = ()
     dropped: int = 0
     dropped_unfinished: int = 0
+    store: StoreHealth = StoreHealth()
+    history: tuple[CollectionHistory, ...] = ()
+    freshness: tuple[Freshness, ...] = ()

@@ -6,24 +6,23 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from exporter.announcing import Announcer
 from exporter.clock import Clock, Deadline
 from exporter.coalescing import Coalescing
-from exporter.config import Config, Token, read_announcement
+from exporter.config import Config
 from exporter.errors import ConfigurationError
 from exporter.gpdb.kinds import DEFAULT_KIND, KINDS
 from exporter.instruments import Instruments
-from exporter.jobs import ANNOUNCED, Announcements, JobFiles, Registry
+from exporter.jobs import JobFiles, Registry
 from exporter.metrics.page import Pages, shows_jobs
 from exporter.metrics.pieces import gzipped, plain
 from exporter.model import Snapshot
 from exporter.polling import Poller, PollSettings, Scrape
-from exporter.reports import failure_as_json, state_as_json
+from exporter.store import Ledger
 
 logger = logging.getLogger(__name__)
 
 _LOOKING = 0.25  # of a scrape's budget, at most, to wait for what reads the lists of jobs
-_FAILED = "the last query of this job failed; there is no answer yet"
-_NOT_YET = "no scrape has looked at this job yet"
 _PATIENCE = 1.0  # seconds that a person's page waits for it
 # Seconds to reserve for writing a job: before a page has shown what it takes here, and at least,
 # since pages of jobs that have ended take next to nothing.
@@ -58,8 +57,11 @@ class Exporter:
         load_again: makes the next one; raises ConfigurationError when it cannot be used.
         poller: queries the jobs.
         instruments: counts.
-        announcements: the jobs that are announced over HTTP.
+        ledger: what the store knows of jobs.
         clock: what time it is.
+
+    Attributes:
+        announcer: takes over announced jobs.
     """
 
     def __init__(
@@ -69,10 +71,13 @@ class Exporter:
         *,
         poller: Poller,
         instruments: Instruments,
-        announcements: Announcements,
+        ledger: Ledger,
         clock: Clock,
     ) -> None:
-        self._announcements = announcements
+        self._ledger = ledger
+        self.announcer = Announcer(
+            lambda: self.config, ledger=ledger, poller=poller, instruments=instruments
+        )
         self._runtime = runtime
         self._load_again = load_again
         self._poller = poller
@@ -107,6 +112,7 @@ class Exporter:
             return self._page(None, accept, names, gzip=gzip)
         now = self._clock.monotonic
         registry, deadline = self._runtime.registry, Deadline.after(budget, now)
+        self._ledger.refresh(budget * _LOOKING)
         registry.refresh(budget * _LOOKING)
         # What writing the page will take is left for it; but ask, however large it is.
         jobs = registry.count()
@@ -128,14 +134,17 @@ class Exporter:
     def _page(
         self, scrape: Scrape | None, accept: str, names: tuple[str, ...], *, gzip: bool
     ) -> tuple[str, bytes]:
-        snapshot = self._poller.snapshot(scrape) if scrape else None
+        snapshot = self._ledger.shown(self._poller.snapshot(scrape)) if scrape else None
         content_type, pieces = self._pages.page(snapshot, accept=accept, names=names)
-        return content_type, gzipped(pieces) if gzip else plain(pieces)
+        body = gzipped(pieces) if gzip else plain(pieces)
+        if snapshot is not None:
+            self._ledger.flush(snapshot)
+        return content_type, body
 
     def last_seen(self) -> Snapshot:
         """Return what the scrapes have seen so far; asks nothing of the API."""
         self._runtime.registry.refresh(_PATIENCE)
-        return self._poller.last_seen()
+        return self._ledger.shown(self._poller.last_seen())
 
     def reload(self) -> None:
         """Load the configuration again and go on with it.
@@ -153,58 +162,11 @@ class Exporter:
                 raise
             self._poller.adopt(runtime.poll_settings)
             self._runtime = runtime
+            self._ledger.adopt(runtime.config)
             self._watch(runtime)
         # A client is a ring of objects: its connections stay open until the collector comes by.
         gc.collect()
         logger.info("configuration reloaded")
-
-    def tokens(self) -> tuple[Token, ...]:
-        """Return the tokens of those who may announce jobs."""
-        return self._runtime.config.tokens
-
-    def announce(self, body: bytes, token: Token) -> list[dict[str, str]]:
-        """Take over announced jobs, all or none; return target, id and result of each.
-
-        Args:
-            body: of the request.
-            token: of who sent it.
-
-        Raises:
-            ConfigurationError: with every mistake of the body.
-            ForbiddenTarget: a job is of a target that is not the token's.
-            Conflict: a job contradicts what is known of it.
-            TooManyJobs: there would be more unfinished jobs than can be watched.
-        """
-        config = self._runtime.config
-        entries = read_announcement(body, config, token.targets, ANNOUNCED)
-        created = self._announcements.announce(entries, config.scrape.max_jobs)
-        return [
-            {
-                "target": entry.ref.target,
-                "id": entry.ref.job_id,
-                "result": "created" if is_new else "known",
-            }
-            for entry, is_new in zip(entries, created, strict=True)
-        ]
-
-    def forget(self, target: str, job_id: str) -> None:
-        """Watch an announced job no longer."""
-        self._announcements.forget(target, job_id)
-
-    def describe(self, target: str, job_id: str) -> str | None:
-        """Return what is known of a job, as JSON; None if it is not watched."""
-        known = self._poller.known(target, job_id)
-        if known is None:
-            announced = self._announcements.find(target, job_id)
-            return None if announced is None else failure_as_json(announced, "", _NOT_YET, "")
-        ref, state, reason = known
-        if state is not None:
-            return state_as_json(ref, state)
-        return failure_as_json(ref, reason, _FAILED if reason else _NOT_YET, "")
-
-    def registration_ended(self, result: str, number: int = 1) -> None:
-        """Count how announced jobs or a request about them fared."""
-        self._instruments.registration_ended(result, number)
 
     def begin(self) -> None:
         """Look for jobs, so that the first scrape knows them. Does not wait."""
@@ -225,6 +187,7 @@ class Exporter:
     def close(self) -> None:
         """Start no further query."""
         self._poller.close()
+        self._ledger.close()
 
     def _watch(self, runtime: Runtime) -> None:
         config = runtime.config

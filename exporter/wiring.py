@@ -9,8 +9,14 @@ from typing import TYPE_CHECKING
 import exporter
 from exporter import __version__
 from exporter.clock import Clock
-from exporter.config import Config, CredentialsSettings, RamSettings
-from exporter.errors import ConfigurationError, Problem
+from exporter.config import Config, CredentialsSettings, RamSettings, RegistrySettings
+from exporter.errors import (
+    ConfigurationError,
+    NoCredentials,
+    Problem,
+    StoreFailed,
+    StoreUnusable,
+)
 from exporter.gpdb import proxies
 from exporter.gpdb.authorities import authorities
 from exporter.gpdb.credentials import Credentials, EnvironmentCredentials, FileCredentials
@@ -18,11 +24,10 @@ from exporter.gpdb.deferred import DeferredClient
 from exporter.gpdb.roles import RoleCredentials, ask_for_key
 from exporter.instruments import Instruments
 from exporter.jobs import (
-    AnnouncedJobs,
-    Announcements,
     ConfiguredJobs,
     JobFiles,
     Registry,
+    StoredSource,
 )
 from exporter.model import EVERYTHING, Shard
 from exporter.polling import Poller, PollSettings
@@ -31,6 +36,9 @@ from exporter.polling.query import Client
 from exporter.redaction import Redactor
 from exporter.secret import Secret, SecretFile
 from exporter.service import Exporter, Runtime
+from exporter.store import ANNOUNCED, DRAINED, Books, Ledger, Store, postgresql
+from exporter.store.database import Database
+from exporter.store.sqlite import MEMORY, SqliteDatabase
 
 if TYPE_CHECKING:
     from exporter.gpdb.client import ApiClient
@@ -38,8 +46,10 @@ if TYPE_CHECKING:
     from exporter.polling.settings import Observer
 
 _NOT_SHARED = (
-    "announced jobs are kept in the memory of one exporter: remove registration.tokens, or --shard"
+    "shards can only share announced jobs in PostgreSQL: set registry.store to postgresql, or "
+    "remove registration.tokens"
 )
+_AT_A_START = "takes effect at a start only: restart the exporter"
 _PATIENCE = 10.0  # seconds that a reload waits for the job files
 
 
@@ -63,15 +73,17 @@ def build(
         shard: which of the jobs to watch.
     """
     keys = Keys(environ, clock, redactor)
-    announcements = Announcements(clock.monotonic)
+    instruments = Instruments(__version__, _revision(), shard=shard)
+    ledger = _ledger(config.registry, instruments, clock=clock, redactor=redactor, shard=shard)
 
     def assemble(config: Config, previous: Runtime | None) -> Runtime:
-        if config.tokens and shard.of > 1:
+        if config.tokens and shard.of > 1 and config.registry.store != "postgresql":
             raise ConfigurationError([Problem("--shard", 0, 0, "", _NOT_SHARED)])
+        if previous and _store_of(previous.config) != _store_of(config):
+            raise ConfigurationError([Problem("", 0, 0, "registry.store", _AT_A_START)])
         files = JobFiles(config, previous.files if previous else None)
-        announced = AnnouncedJobs(config, announcements) if config.tokens else None
         registry = registry_of(
-            config, files, announced, previous=previous.registry if previous else None, shard=shard
+            config, files, ledger, previous=previous.registry if previous else None, shard=shard
         )
         if previous:
             registry.refresh(_PATIENCE)
@@ -82,18 +94,59 @@ def build(
             client = _client(config, keys, clock)
         return Runtime(config, registry, files, poll_settings(config, registry, client))
 
-    instruments = Instruments(__version__, _revision(), shard=shard)
     runtime = assemble(config, None)
-    observers: list[Observer] = [instruments, Journal(), announcements]
-    poller = Poller(runtime.poll_settings, observers=observers, clock=clock)
+    try:
+        ledger.begin(config)
+    except StoreUnusable as error:
+        raise ConfigurationError([Problem("", 0, 0, "registry", str(error))]) from None
+    observers: list[Observer] = [instruments, Journal(), ledger]
+    poller = Poller(runtime.poll_settings, observers=observers, clock=clock, recall=ledger.memory)
     return Exporter(
         runtime,
         lambda previous: assemble(load(), previous),
         poller=poller,
         instruments=instruments,
-        announcements=announcements,
+        ledger=ledger,
         clock=clock,
     )
+
+
+def _ledger(
+    settings: RegistrySettings,
+    instruments: Instruments,
+    *,
+    clock: Clock,
+    redactor: Redactor,
+    shard: Shard,
+) -> Ledger:
+    is_durable = settings.store != "memory"
+    store = Store(lambda: _connect(settings, redactor), is_durable=is_durable, redactor=redactor)
+    books = Books(is_durable=is_durable, shards=shard.of)
+    return Ledger(
+        store, books, clock=clock, on_error=instruments.registry_failed, is_quick=not is_durable
+    )
+
+
+def _connect(settings: RegistrySettings, redactor: Redactor) -> Database:
+    """Return a connection to the store.
+
+    Raises:
+        StoreFailed: there can be none now.
+    """
+    if settings.store != "postgresql":
+        return SqliteDatabase(settings.path if settings.store == "sqlite" else MEMORY)
+    try:
+        dsn = SecretFile(settings.dsn_file).reveal()
+    except NoCredentials as error:
+        raise StoreFailed(str(error)) from None
+    password = postgresql.password_of(dsn)
+    redactor.watch([Secret(dsn), *([password] if password else [])])
+    return postgresql.PostgresqlDatabase(dsn)
+
+
+def _store_of(config: Config) -> tuple[str, str, str]:
+    registry = config.registry
+    return registry.store, registry.path, registry.dsn_file
 
 
 def _revision() -> str:
@@ -135,16 +188,18 @@ def _calls_alike(before: Config, after: Config, environ: Mapping[str, str]) -> b
 def registry_of(
     config: Config,
     files: JobFiles,
-    announced: AnnouncedJobs | None = None,
+    ledger: Ledger | None = None,
     *,
     previous: Registry | None = None,
     shard: Shard = EVERYTHING,
 ) -> Registry:
     """Return the registry of all sources of jobs, in the order in which they count."""
     sources: list[JobSource] = [ConfiguredJobs(config), files]
-    if announced:
-        sources.append(announced)
-    return Registry(config, sources, previous=previous, shard=shard)
+    if ledger and config.tokens:
+        sources.append(StoredSource(ANNOUNCED, config, ledger))
+    if ledger:
+        sources.append(StoredSource(DRAINED, config, ledger))
+    return Registry(config, sources, previous=previous, shard=shard, outcomes=ledger)
 
 
 def poll_settings(config: Config, registry: Registry, client: Client) -> PollSettings:

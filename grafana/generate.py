@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from grafana.dashboard_code import exporter, job, overview
+from grafana.dashboard_code import collection_history, exporter, job, overview
 
 FOLDER = Path(__file__).parent / "dashboards"
 
@@ -12,6 +12,7 @@ def dashboards() -> Mapping[str, str]:
     """Return each dashboard's file, by its name."""
     return {
         "adbpg-overview.json": overview.render(),
+        "adbpg-collections.json": collection_history.render(),
         "adbpg-job.json": job.render(),
         "adbpg-exporter.json": exporter.render(),
     }

@@ -61,7 +61,7 @@ def variables(dashboard: Dashboard) -> dict[str, Any]:
 
 def filled_in(text: str, values: Mapping[str, str]) -> str:
     """Return an expression as Grafana sends it, with the values of the variables."""
-    text = text.replace("$__rate_interval", "5m")
+    text = text.replace("$__rate_interval", "5m").replace("$__range", "6h")
     return re.sub(r"\$([a-z]\w*)", lambda match: values[match[1]], text)
 
 

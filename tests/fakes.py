@@ -9,9 +9,12 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from exporter.clock import Clock
+from exporter.config import Config
 from exporter.gpdb.answers import Answer
 from exporter.gpdb.kinds import JobKind
 from exporter.model import JobRef, Target
+from exporter.store import Books, Ledger, Store
+from exporter.store.sqlite import MEMORY, SqliteDatabase
 
 LIMIT = 60.0  # seconds after which a test gives up waiting; never waited for when all is well
 
@@ -174,3 +177,17 @@ def in_background(work: Callable[[], T]) -> "Future[T]":
 
     threading.Thread(target=run, daemon=True).start()
     return future
+
+
+def memory_ledger(clock: Clock | None = None, config: Config | None = None) -> Ledger:
+    """Return a ledger of a store in memory."""
+    store = Store(lambda: SqliteDatabase(MEMORY), is_durable=False)
+    ledger = Ledger(
+        store,
+        Books(is_durable=False),
+        clock=clock or Clock(),
+        on_error=lambda _: None,
+        is_quick=True,
+    )
+    ledger.begin(config or Config())
+    return ledger

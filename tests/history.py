@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from requests.structures import CaseInsensitiveDict
 
 from exporter import __version__, config
-from exporter.config import Config
+from exporter.config import Config, read_announcement
 from exporter.errors import QueryError
 from exporter.gpdb import answers
 from exporter.gpdb.answers import Answer
@@ -22,7 +22,7 @@ from exporter.gpdb.client import sign_request
 from exporter.gpdb.credentials import AccessKey
 from exporter.gpdb.kinds import JobKind
 from exporter.instruments import Instruments
-from exporter.jobs import Announcements, JobFiles
+from exporter.jobs import JobFiles
 from exporter.model import JobRef, Target
 from exporter.polling import Poller, PollSettings
 from exporter.service import Exporter, Runtime
@@ -31,14 +31,20 @@ from exporter.simulator.demo import demo_configuration, demo_scenario
 from exporter.simulator.scenario import Scenario
 from exporter.simulator.service import Service
 from exporter.simulator.verify import Request
+from exporter.store import ANNOUNCED
 from exporter.wiring import registry_of
-from tests.fakes import HandSetClock
+from tests.fakes import HandSetClock, memory_ledger
 
 START = 1_704_700_800.0  # 2024-01-08T08:00:00Z, so that the vendor's sample falls into it
 STEP = 60  # seconds between two scrapes
 JOB = "adbpg"
 _URL = "http://127.0.0.1:18080"
 _BUDGET = 9.0  # seconds of a scrape
+_FRESHNESS = """\
+freshness:
+  - {target: rag-prod, collection: product_manuals, max_age: 26h}
+  - {target: rag-prod, collection: news_articles, max_age: 1h}
+"""
 _FEWER_JOBS = 60  # than the demo has at times, after its first hour
 _STARTED = re.compile(r"^process_start_time_seconds .*$", re.MULTILINE)
 
@@ -107,8 +113,12 @@ class Demo:
         self._write_jobs()
         text = demo_configuration(_URL, job_files=[str(self._job_file)])
         text += f"scrape: {{concurrency: 1, max_jobs: {most_jobs}}}\n"
+        text += _FRESHNESS
         (folder / "config.yaml").write_text(text, "utf-8")
-        self.exporter = self._exporter(config.load(str(folder / "config.yaml"), {}))
+        loaded = config.load(str(folder / "config.yaml"), {})
+        self.exporter = self._exporter(loaded)
+        announced = b'{"target": "rag-prod", "id": "announced", "collection": "faq"}'
+        self._ledger.announce(read_announcement(announced, loaded, {"rag-prod"}, ANNOUNCED))
 
     def misread(self, field: str) -> None:
         """Count a field that could not be read: the simulator writes only good ones."""
@@ -143,7 +153,8 @@ class Demo:
         clock = self.time.clock()
         service = Service(self._scenario, clock, lambda: "REQUEST")
         files = JobFiles(loaded)
-        registry = registry_of(loaded, files)
+        ledger = self._ledger = memory_ledger(clock, loaded)
+        registry = registry_of(loaded, files, ledger)
         deadline = loaded.deadline
         settings = PollSettings(
             scrape=loaded.scrape,
@@ -152,13 +163,19 @@ class Demo:
             watched=registry.current,
             client=DirectClient(service, self._scenario, self.time),
         )
-        poller = Poller(settings, observers=[self._instruments], clock=clock, chance=lambda: 0.0)
+        poller = Poller(
+            settings,
+            observers=[self._instruments, ledger],
+            clock=clock,
+            recall=ledger.memory,
+            chance=lambda: 0.0,
+        )
         return Exporter(
             Runtime(loaded, registry, files, settings),
             lambda previous: previous,
             poller=poller,
             instruments=self._instruments,
-            announcements=Announcements(clock.monotonic),
+            ledger=ledger,
             clock=clock,
         )
 

@@ -12,7 +12,14 @@ from functools import cache
 import promql_parser as promql
 
 from exporter.instruments import Instruments
-from exporter.metrics import COUNTED_FAMILIES, FAMILIES, JOB_LABELS, SCRAPE_FAMILIES
+from exporter.metrics import (
+    COLLECTION_LABELS,
+    COUNTED_FAMILIES,
+    FAMILIES,
+    HISTORY_FAMILIES,
+    JOB_LABELS,
+    SCRAPE_FAMILIES,
+)
 
 PROMETHEUS_LABELS = frozenset({"job", "instance"})
 """Those that Prometheus gives to each series that it scrapes."""
@@ -109,6 +116,11 @@ def known_metrics() -> Mapping[str, frozenset[str]]:
             known |= {f"{family.name}_{part}": labels for part in ("sum", "count")}
         else:
             known[family.name] = labels
+    for history in HISTORY_FAMILIES:
+        labels = frozenset((*COLLECTION_LABELS, *history.labels))
+        added = {"le"} if history.type == "histogram" else set()
+        for name in history.sample_names:
+            known[name] = labels | (added if name.endswith("_bucket") else set())
     for metric in Instruments("1.2.3").registry.collect():  # those of the process and of Python
         for sample in metric.samples:
             known.setdefault(sample.name, frozenset(sample.labels))

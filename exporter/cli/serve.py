@@ -94,7 +94,7 @@ def start_servers(
         ),
         lambda: exporter.config.scrape,
         lambda text: options.redactor(text) if exporter.config.page.error_text else "",
-        Registration(exporter, options.redactor, time.monotonic),
+        Registration(exporter.announcer, options.redactor, time.monotonic),
     )
     addresses = options.listen_addresses or options.default_addresses
     handler, tls = _secured(app, exporter, web)

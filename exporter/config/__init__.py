@@ -1,6 +1,7 @@
 """The configuration: the file becomes frozen records, or a list of every problem in it."""
 
 from exporter.config.build import (
+    SHORTEST_TOKEN,
     AnnouncedEntry,
     JobFile,
     load,
@@ -18,6 +19,7 @@ from exporter.config.settings import (
 )
 
 __all__ = [
+    "SHORTEST_TOKEN",
     "AnnouncedEntry",
     "ApiSettings",
     "Config",

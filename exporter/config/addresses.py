@@ -157,6 +157,11 @@ def secret_path() -> Kind:
     return _path("path of a file that holds the secret", locate)
 
 
+def written_path() -> Kind:
+    """Path of a file that this program writes."""
+    return _path("path of a file", lambda directory, value: str(Path(directory) / value))
+
+
 def path_pattern() -> Kind:
     """Path of files, with ``*``, ``?`` and ``[...]`` as in a shell."""
 

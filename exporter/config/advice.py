@@ -31,10 +31,10 @@ def advice_on(name: str, value: Node, keys: Iterable[str], root: Shape) -> KeyAd
     known = [*keys]
     if isinstance(value, Mapping) and (below := value.entries.keys() & known):
         return KeyAdvice("take it away, since what stands below it belongs here", meant=below)
-    elsewhere = {
-        other: f"under {path}" if path else "at the top level" for other, path in keys_below(root)
-    }
-    if name in elsewhere:
+    elsewhere: dict[str, str] = {}
+    for other, path in sorted(keys_below(root), key=lambda key: len(key[1])):  # the top first
+        elsewhere.setdefault(other, f"under {path}" if path else "at the top level")
+    if name in elsewhere and not difflib.get_close_matches(name, known, n=1, cutoff=0.9):
         return KeyAdvice(f"it belongs {elsewhere[name]}", misplaced=(name,))
     name = name[:_LONGEST_NAME]
     if near := difflib.get_close_matches(_plain(name), known, n=1, cutoff=0.5):

@@ -19,6 +19,7 @@ from exporter.config.settings import (
     JOB_FILE_ENTRY,
     Config,
     ConfigFile,
+    FreshnessEntry,
     JobEntry,
     TargetEntry,
     Token,
@@ -27,7 +28,7 @@ from exporter.config.settings import (
 from exporter.config.yaml_source import Node, YamlError
 from exporter.errors import ConfigurationError, ForbiddenTarget, NoCredentials, Problem
 from exporter.gpdb.kinds import KINDS
-from exporter.model import CONFIGURED, JobRef, Target
+from exporter.model import CONFIGURED, Freshness, JobRef, Target
 from exporter.secret import SecretFile
 
 MOST_ANNOUNCED: Final = 1_000
@@ -245,6 +246,7 @@ def _config(file: ConfigFile, report: Report) -> Config:
             jobs.add(job, target)
     jobs.finish()
     tokens = _tokens(file.registration.tokens, targets, report)
+    freshness = _freshness(file.freshness, targets, report)
     return Config(
         scrape=file.scrape,
         api=file.api,
@@ -253,6 +255,7 @@ def _config(file: ConfigFile, report: Report) -> Config:
         page=file.page,
         tokens=tokens,
         registry=file.registry,
+        freshness=freshness,
         job_labels=file.job_labels,
         targets=tuple(targets.values()),
         jobs=tuple(jobs.refs),
@@ -284,6 +287,25 @@ def _tokens(
             entry.name, Token(name=entry.name, secret=secret, targets=frozenset(entry.targets))
         )
     return tuple(tokens.values())
+
+
+def _freshness(
+    entries: Iterable[FreshnessEntry], targets: Mapping[str, Target], report: Report
+) -> tuple[Freshness, ...]:
+    """Return how old the last success in collections may be; report what cannot be."""
+    found: dict[tuple[str, ...], Freshness] = {}
+    for entry in entries:
+        target = targets.get(entry.target)
+        if target is None:
+            known = _known(entry.target, targets, "there is none")
+            message = f"no target is called {shown(entry.target)}: {known}"
+            report.problem(entry.place.child("target"), message)
+            continue
+        collection = target.job("", entry.collection, kind=entry.kind).collection_identity
+        each = Freshness(collection, entry.kind, entry.max_age)
+        if found.setdefault((*collection, entry.kind), each) is not each:
+            report.problem(entry.place, "another entry is of the same collection and kind")
+    return tuple(found.values())
 
 
 def _target(entry: TargetEntry) -> Target:

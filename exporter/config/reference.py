@@ -46,7 +46,7 @@ jobs looks whole.
 | the file is no YAML, or no list | its last good list |
 | the file cannot be read, or is a symlink to nothing | its last good list |
 | its folder is away or cannot be listed | the last good lists of all its files |
-| the file is deleted, and its folder is there | nothing: its jobs are no longer watched |
+| the file is deleted, and its folder is there | its jobs that have not ended, as `drained` ones |
 
 All mistakes are logged once, `adbpg_exporter_job_file_error` is 1 for the file or the pattern, and
 `adbpg_exporter_job_files_readable` is 0 for a pattern whose folder cannot be listed. What comes

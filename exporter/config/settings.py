@@ -15,7 +15,7 @@ from exporter.config.locations import Location
 from exporter.config.shapes import Labels, ListOf, Record
 from exporter.errors import Problem
 from exporter.gpdb.kinds import DEFAULT_KIND, KINDS, starters
-from exporter.model import BEIJING, JobRef, Target
+from exporter.model import BEIJING, Freshness, JobRef, Target
 from exporter.secret import Secret, SecretFile
 
 
@@ -255,16 +255,58 @@ class RegistrationSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegistrySettings:
-    """How long announced jobs are watched. They are kept in memory: a restart forgets them."""
+    """Where announced jobs and the history are kept, and how long jobs are watched."""
 
+    store: Annotated[
+        Literal["memory", "sqlite", "postgresql"],
+        kinds.choice("memory", "sqlite", "postgresql"),
+        "`memory` forgets at a restart. `sqlite` is a file of one exporter. `postgresql` is "
+        "shared by several, and needs the extra `[postgresql]`. Takes effect at a start only.",
+    ] = "memory"
+    path: Annotated[
+        str,
+        addresses.written_path(),
+        "The file of `sqlite`, on a local disk; made if it is not there.",
+    ] = ""
+    dsn_file: Annotated[
+        str,
+        addresses.secret_path(),
+        "The file with the connection string of `postgresql`, read again at each connection.",
+    ] = ""
     keep_ended: Annotated[
-        float, kinds.duration("1s", "1y"), "An announced job is shown so long after its end."
+        float,
+        kinds.duration("1s", "1y"),
+        "Announced jobs, and those of job files, are shown so long after their end.",
     ] = 86_400.0
     keep_unseen: Annotated[
         float,
         kinds.duration("1s", "1y"),
-        "An announced job is given up when its queries have failed for so long.",
+        "An announced job, or one whose job file has gone, is given up when its queries have "
+        "failed for so long.",
     ] = 21_600.0
+
+    def contradictions(self) -> Iterator[tuple[str, str]]:
+        """Yield key and message of each value that does not go with another."""
+        for key, store in (("path", "sqlite"), ("dsn_file", "postgresql")):
+            if getattr(self, key) and self.store != store:
+                yield key, f"only with store: {store}"
+            elif not getattr(self, key) and self.store == store:
+                yield "store", f"{store} needs {key}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FreshnessEntry:
+    """How old the last success in a collection may be."""
+
+    target: Annotated[str, kinds.text(1, 100), "The `name` of a target."]
+    collection: Annotated[str, kinds.text(), "The collection."]
+    kind: Annotated[str, kinds.choice(*KINDS), "Of which jobs the last one counts."] = DEFAULT_KIND
+    max_age: Annotated[
+        float,
+        kinds.duration("1m", "1y"),
+        "`AdbpgCollectionStale` fires when the last success is longer ago.",
+    ]
+    place: Location = Location.NOWHERE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -282,6 +324,11 @@ class ConfigFile:
         RegistrationSettings()
     )
     registry: Annotated[RegistrySettings, Record(RegistrySettings), ""] = RegistrySettings()
+    freshness: Annotated[
+        tuple[FreshnessEntry, ...],
+        ListOf(Record(FreshnessEntry, placed=True)),
+        "Collections that must be loaded again and again.",
+    ] = ()
     job_labels: Annotated[
         tuple[str, ...],
         ListOf(kinds.label_name(), unique=True),
@@ -326,7 +373,8 @@ class Config:
         deadline: when a job should have ended.
         page: what the page for people shows.
         tokens: of those who may announce jobs.
-        registry: how long announced jobs are watched.
+        registry: where jobs and history are kept, and how long jobs are watched.
+        freshness: how old the last success in collections may be.
         job_labels: names of the labels that jobs may carry.
         targets: in the file's order; their names are unique.
         jobs: of all targets, in the file's order, each one once.
@@ -341,6 +389,7 @@ class Config:
     page: PageSettings = PageSettings()
     tokens: tuple[Token, ...] = ()
     registry: RegistrySettings = RegistrySettings()
+    freshness: tuple[Freshness, ...] = ()
     job_labels: tuple[str, ...] = ()
     targets: tuple[Target, ...] = ()
     jobs: tuple[JobRef, ...] = ()

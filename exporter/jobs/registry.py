@@ -6,17 +6,26 @@ import threading
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from functools import partial
+from typing import Protocol
 
+from exporter.background import Background
 from exporter.clock import Deadline
 from exporter.config import Config
 from exporter.errors import Problem
-from exporter.jobs.background import Background
 from exporter.jobs.source import JobSource, Listing
-from exporter.model import EVERYTHING, EndedAt, JobRef, Shard, Target, WatchList
+from exporter.model import EVERYTHING, EndedAt, Identity, JobRef, Shard, Target, WatchList
 
 _log = logging.getLogger(__name__)
 
-Identity = tuple[str, ...]
+
+class Outcomes(Protocol):
+    """What is remembered of jobs that are named."""
+
+    def recall(self, refs: Sequence[JobRef], *, are_all: bool) -> None:
+        """Take over which jobs are named, and whether every source has been read."""
+
+    def over(self) -> tuple[int, AbstractSet[Identity]]:
+        """Return the jobs that ended too long ago, and a number that goes with them."""
 
 
 class Registry:
@@ -27,6 +36,7 @@ class Registry:
         sources: of a job that two of them name, the first one's facts count.
         previous: of the configuration before a reload.
         shard: only its jobs are watched, out of all that are named.
+        outcomes: what is remembered of jobs; None for a command that ends.
     """
 
     def __init__(
@@ -36,7 +46,9 @@ class Registry:
         *,
         previous: "Registry | None" = None,
         shard: Shard = EVERYTHING,
+        outcomes: Outcomes | None = None,
     ) -> None:
+        self._outcomes = outcomes
         self._config = config
         self._targets = {target.name: target for target in config.targets}
         self._sources = tuple(sources)
@@ -86,8 +98,12 @@ class Registry:
         with self._lock:
             listings = [source.listing() for source in self._sources]
             versions = tuple(listing.version for listing in listings)
-            if versions != self._versions:
-                self._named, self._versions = self._merged(listings), versions
+            over = self._outcomes.over() if self._outcomes else (0, frozenset())
+            if (*versions, over[0]) != self._versions:
+                named, self._versions = self._merged(listings), (*versions, over[0])
+                if self._outcomes:
+                    self._outcomes.recall(named, are_all=not self._unread)
+                self._named = tuple(job for job in named if job.identity not in over[1])
                 self._list = self._chosen(listings, ended_at)
             elif self._has_one_ended(ended_at):
                 self._list = self._chosen(listings, ended_at)

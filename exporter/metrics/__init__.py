@@ -15,6 +15,12 @@ from exporter.metrics.families import (
     ScrapeFamily,
     Value,
 )
+from exporter.metrics.history import (
+    COLLECTION_LABELS,
+    HISTORY_FAMILIES,
+    HistoryFamily,
+    history_metrics,
+)
 from exporter.metrics.jobs import FAMILIES, job_label_names
 from exporter.metrics.own import (
     API_DURATION,
@@ -24,6 +30,7 @@ from exporter.metrics.own import (
     COUNTED_FAMILIES,
     INVALID_FIELDS,
     REGISTRATIONS,
+    REGISTRY_ERRORS,
     RELOAD_SUCCESSFUL,
     RELOAD_TIMESTAMP,
     SCRAPE_FAMILIES,
@@ -37,11 +44,14 @@ __all__ = [
     "API_ERRORS",
     "API_REQUESTS",
     "BUILD_INFO",
+    "COLLECTION_LABELS",
     "COUNTED_FAMILIES",
     "FAMILIES",
+    "HISTORY_FAMILIES",
     "INVALID_FIELDS",
     "JOB_LABELS",
     "REGISTRATIONS",
+    "REGISTRY_ERRORS",
     "RELOAD_SUCCESSFUL",
     "RELOAD_TIMESTAMP",
     "SCRAPE_FAMILIES",
@@ -49,9 +59,11 @@ __all__ = [
     "SHARDS",
     "WEB_RELOAD_SUCCESSFUL",
     "CountedFamily",
+    "HistoryFamily",
     "JobFamily",
     "Sample",
     "ScrapeFamily",
     "Value",
+    "history_metrics",
     "job_label_names",
 ]

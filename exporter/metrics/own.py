@@ -112,6 +112,24 @@ SCRAPE_FAMILIES: tuple[ScrapeFamily, ...] = (
         "Those that have not ended are watched first, then those that ended last.",
     ),
     ScrapeFamily(
+        "adbpg_exporter_registry_up",
+        "Whether the store of announced jobs and history did what it was last asked for.",
+        lambda snapshot: (((), snapshot.store.is_up),),
+        (),
+        "While it is 0, the last known list of announced jobs stays, nothing can be announced, and "
+        "ends are counted later. The log says what is wrong.",
+    ),
+    ScrapeFamily(
+        "adbpg_exporter_registered_jobs",
+        "Announced jobs, in all shards.",
+        lambda snapshot: (
+            (("active",), snapshot.store.active),
+            (("ended",), snapshot.store.ended),
+        ),
+        ("state",),
+        "`ended`: those that are still shown, see `registry.keep_ended`.",
+    ),
+    ScrapeFamily(
         "adbpg_exporter_clock_skew_seconds",
         "How far the API's clock is ahead of this machine's, from the Date of its last answer.",
         _clock_skews,
@@ -159,7 +177,15 @@ REGISTRATIONS = CountedFamily(
     "counter",
     ("result",),
     "Only with `registration.tokens`. `created` and `known` count jobs, the others requests: "
-    "`invalid`, `unauthorized`, `forbidden`, `conflict`, `limited`.",
+    "`invalid`, `unauthorized`, `forbidden`, `conflict`, `limited`, `unavailable`.",
+)
+REGISTRY_ERRORS = CountedFamily(
+    "adbpg_exporter_registry_errors_total",
+    "Operations of the store that failed.",
+    "counter",
+    ("operation",),
+    "`open`, `read`, `write` and `clean` go on beside scrapes; `announce`, `forget` and `find` are "
+    "requests.",
 )
 RELOAD_SUCCESSFUL = CountedFamily(
     "adbpg_exporter_config_last_reload_successful",
@@ -203,6 +229,7 @@ COUNTED_FAMILIES: tuple[CountedFamily, ...] = (
     API_DURATION,
     INVALID_FIELDS,
     REGISTRATIONS,
+    REGISTRY_ERRORS,
     RELOAD_SUCCESSFUL,
     RELOAD_TIMESTAMP,
     WEB_RELOAD_SUCCESSFUL,

@@ -20,11 +20,13 @@ from prometheus_client.registry import Collector
 from exporter import formats
 from exporter.metrics import (
     FAMILIES,
+    HISTORY_FAMILIES,
     JOB_LABELS,
     SCRAPE_FAMILIES,
     JobFamily,
     ScrapeFamily,
     Value,
+    history_metrics,
     job_label_names,
 )
 from exporter.metrics.pieces import Kept, Piece
@@ -35,7 +37,10 @@ _TOGETHER = 128  # jobs whose lines of a row make one piece
 
 def shows_jobs(names: tuple[str, ...]) -> bool:
     """Whether a page of these sample names needs a snapshot; none are for all."""
-    return any(_wanted(row.name, names) for rows in (FAMILIES, SCRAPE_FAMILIES) for row in rows)
+    jobs = (row.name for row in FAMILIES)
+    scrapes = (row.name for row in SCRAPE_FAMILIES)
+    collections = (name for row in HISTORY_FAMILIES for name in row.sample_names)
+    return any(_wanted(name, names) for name in chain(jobs, scrapes, collections))
 
 
 def _wanted(name: str, names: tuple[str, ...]) -> bool:
@@ -71,6 +76,7 @@ class Pages:
             jobs = self._jobs([row for row in FAMILIES if _wanted(row.name, names)], snapshot)
             shown = [row for row in SCRAPE_FAMILIES if _wanted(row.name, names)]
             gauges = [scrape_metric(row, snapshot) for row in shown]
+            gauges += history_metrics(snapshot, names)
         rest = self._counters.restricted_registry(names) if names else self._counters
         chosen = formats.choose(accept)
         encode = generate_openmetrics if chosen.is_openmetrics else generate_latest

@@ -10,8 +10,10 @@ from exporter.clock import Clock, Deadline
 from exporter.errors import QueryError
 from exporter.gpdb.endpoints import base_url
 from exporter.model import (
+    Identity,
     JobRef,
     JobState,
+    Memory,
     Observation,
     Snapshot,
     Target,
@@ -37,6 +39,7 @@ class Poller:
         settings: of the configuration.
         observers: of each query that ends.
         clock: what time it is.
+        recall: returns what is remembered of a job that is new here.
         chance: returns a number from 0 to 1.
     """
 
@@ -46,8 +49,10 @@ class Poller:
         *,
         observers: Sequence[Observer],
         clock: Clock,
+        recall: Callable[[Identity], Memory | None] = lambda _: None,
         chance: Callable[[], float] = random.random,
     ) -> None:
+        self._recall = recall
         self._settings = settings
         self._observers = observers
         self._clock = clock
@@ -151,7 +156,10 @@ class Poller:
     def _ended_at(self, identity: tuple[str, ...], target: Target) -> float | None:
         """Return when a job ended (Unix seconds); None if it has not, as far as we know."""
         record = self._records.get(identity)
-        if record is None or record.state is None or not record.is_final:
+        if record is None:
+            memory = self._recall(identity)
+            return memory.ended_at if memory else None
+        if record.state is None or not record.is_final:
             return None
         if record.target is not target and record.target != target:
             return None
@@ -160,7 +168,12 @@ class Poller:
     def _record(self, ref: JobRef, watched: WatchList) -> Record:
         target = watched.targets[ref.target]
         record = self._records.get(ref.identity)
-        if record is None or (record.target is not target and record.target != target):
+        if record is None:
+            record = Record(ref, target)
+            if memory := self._recall(ref.identity):
+                record.recall(memory, self._clock.offset())
+            return record
+        if record.target is not target and record.target != target:
             return Record(ref, target)
         record.ref = ref
         return record

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from exporter.backoff import Backoff
 from exporter.errors import NotFound, QueryError
 from exporter.gpdb.kinds import KINDS, TimeLimits
-from exporter.model import JobRef, JobState, Observation, ScrapeResult, Target, WatchList
+from exporter.model import JobRef, JobState, Memory, Observation, ScrapeResult, Target, WatchList
 from exporter.polling.pace import Pace
 from exporter.queues import QueuePosition, line_up
 
@@ -68,6 +68,16 @@ class Record:
         if self.is_final or self.in_flight or now < self.retry_at:
             return False
         return self.asked_at is None or now - self.asked_at >= min_interval
+
+    def recall(self, memory: Memory, offset: float) -> None:
+        """Begin with what the store remembers (offset: Unix seconds less monotonic seconds)."""
+        if memory.state is not None:
+            self.state = memory.state
+            self.answered = self.queried = (memory.ended_at or 0.0) - offset
+        self.progress = memory.progress
+        if memory.progress_changed_at is not None:
+            self.progress_changed = memory.progress_changed_at - offset
+        self.free_since = memory.turn_at
 
     def answer(self, state: JobState, now: float) -> None:
         """Take over a good answer (now: monotonic seconds)."""

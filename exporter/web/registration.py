@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Final, Protocol
 from urllib.parse import unquote
 
-from exporter.config import Token
+from exporter.config import SHORTEST_TOKEN, Token
 from exporter.errors import (
     ConfigurationError,
     Conflict,
     ForbiddenTarget,
     NoCredentials,
     RefusedAnnouncement,
+    StoreFailed,
     TooManyJobs,
 )
 from exporter.web.bucket import Bucket
@@ -32,6 +33,7 @@ _INTERVAL: Final = 0.02  # seconds between two requests of one token, on average
 _BURST: Final = 50
 _CHALLENGE: Final = ("WWW-Authenticate", 'Bearer realm="adbpg-job-exporter"')
 _AGAIN: Final = ("Retry-After", "1")  # seconds
+_LATER: Final = ("Retry-After", "5")  # seconds
 _REFUSALS: Final[Mapping[type[RefusedAnnouncement], tuple[int, str]]] = {
     ForbiddenTarget: (403, "forbidden"),
     Conflict: (409, "conflict"),
@@ -52,13 +54,18 @@ class Registry(Protocol):
         Raises:
             ConfigurationError: with every mistake of the body.
             RefusedAnnouncement: a job cannot be taken.
+            StoreFailed: no job can be taken now.
         """
 
     def forget(self, target: str, job_id: str) -> None:
-        """Watch an announced job no longer."""
+        """Watch an announced job no longer; may raise StoreFailed."""
 
     def describe(self, target: str, job_id: str) -> str | None:
-        """Return what is known of a watched job, as JSON; None if it is not watched."""
+        """Return what is known of a job, as JSON; None if it is not watched.
+
+        Raises:
+            StoreFailed: that cannot be known now.
+        """
 
     def registration_ended(self, result: str, number: int = 1) -> None:
         """Count how jobs or requests fared."""
@@ -97,6 +104,8 @@ class Registration:
             return self._refused(415, "invalid", f"Send the header Content-Type: {_JSON}.")
         try:
             results = self._registry.announce(request.body, token)
+        except StoreFailed:
+            return self._unavailable()
         except ConfigurationError as error:
             self._registry.registration_ended("invalid")
             problems = [{"path": p.path, "message": p.message} for p in error.problems]
@@ -123,10 +132,16 @@ class Registration:
         target, _, job_id = (unquote(part) for part in path.partition("/"))
         is_allowed = target in token.targets
         if request.method == "DELETE":
-            if is_allowed:
-                self._registry.forget(target, job_id)
+            try:
+                if is_allowed:
+                    self._registry.forget(target, job_id)
+            except StoreFailed:
+                return self._unavailable()
             return Response(204, _JSON, b"", (_NO_STORE,))
-        found = self._registry.describe(target, job_id) if is_allowed else None
+        try:
+            found = self._registry.describe(target, job_id) if is_allowed else None
+        except StoreFailed:
+            return self._unavailable()
         if found is None:
             return text(404, "No such job of a target of this token is watched.", _NO_STORE)
         return Response(200, _JSON, f"{self._redactor(found)}\n".encode(), (_NO_STORE,))
@@ -156,20 +171,36 @@ class Registration:
     def _values(self, tokens: Iterable[Token]) -> Iterable[tuple[Token, str]]:
         for token in tokens:
             try:
-                value = token.secret.reveal()
+                value = _revealed(token)
             except NoCredentials as error:
                 if token.name not in self._unreadable:
                     self._unreadable.add(token.name)
-                    _log.error("token cannot be read", extra={"token": token.name, "error": error})
+                    _log.error("token cannot be used", extra={"token": token.name, "error": error})
                 continue
             self._unreadable.discard(token.name)
             yield token, value
+
+    def _unavailable(self) -> Response:
+        message = "The store of announced jobs does not answer now: try again. The log says why."
+        return self._refused(503, "unavailable", message, _LATER)
 
     def _refused(
         self, status: int, result: str, message: str, *headers: tuple[str, str]
     ) -> Response:
         self._registry.registration_ended(result)
         return text(status, message, _NO_STORE, *headers)
+
+
+def _revealed(token: Token) -> str:
+    """Return a token's value.
+
+    Raises:
+        NoCredentials: it cannot be read, or was renewed with one that is easily guessed.
+    """
+    value = token.secret.reveal()
+    if len(value) < SHORTEST_TOKEN:
+        raise NoCredentials(f"expected a token of at least {SHORTEST_TOKEN} characters")
+    return value
 
 
 def _json(status: int, value: Mapping[str, object]) -> Response:

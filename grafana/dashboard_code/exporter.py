@@ -182,6 +182,7 @@ def _results() -> panels.Panel:
 def _watched() -> panels.Panel:
     jobs = f"max by (source, state) ({own('adbpg_exporter_jobs')})"
     dropped = f"max({own('adbpg_exporter_jobs_dropped')})"
+    announced = f"max by (state) ({own('adbpg_exporter_registered_jobs')})"
     panel = panels.graph(
         "Watched jobs",
         "By where they are named and what is known of them. Final ones cost nothing, but take "
@@ -189,6 +190,7 @@ def _watched() -> panels.Panel:
         "watched: there are more jobs than `scrape.max_jobs`.",
         ranged(f"{jobs} > 0", "{{state}}, from {{source}}"),
         ranged(f"{dropped} > 0", "not watched"),
+        ranged(f"{announced} > 0", "announced, {{state}}"),
         unit="short",
         nothing=NOT_SCRAPED,
         axis="jobs",
@@ -228,17 +230,22 @@ def _checks() -> panels.Panel:
     unread = per_second("adbpg_exporter_invalid_fields_total")
     refused = own("adbpg_exporter_registrations_total", 'result!~"created|known"')
     refused = f"rate({refused}[$__rate_interval])"
+    store = own("adbpg_exporter_registry_up")
+    failed = per_second("adbpg_exporter_registry_errors_total")
     return panels.timeline(
         "What the exporter finds wrong",
         "Configuration or job file: the log has the problems. Time zone: jobs of the target are "
         "updated in the future; set its `time_zone`. Field of answers: it could not be read, and "
         "has no sample rather than a wrong one; report it with the debug log: the API has changed. "
-        "Announcements: requests of pipelines are refused; their answers say why.",
+        "Announcements: requests of pipelines are refused; their answers say why. Store: announced "
+        "jobs and the history wait for it; the log says what is wrong.",
         ranged(f"max(1 - {reload})", "configuration"),
         ranged(f'label_replace({broken}, "name", "$1", "file", ".*?([^/]+)")', "{{name}}"),
         ranged(f"max by (target) ({zones})", "time zone of {{target}}"),
         ranged(f"sum by (field) ({unread}) > bool 0", "field {{field}}"),
         ranged(f"sum by (result) ({refused}) > bool 0", "announcements: {{result}}"),
+        ranged(f"max(1 - {store})", "store"),
+        ranged(f"sum by (operation) ({failed}) > bool 0", "store: {{operation}}"),
         texts=panels.mapping(texts),
         nothing=NOT_SCRAPED,
     )

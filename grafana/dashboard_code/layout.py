@@ -13,6 +13,7 @@ from grafana.dashboard_code import panels
 
 UIDS = {
     "adbpg-overview": "AnalyticDB jobs: overview",
+    "adbpg-collections": "AnalyticDB jobs: collections",
     "adbpg-job": "AnalyticDB jobs: one job",
     "adbpg-exporter": "AnalyticDB jobs: the exporter",
 }

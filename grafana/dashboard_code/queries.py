@@ -8,23 +8,33 @@ has no series, and an expression that needs it has none either.
 
 import re
 
-from exporter.metrics import COUNTED_FAMILIES, FAMILIES, JOB_LABELS, SCRAPE_FAMILIES
+from exporter import metrics
+from exporter.metrics import (
+    COUNTED_FAMILIES,
+    FAMILIES,
+    HISTORY_FAMILIES,
+    JOB_LABELS,
+    SCRAPE_FAMILIES,
+)
 
 LABELS = {
     **{family.name: frozenset((*JOB_LABELS, *family.labels)) for family in FAMILIES},
     **{family.name: frozenset(family.labels) for family in SCRAPE_FAMILIES},
     **{family.name: frozenset(family.labels) for family in COUNTED_FAMILIES},
+    **{f.name: frozenset((*metrics.COLLECTION_LABELS, *f.labels)) for f in HISTORY_FAMILIES},
 }
 HELP = {
     **{family.name: family.help for family in FAMILIES},
     **{family.name: family.help for family in SCRAPE_FAMILIES},
     **{family.name: family.help for family in COUNTED_FAMILIES},
+    **{family.name: family.help for family in HISTORY_FAMILIES},
 }
 
 JOB_VARIABLES = ("db_instance_id", "collection_namespace", "collection", "job_id")
 BY_JOB = ", ".join(JOB_LABELS)
 COLLECTION_LABELS = tuple(label for label in JOB_LABELS if label != "job_id")
 BY_COLLECTION = ", ".join(COLLECTION_LABELS)
+COLLECTION_VARIABLES = ("db_instance_id", "collection_namespace", "collection")
 
 STALLED_AFTER = 15 * 60
 RECENT = 24 * 3600
@@ -75,6 +85,25 @@ def of_jobs(name: str, *matchers: str) -> str:
 def fact(name: str, *matchers: str) -> str:
     """Return a fact about each chosen job, once, whoever else tells it too."""
     return f"max by ({BY_JOB}) ({of_jobs(name, *matchers)})"
+
+
+def of_collections(name: str, *matchers: str) -> str:
+    """Return a selector of the chosen collections' series, of the chosen kinds."""
+    chosen = (f'{label}=~"${label}"' for label in COLLECTION_VARIABLES)
+    return series(name, *chosen, 'kind=~"$kind"', *matchers)
+
+
+def grown(name: str, window: str, *matchers: str, by: str = "") -> str:
+    """Return how much a counter of each collection and kind has grown, whoever reports it.
+
+    Args:
+        name: of the counter.
+        window: such as ``24h``.
+        matchers: as ``series`` has them.
+        by: a further label to keep.
+    """
+    labels = f"{BY_COLLECTION}, kind{', ' + by if by else ''}"
+    return f"max by ({labels}) (increase({of_collections(name, *matchers)}[{window}]))"
 
 
 def status(pattern: str) -> str:

@@ -55,6 +55,17 @@ def jobs(*, single: bool = False) -> list[dashboard.VariableModel]:
     return made
 
 
+def collections() -> list[dashboard.VariableModel]:
+    """Return the choice of collections and kinds, those without a job now included."""
+    made = []
+    for position, label in enumerate(queries.COLLECTION_VARIABLES):
+        before = [f'{each}=~"${each}"' for each in queries.COLLECTION_VARIABLES[:position]]
+        known = queries.series("adbpg_collection_jobs_finished_total", *before)
+        made.append(_many(label, _LABELS[label], f"label_values({known}, {label})", every=".*"))
+    known = queries.series("adbpg_collection_jobs_finished_total")
+    return [*made, _many("kind", "Kind", f"label_values({known}, kind)", every=".*")]
+
+
 def _query(name: str, label: str, query: str) -> builders.QueryVariable:
     asked = {"qryType": 1, "query": query, "refId": "PrometheusVariableQueryEditor-VariableQuery"}
     variable = builders.QueryVariable(name).label(label).query(dict[str, object](asked))

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 from tests.alerts.scenario import GRID
 
-END = 62  # minutes: longer than any scenario that has such series
+END = 90  # minutes: longer than any scenario that has such series
 
 
 def gauge(

@@ -61,6 +61,12 @@ FURTHER = (
     gauge("adbpg_exporter_scrape_jobs", (0, 9), labels='result="fresh"'),
     gauge("adbpg_exporter_jobs", (0, 9), labels='source="file",state="active"'),
     gauge("adbpg_exporter_scrape_duration_seconds", (0, 1)),
+    counter("adbpg_exporter_registry_errors_total", (0, 5), labels='operation="write"'),
+    counter(
+        "adbpg_collection_jobs_finished_total",
+        (0, 5),
+        labels='collection="faq",kind="graph_rag",status="Failed"',
+    ),
     gauge("adbpg_exporter_clock_skew_seconds", (0, 0), labels='target="rag-prod"'),
     counter(
         "adbpg_exporter_api_request_duration_seconds_bucket",

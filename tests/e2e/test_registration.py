@@ -202,11 +202,11 @@ def test_an_ended_job_is_let_go(tmp_path: Path) -> None:
 
 
 def test_shards_have_no_common_memory(tmp_path: Path) -> None:
-    """Several shards cannot share what is in the memory of one: a start says so."""
+    """Several shards cannot share what is in the memory of one: a start says what can."""
     extra = tokens(tmp_path).replace("other", "main")
     (tmp_path / "config.yaml").write_text(configuration("job", extra=extra))
 
     done = run("serve", "--shard=1/2", cwd=tmp_path)
 
     assert done.returncode == 1
-    assert "announced jobs are kept in the memory of one exporter" in done.stderr
+    assert "shards can only share announced jobs in PostgreSQL" in done.stderr

@@ -80,32 +80,47 @@ def test_a_half_written_job_file(tmp_path: Path) -> None:
 def test_an_emptied_job_file(tmp_path: Path, content: str) -> None:
     """Fault 36: an empty job file is good and lists no jobs; those of other files stay."""
     with watching(tmp_path, "own") as it:
-        (tmp_path / "jobs/a.yaml").write_text(job_file("a"))
+        (tmp_path / "jobs/a.yaml").write_text(job_file("ended-a"))
         (tmp_path / "jobs/b.yaml").write_text(job_file("b"))
         before = watched(scrape(it))
         (tmp_path / "jobs/a.yaml").write_text(content)
         page = scrape(it)
 
-        assert before == {"own", "a", "b"}
+        assert before == {"own", "ended-a", "b"}
         assert watched(page) == {"own", "b"}
         assert page.value(FILE_ERROR, file=str(tmp_path / "jobs/a.yaml")) in (0, None)
 
 
 def test_a_deleted_job_file(tmp_path: Path) -> None:
-    """Fault 36: jobs go with their file, and come back with it."""
+    """Fault 36: jobs that have ended go with their file, and come back with it."""
     with watching(tmp_path, "own") as it:
         file = tmp_path / "jobs/a.yaml"
-        file.write_text(job_file("a"))
+        file.write_text(job_file("ended-a"))
         seen = [watched(scrape(it))]
         file.unlink()
         seen.append(watched(scrape(it)))
         file.parent.rmdir()
         seen.append(watched(scrape(it)))
         file.parent.mkdir()
-        file.write_text(job_file("a"))
+        file.write_text(job_file("ended-a"))
         seen.append(watched(scrape(it)))
 
-        assert seen == [{"own", "a"}, {"own"}, {"own"}, {"own", "a"}]
+        assert seen == [{"own", "ended-a"}, {"own"}, {"own"}, {"own", "ended-a"}]
+
+
+def test_a_job_outlives_its_file(tmp_path: Path) -> None:
+    """Fault 79: a job that has not ended stays watched, as a drained one."""
+    with watching(tmp_path, "own") as it:
+        file = tmp_path / "jobs/a.yaml"
+        file.write_text(job_file("a"))
+        before = scrape(it)
+        file.unlink()
+        page = scrape(it)
+
+        assert before.value("adbpg_exporter_jobs", source="file", state="active") == 1
+        assert watched(page) == {"own", "a"}
+        assert page.value("adbpg_exporter_jobs", source="file", state="active") == 0
+        assert page.value("adbpg_exporter_jobs", source="drained", state="active") == 1
 
 
 @pytest.mark.parametrize("mode", [None, 0, 0o311], ids=["away", "forbidden", "not listable"])
@@ -203,7 +218,7 @@ class ConfigMap:
 
 def test_a_config_map_is_swapped_under_scraping(tmp_path: Path) -> None:
     """Fault 36: through symlink swaps each scrape is wholly of one list, and none is broken."""
-    lists = [("a1", "a2", "a3"), ("b1", "b2")]
+    lists = [("ended-a1", "ended-a2", "ended-a3"), ("ended-b1", "ended-b2")]
     with watching(tmp_path) as it:
         config_map = ConfigMap(tmp_path / "jobs")
         config_map.update(job_file(*lists[0]))

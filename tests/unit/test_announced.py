@@ -7,18 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from exporter.config import Config, RegistrySettings, load, read_announcement
+from exporter.config import Config, RegistrySettings, ScrapeSettings, load, read_announcement
 from exporter.errors import ConfigurationError, Conflict, ForbiddenTarget, TimedOut, TooManyJobs
-from exporter.jobs import ANNOUNCED, AnnouncedJobs, Announcements
+from exporter.jobs import StoredSource
 from exporter.model import JobRef, JobState, JobStatus, Target
 from exporter.secret import Secret
-from tests.fakes import HandSetClock
+from exporter.store import ANNOUNCED
+from tests.fakes import HandSetClock, memory_ledger
 
 MAIN = Target("main", "cn-hangzhou", Secret("planted"), db_instance_id="gp-1")
 OTHER = replace(MAIN, name="other", namespace="docs")
-CONFIG = Config(targets=(MAIN, OTHER), job_labels=("team",))
-JOB = {"target": "main", "id": "a", "collection": "c"}
 KEEP = RegistrySettings(keep_ended=100.0, keep_unseen=50.0)
+CONFIG = Config(targets=(MAIN, OTHER), job_labels=("team",), registry=KEEP)
+JOB = {"target": "main", "id": "a", "collection": "c"}
 
 
 class World:
@@ -26,13 +27,14 @@ class World:
 
     def __init__(self) -> None:
         self.time = HandSetClock()
-        self.announcements = Announcements(lambda: self.time.monotonic)
-        self.source = AnnouncedJobs(CONFIG, self.announcements)
+        self.ledger = memory_ledger(self.time.clock(), CONFIG)
+        self.source = StoredSource(ANNOUNCED, CONFIG, self.ledger)
 
     def announce(self, *jobs: Mapping[str, object], most: int = 10) -> list[bool]:
         """Announce jobs in one list."""
         entries = read_announcement(json.dumps(jobs).encode(), CONFIG, {"main"}, ANNOUNCED)
-        return self.announcements.announce(entries, most)
+        self.ledger.adopt(replace(CONFIG, scrape=ScrapeSettings(max_jobs=most)))
+        return self.ledger.announce(entries)
 
     def jobs(self) -> list[JobRef]:
         """Return what the source names."""
@@ -43,13 +45,15 @@ class World:
 
         class Record:
             ref = self.jobs()[0]
+            state = None
 
-        self.announcements.queried(Record(), outcome, 0.1)
+        self.ledger.recall(self.jobs(), are_all=True)
+        self.ledger.queried(Record(), outcome, 0.1)
 
     def after(self, seconds: float) -> list[str]:
         """Return the ids of the jobs that there are after some time."""
         self.time.advance(seconds)
-        self.announcements.expire(KEEP)
+        self.ledger.refresh(1.0)
         return [job.job_id for job in self.jobs()]
 
 
@@ -143,25 +147,26 @@ def test_forgetting(world: World) -> None:
     """A forgotten job is gone, and may be announced anew."""
     world.announce(JOB)
 
-    assert world.announcements.forget("main", "a")
-    assert not world.announcements.forget("main", "a")
+    world.ledger.forget("main", "a")
+    world.ledger.forget("main", "a")
     assert world.jobs() == []
     assert world.announce(JOB) == [True]
 
 
 def test_a_reload_changes_targets_and_labels(world: World) -> None:
-    """Jobs of a target that is gone are not named; they are again when it is back."""
+    """Jobs are named while their target is there, and is the same instance and namespace."""
     world.announce({**JOB, "labels": {"team": "search"}, "deadline": "1h"})
     moved = replace(MAIN, db_instance_id="gp-2")
-    later = AnnouncedJobs(
-        Config(targets=(moved,), job_labels=("pipeline", "team")), world.announcements
-    )
-    gone = AnnouncedJobs(Config(targets=(OTHER,)), world.announcements)
 
-    (job,) = later.listing().batches[0].jobs
-    assert (job.db_instance_id, job.deadline) == ("gp-2", 3600.0)
+    def named(*targets: Target) -> tuple[JobRef, ...]:
+        config = Config(targets=targets, job_labels=("pipeline", "team"))
+        world.ledger.adopt(config)
+        return StoredSource(ANNOUNCED, config, world.ledger).listing().batches[0].jobs
+
+    assert named(OTHER) == named(moved) == ()
+    (job,) = named(MAIN)
+    assert (job.region_id, job.deadline) == ("cn-hangzhou", 3600.0)
     assert job.labels == (("pipeline", ""), ("team", "search"))
-    assert gone.listing().batches[0].jobs == ()
 
 
 BAD = {

@@ -46,7 +46,19 @@ MAY_IMPORT: dict[str, set[str]] = {
     "gpdb/deferred": {"errors", "gpdb", "model"},
     "gpdb/client": {"", "clock", "config", "errors", "files", "gpdb", "model"},
     "reports": {"gpdb/kinds", "model"},
-    "jobs": {"clock", "config", "errors", "files", "gpdb/kinds", "model"},
+    "background": {"clock"},
+    "store": {
+        "backoff",
+        "background",
+        "clock",
+        "config",
+        "errors",
+        "gpdb/kinds",
+        "model",
+        "secret",
+    },
+    "announcing": {"config", "instruments", "model", "polling", "reports", "store"},
+    "jobs": {"background", "clock", "config", "errors", "files", "gpdb/kinds", "model"},
     "queues": {"gpdb/kinds", "model"},
     "polling": {"backoff", "clock", "config", "errors", "files", "gpdb", "model", "queues"},
     "check": {"advice", "clock", "config", "errors", "gpdb", "model", "polling", "secret"},
@@ -62,8 +74,9 @@ MAY_IMPORT: dict[str, set[str]] = {
         "metrics",
         "model",
         "polling",
-        "reports",
+        "announcing",
         "coalescing",
+        "store",
     },
     "coalescing": set(),
     "web": {
@@ -92,6 +105,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "redaction",
         "secret",
         "service",
+        "store",
     },
     "cli": {
         "",
@@ -127,6 +141,8 @@ ONLY_THERE = {
     "bcrypt": {"web"},
     "h11": {"web"},
     "jinja2": {"web"},
+    "psycopg": {"store"},
+    "sqlite3": {"store"},
     "alibabacloud_credentials": {"gpdb/role_key"},
 }
 FILES = sorted(PACKAGE.rglob("*.py"))

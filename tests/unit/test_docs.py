@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from exporter.cli.main import make_parser
-from exporter.metrics import COUNTED_FAMILIES, FAMILIES, SCRAPE_FAMILIES
+from exporter.metrics import COUNTED_FAMILIES, FAMILIES, HISTORY_FAMILIES, SCRAPE_FAMILIES
 
 ROOT = Path(__file__).parents[2]
 _SPEC = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
@@ -20,6 +20,7 @@ METRICS = {
     *(family.name for family in FAMILIES),
     *(family.name for family in SCRAPE_FAMILIES),
     *(family.name for family in COUNTED_FAMILIES),
+    *(family.name for family in HISTORY_FAMILIES),
 }
 PROSE = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
 

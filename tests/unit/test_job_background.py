@@ -4,8 +4,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from exporter.background import Background
 from exporter.clock import Deadline
-from exporter.jobs.background import Background
 from tests.fakes import LIMIT
 
 

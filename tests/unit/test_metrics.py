@@ -8,10 +8,13 @@ from hypothesis import strategies as st
 from exporter.errors import REASONS
 from exporter.gpdb.kinds import KINDS, UPSERT_COLLECTION_DATA
 from exporter.metrics import (
+    COLLECTION_LABELS,
     COUNTED_FAMILIES,
     FAMILIES,
+    HISTORY_FAMILIES,
     SCRAPE_FAMILIES,
     CountedFamily,
+    HistoryFamily,
     JobFamily,
     ScrapeFamily,
     job_label_names,
@@ -66,6 +69,8 @@ SCRAPE_METRICS: dict[str, tuple[str, ...]] = {
     "adbpg_exporter_job_files_broken": ("pattern",),
     "adbpg_exporter_job_files_readable": ("pattern",),
     "adbpg_exporter_jobs_dropped": (),
+    "adbpg_exporter_registry_up": (),
+    "adbpg_exporter_registered_jobs": ("state",),
     "adbpg_exporter_clock_skew_seconds": ("target",),
     "adbpg_exporter_time_zone_suspect": ("target",),
 }
@@ -75,6 +80,7 @@ COUNTED_METRICS: dict[str, tuple[str, tuple[str, ...]]] = {
     "adbpg_exporter_api_request_duration_seconds": ("histogram", ("action",)),
     "adbpg_exporter_invalid_fields_total": ("counter", ("field",)),
     "adbpg_exporter_registrations_total": ("counter", ("result",)),
+    "adbpg_exporter_registry_errors_total": ("counter", ("operation",)),
     "adbpg_exporter_config_last_reload_successful": ("gauge", ()),
     "adbpg_exporter_config_last_reload_success_timestamp_seconds": ("gauge", ()),
     "adbpg_exporter_web_config_last_reload_successful": ("gauge", ()),
@@ -82,15 +88,29 @@ COUNTED_METRICS: dict[str, tuple[str, tuple[str, ...]]] = {
     "adbpg_exporter_shards": ("gauge", ()),
     "adbpg_exporter_build_info": ("gauge", ("version", "revision", "python")),
 }
+C = ("collection", "collection_namespace", "db_instance_id", "workspace_id", "kind")
+HISTORY_METRICS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "adbpg_collection_jobs_finished_total": ("counter", (*C, "status")),
+    "adbpg_collection_jobs_lost_total": ("counter", C),
+    "adbpg_collection_job_duration_seconds": ("histogram", C),
+    "adbpg_collection_uploaded_entries_total": ("counter", C),
+    "adbpg_collection_embedding_tokens_total": ("counter", C),
+    "adbpg_collection_llm_tokens_total": ("counter", (*C, "direction")),
+    "adbpg_collection_last_success_timestamp_seconds": ("gauge", C),
+    "adbpg_collection_last_completion_timestamp_seconds": ("gauge", C),
+    "adbpg_collection_last_job_status": ("gauge", (*C, "status")),
+    "adbpg_collection_max_age_seconds": ("gauge", C),
+}
 REASON_VALUES = {
     *("throttled", "auth", "clock_skew", "permission", "namespace_password", "instance_state"),
     *("account", "not_found", "bad_request", "api_fail"),
     *("server", "bad_answer", "too_large", "redirect", "timeout", "connection", "dns", "tls"),
     *("proxy", "credentials", "internal"),
 }
-ROWS: list[JobFamily | ScrapeFamily | CountedFamily] = [
+ROWS: list[JobFamily | ScrapeFamily | CountedFamily | HistoryFamily] = [
     *FAMILIES,
     *SCRAPE_FAMILIES,
+    *HISTORY_FAMILIES,
     *COUNTED_FAMILIES,
 ]
 
@@ -362,6 +382,13 @@ def test_the_exporters_own_metrics_are_the_contracts() -> None:
     assert {f.name: (f.type, f.labels) for f in COUNTED_FAMILIES} == COUNTED_METRICS
 
 
+def test_the_metrics_of_collections_are_the_contracts() -> None:
+    """The metrics of the history, their types and labels are those that are promised."""
+    found = {f.name: (f.type, COLLECTION_LABELS + f.labels) for f in HISTORY_FAMILIES}
+
+    assert found == HISTORY_METRICS
+
+
 def test_reasons_are_the_contracts() -> None:
     """The reasons are a closed set."""
     assert set(REASONS) == REASON_VALUES
@@ -382,13 +409,13 @@ def test_a_row_gives_as_many_values_as_it_has_labels(
 
 @pytest.mark.parametrize("family", ROWS, ids=[row.name for row in ROWS])
 def test_names_and_helps_follow_the_conventions(
-    family: JobFamily | ScrapeFamily | CountedFamily,
+    family: JobFamily | ScrapeFamily | CountedFamily | HistoryFamily,
 ) -> None:
     """What promtool's linter asks: snake case, base units, _total for counters only, a help."""
-    kind = family.type if isinstance(family, CountedFamily) else "gauge"
+    kind = family.type if isinstance(family, CountedFamily | HistoryFamily) else "gauge"
     units = "milliseconds|minutes|hours|days|percent|kilobytes|megabytes|ms|kb|mb"
 
-    assert re.fullmatch(r"adbpg_(job|jobs|exporter)(_[a-z0-9]+)+", family.name)
+    assert re.fullmatch(r"adbpg_(job|jobs|collection|exporter)(_[a-z0-9]+)+", family.name)
     assert family.name.endswith("_total") == (kind == "counter")
     assert not re.search(r"_(count|sum|bucket)$", family.name)
     assert not re.search(rf"_({units})(_|$)", family.name)

@@ -14,13 +14,13 @@ from exporter.clock import Clock, Deadline
 from exporter.config import Config
 from exporter.gpdb.kinds import UPSERT_COLLECTION_DATA
 from exporter.instruments import Instruments
-from exporter.jobs import Announcements, JobFiles, Registry
+from exporter.jobs import JobFiles, Registry
 from exporter.model import JobRef, Snapshot, WatchList
 from exporter.polling import Scrape
 from exporter.polling.settings import WatchedJobs
 from exporter.service import Exporter, Runtime
 from tests.config_files import Watched
-from tests.fakes import LIMIT, HandSetClock
+from tests.fakes import LIMIT, HandSetClock, memory_ledger
 
 if TYPE_CHECKING:
     from exporter.polling import Poller, PollSettings
@@ -68,7 +68,7 @@ def exporter(poller: DeadlinePoller, *moments: float, jobs: int = 0) -> Exporter
         lambda runtime: runtime,
         poller=cast("Poller", poller),
         instruments=Instruments("1.2.3"),
-        announcements=Announcements(lambda: 0.0),
+        ledger=memory_ledger(),
         clock=TickingClock(monotonic=lambda: next(ticks)),
     )
 
@@ -123,7 +123,7 @@ def test_a_source_that_hangs_holds_up_no_scrape() -> None:
         lambda runtime: runtime,
         poller=cast("Poller", poller),
         instruments=Instruments("1.2.3"),
-        announcements=Announcements(lambda: 0.0),
+        ledger=memory_ledger(),
         clock=Clock(),
     )
 
@@ -216,7 +216,7 @@ def test_a_step_of_the_clock_moves_the_time_of_the_reload() -> None:
         lambda runtime: runtime,
         poller=cast("Poller", DeadlinePoller()),
         instruments=instruments,
-        announcements=Announcements(lambda: 0.0),
+        ledger=memory_ledger(),
         clock=time.clock(),
     )
     time.advance(10.0)

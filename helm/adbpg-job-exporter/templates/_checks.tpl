@@ -131,8 +131,27 @@ are, those that must be given, and no password in it. The rest the exporter says
 {{- fail "config: has a section job_files, and the chart adds one for the value jobFiles: take one out" }}
 {{- end }}
 {{- include "adbpg.checkNode" (list "" $config (.Files.Get "files/config.schema.json" | fromJson)) }}
-{{- if and (dig "tokens" "" (default (dict) $config.registration)) (gt (int (max $v.shards $v.replicas)) 1) }}
-{{- fail "config: registration.tokens: announced jobs are kept in the memory of one pod: leave shards and replicas at 1" }}
+{{- $store := dig "store" "memory" (default (dict) $config.registry) }}
+{{- $several := gt (int (max $v.shards $v.replicas)) 1 }}
+{{- if and $several (ne $store "postgresql") (dig "tokens" "" (default (dict) $config.registration)) }}
+{{- fail "config: registration.tokens: several pods can only share announced jobs in PostgreSQL: set registry.store to postgresql, or leave shards and replicas at 1" }}
+{{- end }}
+{{- if eq $store "sqlite" }}
+{{- if $several }}
+{{- fail "config: registry.store: the file of sqlite is of one pod: leave shards and replicas at 1, or use postgresql" }}
+{{- end }}
+{{- if not (or $v.registry.volume $v.extraVolumeMounts) }}
+{{- fail "config: registry.store: sqlite needs a volume that outlives the pod: name one in the value registry.volume" }}
+{{- end }}
+{{- if eq (default "" $v.updateStrategy.type) "RollingUpdate" }}
+{{- fail "updateStrategy: the file of sqlite is of one pod at a time: leave the type empty, or Recreate" }}
+{{- end }}
+{{- end }}
+{{- if and $v.registry.volume (ne $store "sqlite") }}
+{{- fail "registry.volume: only with registry.store: sqlite in config" }}
+{{- end }}
+{{- if and $v.registry.existingSecret (ne $store "postgresql") }}
+{{- fail "registry.existingSecret: only with registry.store: postgresql in config" }}
 {{- end }}
 {{- range $config.targets }}
 {{- if and .namespace_password (not (contains "${" (toString .namespace_password))) }}

@@ -48,6 +48,7 @@ httpGet:
 {{- range $name, $secret := dict
   "access-key" .Values.credentials.existingSecret
   "passwords" .Values.namespacePasswords.existingSecret
+  "registry" .Values.registry.existingSecret
   "tokens" .Values.registration.existingSecret
   "web" .Values.webConfig.existingSecret }}
 {{- if $secret }}
@@ -65,6 +66,10 @@ httpGet:
   {{- toYaml .Values.jobFiles.volume | nindent 2 }}
   {{- end }}
 {{- end }}
+{{- with .Values.registry.volume }}
+- name: store
+  {{- toYaml . | nindent 2 }}
+{{- end }}
 {{- with .Values.extraVolumes }}
 {{ toYaml . }}
 {{- end }}
@@ -77,6 +82,7 @@ httpGet:
 {{- range $name, $secret := dict
   "access-key" .Values.credentials.existingSecret
   "passwords" .Values.namespacePasswords.existingSecret
+  "registry" .Values.registry.existingSecret
   "tokens" .Values.registration.existingSecret
   "web" .Values.webConfig.existingSecret }}
 {{- if $secret }}
@@ -89,6 +95,10 @@ httpGet:
 - name: jobs
   mountPath: /var/lib/adbpg-jobs
   readOnly: true
+{{- end }}
+{{- if .Values.registry.volume }}
+- name: store
+  mountPath: /var/lib/adbpg-job-exporter
 {{- end }}
 {{- with .Values.extraVolumeMounts }}
 {{ toYaml . }}
@@ -189,7 +199,7 @@ defaults of RollingUpdate left to it, another type would be refused after the in
 */}}
 {{- define "adbpg.updateStrategy" -}}
 {{- $given := .Values.updateStrategy }}
-{{- $type := default "RollingUpdate" $given.type }}
+{{- $type := default (ternary "Recreate" "RollingUpdate" (not (empty .Values.registry.volume))) $given.type }}
 {{- $default := ternary (dict "partition" 0) (dict "maxSurge" "25%" "maxUnavailable" "25%") (gt (int .Values.shards) 1) -}}
 type: {{ $type }}
 {{- if eq $type "RollingUpdate" }}
