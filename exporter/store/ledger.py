@@ -90,12 +90,13 @@ class Ledger:
         """
         self.adopt(config)
         try:
-            with self._operation("open"):
-                pass
+            with self._using_store:
+                self._open()
         except StoreUnusable:
             raise
-        except StoreFailed:
-            return
+        except StoreFailed as error:
+            with self._using_store:
+                self._failed("open", error)
 
     def adopt(self, config: Config) -> None:
         """Go on with a new configuration."""

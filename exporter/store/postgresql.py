@@ -48,8 +48,8 @@ def _parsed(dsn: str) -> dict[str, Any]:
     try:
         return dict(conninfo_to_dict(dsn))
     except ProgrammingError:  # its text may quote the string
-        expected = "expected a connection string such as postgresql://user:password@host/database"
-        raise StoreUnusable(f"registry.dsn_file: {expected}") from None
+        expected = "expected one such as postgresql://user:password@host/database"
+        raise StoreUnusable(f"dsn_file holds no connection string: {expected}") from None
 
 
 class PostgresqlDatabase(Database):

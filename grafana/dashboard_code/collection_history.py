@@ -27,6 +27,11 @@ def render() -> str:
     return made.replace('"from": "now-6h"', '"from": "now-7d"')
 
 
+def _any(colour: str) -> Scale:
+    """Return the scale of a count that should be 0, of an increase, which is seldom whole."""
+    return Scale("short", theme.FINE, ((0.5, colour),), decimals=0)
+
+
 def _ended() -> list[panels.Panel]:
     def count(status: str) -> str:
         matcher = f'status="{status}"'
@@ -45,14 +50,14 @@ def _ended() -> list[panels.Panel]:
             "The table says of which collections; their error texts are on the exporter's page "
             "and in its log.",
             instant(count("Failed")),
-            wrong_from(0.5),
+            _any(theme.ACT),
             nothing=_NONE,
         ),
         tile(
             "Cancelled in 24 h",
             "Somebody cancelled them: their data is not all there.",
             instant(count("Cancelled")),
-            wrong_from(0.5, theme.WARN),
+            _any(theme.WARN),
             nothing=_NONE,
         ),
         tile(
@@ -60,7 +65,7 @@ def _ended() -> list[panels.Panel]:
             "Jobs that were given up before anybody saw how they ended: see "
             "`registry.keep_unseen`.",
             instant(f"sum({grown(_LOST, '24h')})"),
-            wrong_from(0.5),
+            _any(theme.ACT),
             nothing=_NONE,
         ),
     ]
@@ -107,9 +112,10 @@ def _collections() -> panels.Panel:
     return columns.sheet(
         "Collections",
         "All that had a job or have a limit. Times are of the exporter's clock, when it saw the "
-        "end. The counts are of the time that the dashboard shows.",
+        "end; the longest without a success comes first. The counts are of the time that the "
+        "dashboard shows.",
         [
-            Column("Last success", "", f"{success} * 1000", "dateTimeFromNow", 140, left),
+            Column("Since a success", "", f"time() - {success}", "s", 140, left),
             Column("At most", "", limit, "s", 90, left),
             Column("Collection", "collection"),
             Column("Namespace", "collection_namespace", width=110),
@@ -148,7 +154,8 @@ def _durations() -> panels.Panel:
         "How long jobs took, in the six hours before",
         "So many of all jobs were quicker than this.",
         *(
-            ranged(f"histogram_quantile({share}, sum by (le) ({buckets}))", named)
+            # Not where no job has ended: that is no number, and the axis would go with it.
+            ranged(f"histogram_quantile({share}, sum by (le) ({buckets})) >= 0", named)
             for share, named in ((0.5, "half"), (0.9, "9 of 10"))
         ),
         unit="s",
@@ -163,7 +170,7 @@ def _entries() -> panels.Panel:
     panel = panels.graph(
         "Entries of ended uploads, in the hour before",
         "By collection. A pipeline that loads less than usual shows here first.",
-        ranged(grown(_ENTRIES, "1h"), _NAMED),
+        ranged(f"{grown(_ENTRIES, '1h')} > 0", _NAMED),
         unit="short",
         nothing="no uploads",
         axis="entries in an hour",

@@ -243,9 +243,9 @@ def _checks() -> panels.Panel:
         ranged(f'label_replace({broken}, "name", "$1", "file", ".*?([^/]+)")', "{{name}}"),
         ranged(f"max by (target) ({zones})", "time zone of {{target}}"),
         ranged(f"sum by (field) ({unread}) > bool 0", "field {{field}}"),
-        ranged(f"sum by (result) ({refused}) > bool 0", "announcements: {{result}}"),
+        ranged(f"sum({refused}) > bool 0", "announcements"),
         ranged(f"max(1 - {store})", "store"),
-        ranged(f"sum by (operation) ({failed}) > bool 0", "store: {{operation}}"),
+        ranged(f"sum({failed}) > bool 0", "operations of the store"),
         texts=panels.mapping(texts),
         nothing=NOT_SCRAPED,
     )

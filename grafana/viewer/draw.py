@@ -31,7 +31,7 @@ JOB_ID = "cf0b0a0d-c21e-4fb3-a8d7-169fe5046c15"  # its queries fail now and then
 DRAWN: tuple[tuple[str, str, Literal["light", "dark"]], ...] = (
     ("overview", "/d/adbpg-overview?", "dark"),
     ("overview-light", "/d/adbpg-overview?", "light"),
-    ("collections", "/d/adbpg-collections?", "dark"),
+    ("collections", "/d/adbpg-collections?from=now-6h&to=now&", "dark"),
     ("job", f"/d/adbpg-job?var-job_id={JOB_ID}&", "dark"),
     ("exporter", "/d/adbpg-exporter?", "dark"),
 )

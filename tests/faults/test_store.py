@@ -255,3 +255,23 @@ def test_shutting_down_writes_what_is_left(api: Api, tmp_path: Path) -> None:
             page = scrape(it)
 
     assert succeeded(page) == 1
+
+
+@pytest.mark.parametrize(
+    ("store", "why"),
+    [
+        ("store: sqlite, path: away/jobs.sqlite", "registry: away/jobs.sqlite: there is no folder"),
+        ("store: postgresql, dsn_file: token", "registry: dsn_file holds no connection string"),
+    ],
+)
+def test_a_store_that_no_waiting_mends(store: str, why: str, tmp_path: Path) -> None:
+    """Fault 76: the start ends with one line, and nothing of what the file holds is in it."""
+    (tmp_path / "config.yaml").write_text(configuration("a", extra=extra(tmp_path, store)))
+
+    done = run("serve", "--web.listen-address=127.0.0.1:0", cwd=tmp_path)
+
+    lines = [line for line in done.stderr.splitlines() if "level=warn" not in line]
+    assert done.returncode == 1
+    assert len(lines) == 1
+    assert why in lines[0]
+    assert TOKEN not in done.stderr
