@@ -151,7 +151,8 @@ def test_kill(api: Api, tmp_path: Path) -> None:
                 it.popen.kill()
         with exporter(text, tmp_path) as it:
             scrape(it)
-            scrape(it)
+            # Ends are written after the pages that show them, in several transactions.
+            eventually(lambda: succeeded(scrape(it)) == len(api.ended), "all ends are counted")
             page = scrape(it)
 
     # A job whose acknowledgement the kill took away may be there, and runs for ever.
