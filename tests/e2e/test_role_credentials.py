@@ -106,7 +106,7 @@ def test_oidc_token(tmp_path: Path, given: str) -> None:
             token.write_text("TheOidcTokenOfThisPod-2")
             for minutes in (39, 41):
                 api.ahead = issuer.ahead = minutes * 60.0
-                clocks.set(f"+{minutes}m")
+                clocks.jump(f"+{minutes}m", process)
                 pages.append(patient(process))
             # The old key is still good: no call waits for the new one.
             eventually(lambda: patient(process).up("job") == 1 and api.seen[-1] == 2, "a new key")

@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from tests.processes import KEY
+from tests.processes import KEY, Process, eventually, get
 
 ROOT = Path(__file__).parents[2]
 
 
 class Clocks:
-    """The clocks of a process. It sees a change at once.
+    """The clocks of a process.
 
     Args:
         folder: for the file that the library reads.
@@ -36,6 +36,23 @@ class Clocks:
         new = self._file.with_suffix(".new")
         new.write_text(offset + "\n")
         new.rename(self._file)
+
+    def jump(self, offset: str, process: Process) -> None:
+        """Set them off while the process runs, and wait until it has seen it.
+
+        The library locks nothing: a thread that was just reading the file gives all threads the old
+        time once more, and a deadline that was made of it has passed at the next look. That costs
+        a connection.
+        """
+        self.set(offset)
+        eventually(lambda: _answers(process), "an answer after the clocks have changed")
+
+
+def _answers(process: Process) -> bool:
+    try:
+        return get(f"{process.url}/-/healthy")[0] == 200
+    except OSError:
+        return False
 
 
 def _library() -> str:

@@ -58,7 +58,7 @@ def test_refused_key_every_minute(tmp_path: Path) -> None:
     calls = []
     with bench(upstream, tmp_path, environ=clocks.environ) as it:
         for seconds in (0, 40, 61, 101, 122):
-            clocks.set(f"+{seconds}s")
+            clocks.jump(f"+{seconds}s", it.process)
             it.scrape()
             calls.append(len(upstream.requests))
 

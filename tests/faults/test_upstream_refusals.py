@@ -60,7 +60,7 @@ def test_throttled(tmp_path: Path) -> None:
         gate.is_throttling = True
         # Pauses of 1, 2, 4, 8, 16, 32 and 60 seconds, each by chance up to half shorter.
         for seconds in (0, 2, 5, 10, 19, 36, 69, 79, 131):
-            clocks.set(f"+{seconds}s")
+            clocks.jump(f"+{seconds}s", it.process)
             before = len(gate.times)
             pages.append(it.scrape())
             calls.append(len(gate.times) - before)
@@ -129,7 +129,7 @@ def test_retry_after(wait: Behaviour, tmp_path: Path) -> None:
     calls = []
     with bench(Upstream(only_sick(wait)), tmp_path, environ=clocks.environ) as it:
         for seconds in (0, 20, 40, 62):
-            clocks.set(f"+{seconds}s")
+            clocks.jump(f"+{seconds}s", it.process)
             assert it.scrape().is_complete("well")
             calls.append(it.calls())
 
@@ -240,7 +240,7 @@ def test_job_not_found_for_long(tmp_path: Path) -> None:
     with bench(Upstream(script), tmp_path, environ=clocks.environ) as it:
         # Pauses of 30, 60, 120 and 240 seconds.
         for seconds in (0, 12, 31, 71, 93, 193, 215, 435, 457):
-            clocks.set(f"+{seconds}s")
+            clocks.jump(f"+{seconds}s", it.process)
             assert it.scrape().is_complete("well")
             calls.append(it.calls())
 

@@ -108,7 +108,7 @@ def test_the_key_service_is_given_up(tmp_path: Path) -> None:
             at_once = issuer.count
 
             def is_found() -> bool:
-                clocks.set(f"+{issuer.ahead + 61:.0f}s")
+                clocks.jump(f"+{issuer.ahead + 61:.0f}s", process)
                 api.ahead = issuer.ahead = issuer.ahead + 61
                 return checked(process).up("job-0") == 1
 
@@ -191,12 +191,12 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
                 switch.script = always(behaviour)
                 seen = len(process.log)
                 api.ahead = issuer.ahead = number * 70.0
-                clocks.set(f"+{number * 70}s")
+                clocks.jump(f"+{number * 70}s", process)
                 checked(process, 60.0)
                 lines[name] = after(process, seen)
             switch.script = credentials_uri(issuer)
             api.ahead = issuer.ahead = 7000.0
-            clocks.set("+7000s")
+            clocks.jump("+7000s", process)
             lines["good"] = "up" if checked(process, 60.0).up("job-0") else "down"
     return lines
 
