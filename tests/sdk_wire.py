@@ -43,33 +43,39 @@ METHODS = {
     "GetUploadDocumentJob": "get_upload_document_job",
     "DescribeCreateIndexJob": "describe_create_index_job",
     "GetGraphRAGJob": "get_graph_ragjob",
+    "UpsertCollectionDataAsync": "upsert_collection_data_async",
+    "UploadDocumentAsync": "upload_document_async",
+    "CreateIndex": "create_index",
+    "EnableCollectionGraphRAG": "enable_collection_graph_rag",
+    "UpsertChunks": "upsert_chunks",
 }
 """The SDK's method for each operation; its asynchronous one ends in ``_async``."""
 
 
-def sdk_query(
-    client: Any, parameters: Mapping[str, str], action: str = "GetUpsertCollectionDataJob"
+def sdk_call(
+    client: Any, parameters: Mapping[str, Any], action: str = "GetUpsertCollectionDataJob"
 ) -> Any:
-    """Ask about one job; return the SDK's answer.
+    """Call an operation; return the SDK's answer.
 
     Args:
         client: of the SDK.
         parameters: by the names of the vendor's page, such as ``DBInstanceId``.
         action: the operation.
     """
-    return getattr(client, METHODS[action])(_request(action, parameters))
+    return getattr(client, METHODS[action])(sdk_model(f"{action}Request", parameters))
 
 
-def sdk_query_async(client: Any, parameters: Mapping[str, str], action: str) -> Any:
-    """Ask with the SDK's asynchronous client, which has another HTTP library; likewise."""
+def sdk_call_async(client: Any, parameters: Mapping[str, Any], action: str) -> Any:
+    """Call with the SDK's asynchronous client, which has another HTTP library; likewise."""
     method = getattr(client, f"{METHODS[action]}_async")
-    return asyncio.run(method(_request(action, parameters)))
+    return asyncio.run(method(sdk_model(f"{action}Request", parameters)))
 
 
-def _request(action: str, parameters: Mapping[str, str]) -> Any:
+def sdk_model(name: str, parameters: Mapping[str, Any]) -> Any:
+    """Return one of the SDK's models, such as ``CreateIndexRequest``."""
     from alibabacloud_gpdb20160503 import models  # noqa: PLC0415  see the docstring above
 
-    return getattr(models, f"{action}Request")().from_map(dict(parameters))
+    return getattr(models, name)().from_map(dict(parameters))
 
 
 def sdk_request(inputs: Mapping[str, Any]) -> Wire:
@@ -89,7 +95,7 @@ def sdk_request(inputs: Mapping[str, Any]) -> Wire:
     )
     received: list[bytes] = []
     with _captured(received), _pinned(inputs):
-        sdk_query(client, inputs["request"], inputs.get("action", "GetUpsertCollectionDataJob"))
+        sdk_call(client, inputs["request"], inputs.get("action", "GetUpsertCollectionDataJob"))
     return _parsed(b"".join(received))
 
 

@@ -1,9 +1,14 @@
 """The commands ``simulate`` and ``demo``."""
 
 import argparse
+import itertools
+import logging
+import secrets
 import tempfile
 import threading
+from collections import deque
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from exporter import config
@@ -14,15 +19,27 @@ from exporter.cli.printing import print_line
 from exporter.clock import Clock
 from exporter.config import Config
 from exporter.errors import ConfigurationError, Problem
+from exporter.pipeline import announce, forget
 from exporter.service import Exporter
 from exporter.simulator.command import run_simulator, start_simulator
-from exporter.simulator.configuration import exporter_job_file, told_passwords
+from exporter.simulator.configuration import (
+    announcing_configuration,
+    exporter_job_file,
+    told_passwords,
+)
 from exporter.simulator.demo import demo_configuration, demo_scenario
+from exporter.simulator.operations import BY_ACTION
 from exporter.simulator.scenario import Scenario
+from exporter.simulator.server import Simulator
+from exporter.simulator.uploads import start_job
 from exporter.web.addresses import Address, format_address
 from exporter.wiring import build
 
 _SCRAPE_INTERVAL = 5.0  # seconds
+_UPLOAD_INTERVAL = 40.0  # seconds
+_KEPT_JOBS = 20  # that the demo's pipeline has announced and not forgotten
+
+logger = logging.getLogger(__name__)
 
 
 def simulate(options: argparse.Namespace, _environ: Mapping[str, str]) -> int:
@@ -41,8 +58,9 @@ def demo(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     simulator = start_simulator(scenario, ("127.0.0.1", 0))
     try:
         with _folder() as folder:
-            pipeline = _Pipeline(scenario, Path(folder), lambda: simulator.seconds)
-            pipeline.write_configuration(simulator.url)
+            is_whole = options.shard.of == 1  # announced jobs of shards share a PostgreSQL
+            pipeline = _Pipeline(scenario, Path(folder), simulator)
+            pipeline.write_configuration(announces=is_whole)
 
             def load() -> Config:
                 return config.load(str(pipeline.config_file), {})
@@ -61,7 +79,10 @@ def demo(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
             scheme = "https" if web and web.current().tls else "http"
             here = f"{scheme}://{_reachable(servers[0].address)}{serve.route_prefix(options)}"
             print_line(_where_to_look(here, options.telemetry_path))
-            for work in (pipeline.submit_jobs, _scraper(exporter)):
+            works = [pipeline.write_job_files, _scraper(exporter)]
+            if is_whole and scheme == "http":  # it knows no certificate of the reader's
+                works.append(lambda stopping: pipeline.announce_jobs(here, stopping))
+            for work in works:
                 threading.Thread(target=work, args=(stopping,), daemon=True).start()
             serve.wait(exporter, servers, options.signals)
             stopping.set()
@@ -84,43 +105,125 @@ def _folder() -> tempfile.TemporaryDirectory[str]:
 
 
 class _Pipeline:
-    """Plays the team whose jobs these are: its configuration, and the jobs that it submits."""
+    """Plays the team whose jobs these are: its configuration, and the jobs that it starts."""
 
-    def __init__(self, scenario: Scenario, folder: Path, seconds: Callable[[], float]) -> None:
+    def __init__(self, scenario: Scenario, folder: Path, simulator: Simulator) -> None:
         self._scenario = scenario
         self._folder = folder
-        self._seconds = seconds
+        self._simulator = simulator
         self._job_file = folder / "jobs.yaml"
+        self._token_file = folder / "token"
         self.config_file = folder / "config.yaml"
 
-    def write_configuration(self, url: str) -> None:
-        """Write what the exporter, and the command ``query`` beside it, read."""
+    def write_configuration(self, *, announces: bool) -> None:
+        """Write what the exporter, and the command ``query`` beside it, read.
+
+        Args:
+            announces: whether jobs will be announced.
+        """
         key = self._scenario.access_keys[0]
         (self._folder / "access-key-id").write_text(key.id, "utf-8")
         (self._folder / "access-key-secret").write_text(key.secret.reveal(), "utf-8")
         for target, password in told_passwords(self._scenario).items():
             (self._folder / target).write_text(password, "utf-8")
         text = demo_configuration(
-            url,
+            self._simulator.url,
             job_files=[str(self._job_file)],
             passwords_in=str(self._folder),
             access_key_in=str(self._folder),
         )
+        if announces:
+            self._token_file.write_text(secrets.token_hex(32), "utf-8")
+            text += announcing_configuration(
+                [namespace.name for namespace in self._scenario.namespaces],
+                str(self._token_file),
+                str(self._folder / "jobs.sqlite"),
+            )
         self.config_file.write_text(text, "utf-8")
         self._write_jobs()
 
-    def submit_jobs(self, stopping: threading.Event) -> None:
+    def write_job_files(self, stopping: threading.Event) -> None:
         """Keep the job file up to date while the demo runs."""
         while not stopping.wait(1.0):
             self._write_jobs()
 
+    def announce_jobs(self, url: str, stopping: threading.Event) -> None:
+        """Start uploads, announce each, and forget it when nobody looks at it any more.
+
+        Args:
+            url: of the exporter.
+            stopping: ends it.
+        """
+        known: deque[str] = deque()
+        target = self._scenario.namespaces[0].name
+        token_file = str(self._token_file)
+        for upload in itertools.cycle(_UPLOADS):
+            collection = upload.parameters["Collection"]
+            job_id = self._start(upload)
+            if job_id and announce(
+                job_id,
+                url=url,
+                target=target,
+                collection=collection,
+                token_file=token_file,
+                kind=BY_ACTION[upload.action].kind,
+                expected_entries=upload.entries,
+            ):
+                known.append(job_id)
+            while len(known) > _KEPT_JOBS:
+                forget(known.popleft(), url=url, target=target, token_file=token_file)
+            if stopping.wait(_UPLOAD_INTERVAL):
+                return
+
+    def _start(self, upload: "_Upload") -> str:
+        """Start a job and return its id; empty where the simulator does not answer."""
+        try:
+            return start_job(
+                self._simulator.url,
+                self._scenario.access_keys[0],
+                self._scenario.namespaces[0],
+                upload.action,
+                upload.parameters,
+            )
+        except OSError as error:
+            logger.warning("the demo's upload failed", extra={"error": str(error)})
+            return ""
+
     def _write_jobs(self) -> None:
-        text = exporter_job_file(self._scenario, self._seconds())
+        text = exporter_job_file(self._scenario, self._simulator.seconds)
         if self._job_file.exists() and self._job_file.read_text("utf-8") == text:
             return
         fresh = self._job_file.with_suffix(".new")
         fresh.write_text(text, "utf-8")
         fresh.replace(self._job_file)  # never half written
+
+
+@dataclass(frozen=True, slots=True)
+class _Upload:
+    """What the demo's pipeline starts: the operation, its parameters, and its entries if known."""
+
+    action: str
+    parameters: Mapping[str, str]
+    entries: int | None = None
+
+
+_FILES = "https://demo.oss-cn-hangzhou.example.com"
+_UPLOADS = (
+    _Upload(
+        "UpsertCollectionDataAsync",
+        {"Collection": "blog_posts", "FileUrl": f"{_FILES}/blog_posts.jsonl"},
+        entries=60_000,
+    ),
+    _Upload(
+        "UploadDocumentAsync",
+        {"Collection": "contracts", "FileName": "guide.pdf", "FileUrl": f"{_FILES}/guide.pdf"},
+    ),
+    _Upload(
+        "UpsertCollectionDataAsync",
+        {"Collection": "price_lists", "FileUrl": f"{_FILES}/price_lists.jsonl"},
+        entries=40_000,
+    ),
+)
 
 
 def _scraper(exporter: Exporter) -> Callable[[threading.Event], None]:

@@ -61,6 +61,12 @@ _SIGNED_URL = (
 )
 
 
+def started_body(request_id: str, job_id: str) -> bytes:
+    """Return the body of an answer to an operation that starts a job; without an id for none."""
+    more = {"JobId": job_id} if job_id else {}
+    return _body({"RequestId": request_id, "Status": "success", "Message": "success"}, **more)
+
+
 def fail_body(request_id: str, message: str) -> bytes:
     """Return the body of an HTTP 200 that says no."""
     return _body({"RequestId": request_id, "Status": "fail", "Message": message})

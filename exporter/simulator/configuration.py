@@ -78,6 +78,22 @@ def exporter_configuration(
     return "\n".join(lines) + "\n"
 
 
+def announcing_configuration(targets: Sequence[str], token_file: str, store: str) -> str:
+    """Return the sections with which an exporter takes announced jobs, as YAML.
+
+    Args:
+        targets: of which jobs may be announced.
+        token_file: holds the token of who announces them.
+        store: the file of SQLite that keeps them.
+    """
+    names = ", ".join(map(_config_value, targets))
+    return (
+        "registration:\n  tokens:\n    - name: demo\n"
+        f"      token_file: {_config_value(token_file)}\n      targets: [{names}]\n"
+        f"registry:\n  store: sqlite\n  path: {_config_value(store)}\n"
+    )
+
+
 def exporter_job_file(scenario: Scenario, seconds: float) -> str:
     """Return a job file with the jobs of source ``file`` that began in the last hour.
 

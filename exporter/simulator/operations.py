@@ -1,4 +1,4 @@
-"""The operations that the simulated API knows, one row for each kind of job.
+"""The operations of the simulated API: for each kind of job one that asks, and those that start it.
 
 The rows are written down a second time on purpose, beside ``exporter.gpdb.kinds``: who checks the
 exporter's requests must not take over its mistakes. The names and which of them are mandatory: the
@@ -13,14 +13,29 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """An operation that returns the state of a job.
+    """An operation: what all have in common.
 
     Attributes:
         kind: of the jobs, as the exporter calls it.
         action: the operation's name.
         query: the parameters of the URL.
         form: the parameters of the body; empty for no body.
-        namespace_is_mandatory: whether Namespace must be given.
+        mandatory: of both, what must be given beside the region, the instance, the collection and
+            the namespace's password.
+    """
+
+    kind: str
+    action: str
+    query: tuple[str, ...]
+    form: tuple[str, ...]
+    mandatory: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StateOperation(Operation):
+    """An operation that returns the state of a job.
+
+    Attributes:
         in_percent: whether Progress is a percentage, and no count of entries.
         statuses: that its jobs can have.
         error_code: whether Job has the field ErrorCode.
@@ -29,11 +44,6 @@ class Operation:
             for no ChunkResult.
     """
 
-    kind: str
-    action: str
-    query: tuple[str, ...]
-    form: tuple[str, ...]
-    namespace_is_mandatory: bool = False
     in_percent: bool = False
     statuses: tuple[str, ...] = ("Start", "Running", "Cancelling", "Cancelled", "Success", "Failed")
     error_code: bool = False
@@ -41,18 +51,32 @@ class Operation:
     chunks: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class StartOperation(Operation):
+    """An operation that starts a job, and returns its id.
+
+    Attributes:
+        needs_a_job: whether it starts one only where the collection has one of this kind already,
+            as chunks go into the graph only where there is one. Otherwise it returns no id.
+    """
+
+    needs_a_job: bool = False
+
+
 _ROWS = (
-    Operation(
+    StateOperation(
         kind="upsert_collection_data",
         action="GetUpsertCollectionDataJob",
         query=("DBInstanceId", "RegionId", "WorkspaceId"),
         form=("Collection", "JobId", "Namespace", "NamespacePassword"),
+        mandatory=("JobId",),
     ),
-    Operation(
+    StateOperation(
         kind="upload_document",
         action="GetUploadDocumentJob",
         query=("DBInstanceId", "RegionId"),
         form=("Collection", "JobId", "Namespace", "NamespacePassword"),
+        mandatory=("JobId",),
         in_percent=True,
         statuses=(
             "Pending",
@@ -67,7 +91,7 @@ _ROWS = (
         usage=("EmbeddingTokens", "EmbeddingEntries"),
         chunks=("ChunkFileUrl", "PlainChunkFileUrl"),
     ),
-    Operation(
+    StateOperation(
         kind="create_index",
         action="DescribeCreateIndexJob",
         query=(
@@ -80,25 +104,75 @@ _ROWS = (
             "WorkspaceId",
         ),
         form=(),
-        namespace_is_mandatory=True,
+        mandatory=("JobId", "Namespace"),
         in_percent=True,
         statuses=("Running", "Cancelled", "Success", "Failed"),
     ),
-    Operation(
+    StateOperation(
         kind="graph_rag",
         action="GetGraphRAGJob",
         query=("Collection", "DBInstanceId", "JobId", "Namespace", "NamespacePassword", "RegionId"),
         form=(),
+        mandatory=("JobId",),
         in_percent=True,
         statuses=("Pending", "Running", "Success", "Failed"),
         usage=("EmbeddingTokens", "LLMInputTokens", "LLMOutputTokens"),
     ),
 )
 
-OPERATIONS: Final[Mapping[str, Operation]] = {row.kind: row for row in _ROWS}
-"""All operations, by the kind of job."""
+_NAMESPACE = ("Namespace", "NamespacePassword")
 
-BY_ACTION: Final[Mapping[str, Operation]] = {row.action: row for row in _ROWS}
+_STARTERS = (
+    StartOperation(
+        kind="upsert_collection_data",
+        action="UpsertCollectionDataAsync",
+        query=("DBInstanceId", "RegionId", "WorkspaceId"),
+        form=("Collection", "FileUrl", *_NAMESPACE),
+        mandatory=("FileUrl",),
+    ),
+    StartOperation(
+        kind="upload_document",
+        action="UploadDocumentAsync",
+        query=("DBInstanceId", "RegionId"),
+        form=("Collection", "FileName", "FileUrl", *_NAMESPACE),
+        mandatory=("FileName", "FileUrl"),
+    ),
+    StartOperation(
+        kind="create_index",
+        action="CreateIndex",
+        query=("Collection", "DBInstanceId", *_NAMESPACE, "RegionId", "WorkspaceId"),
+        form=(),
+        mandatory=("Namespace",),
+    ),
+    StartOperation(
+        kind="graph_rag",
+        action="EnableCollectionGraphRAG",
+        query=(
+            "Collection",
+            "DBInstanceId",
+            "EntityTypes",
+            "ManagerAccount",
+            "ManagerAccountPassword",
+            *_NAMESPACE,
+            "RegionId",
+            "RelationshipTypes",
+        ),
+        form=(),
+        mandatory=("EntityTypes", "ManagerAccount", "ManagerAccountPassword", "RelationshipTypes"),
+    ),
+    StartOperation(
+        kind="graph_rag",
+        action="UpsertChunks",
+        query=("Collection", "DBInstanceId", *_NAMESPACE, "RegionId"),
+        form=("TextChunks",),
+        needs_a_job=True,
+    ),
+)
+
+OPERATIONS: Final[Mapping[str, StateOperation]] = {row.kind: row for row in _ROWS}
+"""The operations that return the state of a job, by its kind."""
+
+BY_ACTION: Final[Mapping[str, Operation]] = {row.action: row for row in (*_ROWS, *_STARTERS)}
 
 DEFAULT_KIND: Final = _ROWS[0].kind
 """Of a scenario's jobs."""

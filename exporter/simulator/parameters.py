@@ -1,4 +1,4 @@
-"""Which job a verified request asks about. Pure."""
+"""What a verified request is about. Pure."""
 
 import hmac
 from collections.abc import Mapping
@@ -14,26 +14,26 @@ _FORM_TYPE = "application/x-www-form-urlencoded"
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
-    """What a request asks about.
+class Subject:
+    """What a request is about.
 
     Attributes:
+        operation: that is called.
         namespace: as the scenario has it; None for one that it does not have.
         password_ok: whether the namespace's password came; False without a namespace.
         collection: as it came.
-        job_id: as it came.
-        kind: of the job, by the operation.
+        job_id: as it came; empty where a job is to be started.
     """
 
+    operation: Operation
     namespace: Namespace | None
     password_ok: bool
     collection: str
     job_id: str
-    kind: str
 
 
-def ask_of(request: Request, scenario: Scenario) -> Ask:
-    """Return what the request asks about.
+def subject_of(request: Request, scenario: Scenario) -> Subject:
+    """Return what the request is about.
 
     Raises:
         Rejected: a parameter is missing, empty or in the wrong half, or the instance is unknown.
@@ -42,17 +42,17 @@ def ask_of(request: Request, scenario: Scenario) -> Ask:
     _check_split(request, operation)
     given = {**request.query_parameters, **request.form_parameters}
     password = _mandatory(given, "NamespacePassword")
-    if operation.namespace_is_mandatory:
-        _mandatory(given, "Namespace")
+    for name in operation.mandatory:
+        _mandatory(given, name)
     name = given.get("Namespace", DEFAULT_NAMESPACE)
     found = next((n for n in _of_owner(given, scenario, operation) if n.namespace == name), None)
     wanted = found.password.reveal() if found else ""
-    return Ask(
+    return Subject(
+        operation=operation,
         namespace=found,
         password_ok=hmac.compare_digest(password.encode(), wanted.encode()),
         collection=_mandatory(given, "Collection"),
-        job_id=_mandatory(given, "JobId"),
-        kind=operation.kind,
+        job_id=given.get("JobId", ""),
     )
 
 

@@ -215,6 +215,8 @@ class Scenario:
         access_keys: at least one.
         namespaces: at least one.
         jobs: in the file's order, repetitions included.
+        started: how the jobs go that somebody starts: the first one of the same kind and
+            collection, or without a collection, counts. Id, namespace and creation are the job's.
         latency: seconds that every call takes.
         clock_offset: seconds that the API's clock is ahead.
         utc_offset: of the zone in which times are sent, in seconds east of UTC.
@@ -229,6 +231,7 @@ class Scenario:
     access_keys: tuple[AccessKey, ...]
     namespaces: tuple[Namespace, ...]
     jobs: tuple[Job, ...]
+    started: tuple[Job, ...] = ()
     latency: float = 0.0
     clock_offset: float = 0.0
     utc_offset: float = 28_800.0
@@ -244,3 +247,12 @@ class Scenario:
         jobs = {(job.namespace, job.id): job for job in self.jobs}
         object.__setattr__(self, "access_key", keys)  # the way in for a frozen record
         object.__setattr__(self, "job", jobs)
+
+    def course(self, kind: str, collection: str) -> Job:
+        """Return how a job goes that somebody starts."""
+        fitting = (
+            each
+            for each in self.started
+            if each.kind == kind and each.collection in ("", collection)
+        )
+        return next(fitting, Job("", "", "", entries=20_000, kind=kind))

@@ -54,19 +54,23 @@ MOST_REPETITIONS = 10_000
 
 _FAST_RATE = 10_000.0
 _WINDOW_KEYS = ("from", "to", "every")
-_JOB_KEYS = (
-    "id",
+_STARTED_KEYS = (
     "collection",
-    "namespace",
+    "kind",
     "shape",
     "entries",
     "rate",
-    "created",
     "after",
     "sway",
     "error",
     "error_code",
     "error_while_running",
+)
+_JOB_KEYS = (
+    *_STARTED_KEYS,
+    "id",
+    "namespace",
+    "created",
     "create_time",
     "update_time",
     "fault",
@@ -74,7 +78,6 @@ _JOB_KEYS = (
     "source",
     "expected_entries",
     "labels",
-    "kind",
 )
 
 
@@ -157,6 +160,7 @@ def _scenario(item: Item) -> Scenario:
         "access_keys",
         "namespaces",
         "jobs",
+        "started",
         "latency",
         "clock_offset",
         "utc_offset",
@@ -170,6 +174,7 @@ def _scenario(item: Item) -> Scenario:
         access_keys=keys.need("access_keys", many(_access_key), ()),
         namespaces=keys.need("namespaces", many(_namespace), ()),
         jobs=tuple(itertools.chain.from_iterable(keys.need("jobs", many(_jobs), ()))),
+        started=keys.get("started", many(_started), ()),
         latency=keys.get("latency", seconds, 0.0),
         clock_offset=keys.get("clock_offset", signed_seconds, 0.0),
         utc_offset=keys.get("utc_offset", _utc_offset, 28_800.0),
@@ -270,33 +275,50 @@ def _http_status(item: Item) -> int:
 def _jobs(item: Item) -> tuple[Job, ...]:
     """Read one job, or the series of jobs that its ``repeat`` makes of it."""
     keys = table(item, _JOB_KEYS)
-    shape = keys.get("shape", one_of(Shape), Shape.STEADY)
-    job = Job(
+    job = dataclasses.replace(
+        _course(keys),
         id=keys.need("id", text, ""),
         collection=keys.need("collection", text, ""),
         namespace=keys.need("namespace", text, ""),
-        shape=shape,
-        entries=keys.get("entries", whole, 100_000),
-        rate=keys.get("rate", positive, _FAST_RATE if shape is Shape.FAST else 1000.0),
         created=keys.get("created", signed_seconds, 0.0),
-        after=keys.get("after", seconds, 60.0),
-        sway=keys.get("sway", _sway, 0.0),
-        error=keys.get("error", text, "Failed to connect database."),
-        error_code=keys.get("error_code", text, ""),
-        error_while_running=keys.get("error_while_running", text, ""),
         create_time=keys.get("create_time", text, ""),
         update_time=keys.get("update_time", text, ""),
         fault=keys.get("fault", _fault, None),
         source=keys.get("source", one_of(Source), Source.CONFIG),
         expected_entries=keys.get("expected_entries", whole, None),
         labels=keys.get("labels", pairs, ()),
+    )
+    every, times = keys.get("repeat", _repeat, (0.0, 1))
+    return tuple(_repetition(job, every, number) for number in range(times))
+
+
+def _started(item: Item) -> Job:
+    """Read how the jobs go that somebody starts, in one collection or in all."""
+    keys = table(item, _STARTED_KEYS)
+    return dataclasses.replace(_course(keys), collection=keys.get("collection", text, ""))
+
+
+def _course(keys: Table) -> Job:
+    """Read how a job goes, whichever it is."""
+    shape = keys.get("shape", one_of(Shape), Shape.STEADY)
+    job = Job(
+        id="",
+        collection="",
+        namespace="",
+        shape=shape,
+        entries=keys.get("entries", whole, 100_000),
+        rate=keys.get("rate", positive, _FAST_RATE if shape is Shape.FAST else 1000.0),
+        after=keys.get("after", seconds, 60.0),
+        sway=keys.get("sway", _sway, 0.0),
+        error=keys.get("error", text, "Failed to connect database."),
+        error_code=keys.get("error_code", text, ""),
+        error_while_running=keys.get("error_while_running", text, ""),
         kind=keys.get("kind", _kind, DEFAULT_KIND),
     )
     status = _STATUS_OF_SHAPE.get(shape, "Running")
     if status not in OPERATIONS[job.kind].statuses:
-        item.report(f"a job of kind {job.kind} is never {status}: expected another shape")
-    every, times = keys.get("repeat", _repeat, (0.0, 1))
-    return tuple(_repetition(job, every, number) for number in range(times))
+        keys.item.report(f"a job of kind {job.kind} is never {status}: expected another shape")
+    return job
 
 
 _STATUS_OF_SHAPE = {

@@ -1,22 +1,24 @@
 """The simulated API, one call after the other, without a socket.
 
-What it remembers, and nothing else does: the nonces of the last half hour, the calls of the current
-second and the counts. One thread at a time may call it.
+What it remembers, and nothing else does: the jobs that were started, the nonces of the last half
+hour, the calls of the current second and the counts. One thread at a time may call it.
 """
 
+import itertools
 import json
 import logging
 import uuid
 import zlib
 from collections import Counter, deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta, timezone
 from email.utils import formatdate
 
 from exporter.clock import Clock
 from exporter.simulator import answers
-from exporter.simulator.parameters import Ask, ask_of
+from exporter.simulator.operations import StartOperation
+from exporter.simulator.parameters import Subject, subject_of
 from exporter.simulator.scenario import Fault, FaultKind, Job, Scenario, Unsaid
 from exporter.simulator.timeline import JobMoment, moment
 from exporter.simulator.verify import CLOCK_TOLERANCE, Rejected, Request, verify
@@ -25,6 +27,7 @@ CALLS_PATH = "/-/calls"
 
 _log = logging.getLogger(__name__)
 _MOST_JOB_IDS = 100_000  # counted apart; strangers beyond are counted together
+_MOST_STARTED = 10_000  # jobs; the API forgets the oldest of more
 _JSON = "application/json;charset=utf-8"
 
 
@@ -141,6 +144,7 @@ class Service:
         self._clock = clock
         self._request_id = request_id
         self._zone = timezone(timedelta(seconds=scenario.utc_offset))
+        self._jobs = {**scenario.job}
         self._counts = _Counts()
         self._nonces = _Nonces()
         self._rate = _Rate()
@@ -174,8 +178,13 @@ class Service:
         seconds = self.seconds
         signed = verify(request, scenario.access_key, now + scenario.clock_offset)
         self._check_traffic(signed.nonce, seconds)
-        ask = ask_of(request, scenario)
-        job, state = self._find(ask, seconds)
+        subject = subject_of(request, scenario)
+        namespace = self._namespace(subject)
+        if isinstance(subject.operation, StartOperation):
+            job_id = self._start(subject.operation, subject.collection, namespace, seconds)
+            body = answers.started_body(request_id, job_id)
+            return Reply(200, self._headers(request_id, now), body, scenario.latency)
+        job, state = self._find(subject, namespace, seconds)
         slower = _suffer(job.fault, seconds) if job.fault else 0.0
         started = self._started + self._clock.offset()
         body = answers.job_body(request_id, job, state, self._zone, started)
@@ -193,14 +202,44 @@ class Service:
         if errors and errors.window.holds(seconds) and _die(nonce) < errors.probability:
             raise _server_error()
 
-    def _find(self, ask: Ask, seconds: float) -> tuple[Job, JobMoment]:
-        if ask.namespace is None or not ask.password_ok:
+    def _namespace(self, subject: Subject) -> str:
+        """Return the name of the subject's namespace, if the request may know it."""
+        if subject.namespace is None or not subject.password_ok:
             message = "The namespace does not exist, or its password is wrong."
             raise _unsaid(
                 self.scenario.wrong_password, 403, "NoPermission.NamespacePassword", message
             )
-        job = self.scenario.job.get((ask.namespace.name, ask.job_id))
-        if job is not None and (job.kind, job.collection) == (ask.kind, ask.collection):
+        return subject.namespace.name
+
+    def _start(
+        self, operation: StartOperation, collection: str, namespace: str, seconds: float
+    ) -> str:
+        """Start a job and return its id; empty where none begins."""
+        kind = operation.kind
+        if operation.needs_a_job and not any(
+            (job.namespace, job.collection, job.kind) == (namespace, collection, kind)
+            for job in self._jobs.values()
+        ):
+            return ""
+        job_id = str(uuid.uuid4())
+        self._jobs[namespace, job_id] = replace(
+            self.scenario.course(kind, collection),
+            id=job_id,
+            collection=collection,
+            namespace=namespace,
+            created=seconds,
+        )
+        if len(self._jobs) > len(self.scenario.job) + _MOST_STARTED:
+            oldest = next(itertools.islice(self._jobs, len(self.scenario.job), None))
+            del self._jobs[oldest]
+        return job_id
+
+    def _find(self, subject: Subject, namespace: str, seconds: float) -> tuple[Job, JobMoment]:
+        job = self._jobs.get((namespace, subject.job_id))
+        if job is not None and (job.kind, job.collection) == (
+            subject.operation.kind,
+            subject.collection,
+        ):
             state = moment(job, seconds)
             if state is not None:
                 return job, state

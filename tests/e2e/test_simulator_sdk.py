@@ -15,14 +15,14 @@ from typing import Any
 import pytest
 
 from exporter.secret import Secret
-from exporter.simulator.operations import OPERATIONS
+from exporter.simulator.operations import BY_ACTION, OPERATIONS
 from exporter.simulator.scenario import AccessKey, Job, Namespace, Scenario, Shape
 from exporter.simulator.server import Simulator
 from tests.sdk_wire import (
     Wire,
+    sdk_call,
+    sdk_call_async,
     sdk_client,
-    sdk_query,
-    sdk_query_async,
     sdk_request,
 )
 
@@ -120,7 +120,7 @@ class Api:
         token: str | None = None,
     ) -> Any:
         """Ask with the SDK; return its answer as the vendor's page has it."""
-        answer = sdk_query(sdk_client(self.endpoint, key, secret, token), parameters)
+        answer = sdk_call(sdk_client(self.endpoint, key, secret, token), parameters)
         return answer.body.to_map()
 
     def refused(self, parameters: dict[str, str], **more: Any) -> tuple[int, str]:
@@ -200,7 +200,7 @@ def test_values_arrive(api: Api) -> None:
     }
 
 
-@pytest.mark.parametrize("ask", [sdk_query, sdk_query_async], ids=["sync", "async"])
+@pytest.mark.parametrize("ask", [sdk_call, sdk_call_async], ids=["sync", "async"])
 @pytest.mark.parametrize(
     ("kind", "progress", "further"),
     [
@@ -236,6 +236,54 @@ def test_each_kind(
     found = {**answer.get("Usage", {})}
     found |= {"ErrorCode": job["ErrorCode"]} if "ErrorCode" in job else {}
     assert found == further
+
+
+STARTERS: dict[str, dict[str, Any]] = {
+    "UpsertCollectionDataAsync": {"FileUrl": "https://bucket.example/data.jsonl"},
+    "UploadDocumentAsync": {"FileUrl": "https://bucket.example/a.pdf", "FileName": "a.pdf"},
+    "CreateIndex": {"IndexField": "title", "IndexName": "by_title"},
+    "EnableCollectionGraphRAG": {
+        "EntityTypes": ["person"],
+        "RelationshipTypes": ["knows"],
+        "ManagerAccount": "manager",
+        "ManagerAccountPassword": "of the manager",
+    },
+    "UpsertChunks": {"TextChunks": [{"Content": "a text"}]},
+}
+
+
+@pytest.mark.parametrize("call", [sdk_call, sdk_call_async], ids=["sync", "async"])
+@pytest.mark.parametrize("action", STARTERS)
+def test_each_start(api: Api, call: Callable[..., Any], action: str) -> None:
+    """The SDK starts a job with each operation, and finds it with the one of its kind."""
+    client = sdk_client(api.endpoint, "LTAI5tTestKey", SECRET)
+    subject: dict[str, Any] = {**PARAMETERS}
+    del subject["JobId"]
+
+    answer = call(client, subject | STARTERS[action], action).body.to_map()
+
+    kind = BY_ACTION[action].kind
+    found = sdk_call(client, subject | {"JobId": answer["JobId"]}, OPERATIONS[kind].action)
+    assert (answer["Status"], found.body.job.status) == ("success", "Running")
+
+
+def test_chunks_without_a_graph(api: Api) -> None:
+    """Chunks start a job only in a collection that has a graph."""
+    client = sdk_client(api.endpoint, "LTAI5tTestKey", SECRET)
+    subject = PARAMETERS | STARTERS["UpsertChunks"] | {"Collection": "without"}
+
+    answer = sdk_call(client, subject, "UpsertChunks").body.to_map()
+
+    assert answer["Status"] == "success"
+    assert "JobId" not in answer
+
+
+def test_a_start_without_a_file(api: Api) -> None:
+    """A starting operation has mandatory parameters of its own."""
+    client = sdk_client(api.endpoint, "LTAI5tTestKey", SECRET)
+
+    with pytest.raises(Exception, match="FileName is mandatory"):
+        sdk_call(client, PARAMETERS | {"FileUrl": "https://x.example"}, "UploadDocumentAsync")
 
 
 def test_a_workspace(api: Api) -> None:

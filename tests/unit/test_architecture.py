@@ -79,6 +79,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "store",
     },
     "coalescing": set(),
+    "pipeline": set(),
     "web": {
         "advice",
         "clock",
@@ -120,6 +121,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "jobs",
         "logs",
         "model",
+        "pipeline",
         "polling",
         "redaction",
         "reports",

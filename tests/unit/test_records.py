@@ -24,7 +24,8 @@ MAY_BE_SECRET = re.compile(
 HARMLESS = {
     "exporter.config.advice.KeyAdvice.text": "our own words",
     "exporter.gpdb.kinds.JobKind": "names of parameters",
-    "exporter.simulator.operations.Operation": "likewise",
+    "exporter.simulator.operations": "likewise",
+    "exporter.cli.simulated._Upload": "the demo's, made up",
     "exporter.jobs": "ids and paths",
     "exporter.model.JobState.error_text": "what the API says, which people are to read",
     "exporter.model.JobState.status_text": "likewise",

@@ -114,6 +114,7 @@ def test_every_key() -> None:
             ),
             *repeated,
         ),
+        started=(Job("", "document", "", Shape.FAST, entries=30, rate=10_000.0),),
         latency=0.02,
         clock_offset=-90.0,
         utc_offset=0.0,
