@@ -8,7 +8,7 @@ COPY requirements.lock /
 RUN python3 -m pip install --quiet --require-hashes --no-deps --only-binary=:all: --no-cache-dir \
         --no-compile --disable-pip-version-check --root-user-action=ignore \
         --target=/opt/adbpg-job-exporter --requirement=/requirements.lock \
-    && rm -r /opt/adbpg-job-exporter/bin
+    && rm -r /opt/adbpg-job-exporter/bin /opt/adbpg-job-exporter/tqdm/completion.sh
 COPY exporter /opt/adbpg-job-exporter/exporter
 ARG REVISION=""
 RUN printf '%s\n' "${REVISION}" >/opt/adbpg-job-exporter/exporter/revision.txt

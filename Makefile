@@ -46,8 +46,8 @@ COMPILE = UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --
 	--python-version=3.11 --only-binary=:all: --generate-hashes --no-emit-index-url $(if $(UPGRADE),--upgrade)
 
 lock: .venv/uv.stamp ## write the locks again: what is installed, with hashes; UPGRADE=1 takes the newest
-	@$(COMPILE) --extra=ram --extra=postgresql --output-file=requirements.lock pyproject.toml
-	@$(COMPILE) --extra=ram --extra=postgresql --extra=dev --constraint=requirements.lock --output-file=requirements-dev.lock pyproject.toml
+	@$(COMPILE) --extra=ram --extra=postgresql --extra=terminal --output-file=requirements.lock pyproject.toml
+	@$(COMPILE) --extra=ram --extra=postgresql --extra=terminal --extra=dev --constraint=requirements.lock --output-file=requirements-dev.lock pyproject.toml
 	@echo cyclonedx-bom | $(COMPILE) --output-file=.ci/sbom.lock -
 	@echo mutmut | $(COMPILE) --constraint=requirements-dev.lock --output-file=.ci/mutants.lock -
 

@@ -137,9 +137,10 @@ Generated from the command line's own help by `make docs`.
     adbpg-job-exporter [COMMAND] [FLAGS]
 
 No command means `serve`. Exit codes: 0 stopped by a signal, or done; 1 the configuration or the
-start failed, with one line for each problem on standard error; 2 wrong usage. `query` and
-`check-config` that are ended by a signal have done nothing, and the exit code is 128 and the
-signal's number (130 for Ctrl-C); `check-config --live` first prints what it knows, and ends with 1.
+start failed, with one line for each problem on standard error; 2 wrong usage. Those of `wait` and
+`announce` are in [pipelines.md](pipelines.md). A command that ends by itself and is stopped by a
+signal has done nothing more, and the exit code is 128 and the signal's number (130 for Ctrl-C);
+`check-config --live` first prints what it knows, and ends with 1.
 
 SIGTERM and SIGINT stop: scrapes under way are answered, for up to ten seconds, and `/-/ready`
 answers 503 meanwhile. A second signal stops at once. SIGHUP reloads the configuration; it never

@@ -81,8 +81,11 @@ def query(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
         ConfigurationError: the configuration cannot be used, or has no such target.
     """
     loaded = load_config(options.config_file, environ)
-    target = _target(loaded, options.target, options.config_file)
-    kind = options.kind or _watched_kind(loaded, target, options.job_id)
+    target = target_of(loaded, options.target, options.config_file)
+    kind = options.kind
+    if kind is None:
+        known = watched_ref(loaded, target, options.job_id)
+        kind = known.kind if known else DEFAULT_KIND
     ref = target.job(options.job_id, options.collection, kind=kind)
     if refused := KINDS[kind].refusal(ref):
         print(f"adbpg-job-exporter query: {refused[1]}", file=sys.stderr)
@@ -110,19 +113,19 @@ def query(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     return 0
 
 
-def _watched_kind(loaded: Config, target: Target, job_id: str) -> str:
-    """Return the kind of a job that is configured or in a job file; the default one for others.
+def watched_ref(loaded: Config, target: Target, job_id: str) -> JobRef | None:
+    """Return a job as the configuration or a job file names it; None for others.
 
     Job files are looked for only where the configuration does not name the job, and not for long:
     a file that hangs must not hold up a query about another job.
     """
     logging.getLogger("exporter.jobs").setLevel(logging.CRITICAL)  # the query is the point
-    kind = _named_kind(loaded.jobs, target, job_id)
-    if not kind and loaded.job_files:
+    found = _named(loaded.jobs, target, job_id)
+    if found is None and loaded.job_files:
         registry = registry_of(loaded, JobFiles(loaded))
         registry.refresh(_QUERY_PATIENCE)
-        kind = _named_kind(registry.current(_nobody_knows).jobs, target, job_id)
-    return kind or DEFAULT_KIND
+        found = _named(registry.current(_nobody_knows).jobs, target, job_id)
+    return found
 
 
 def _nobody_knows(_identity: tuple[str, ...], _target: Target) -> float | None:
@@ -130,12 +133,16 @@ def _nobody_knows(_identity: tuple[str, ...], _target: Target) -> float | None:
     return None
 
 
-def _named_kind(jobs: Iterable[JobRef], target: Target, job_id: str) -> str:
-    kinds = (ref.kind for ref in jobs if (ref.target, ref.job_id) == (target.name, job_id))
-    return next(kinds, "")
+def _named(jobs: Iterable[JobRef], target: Target, job_id: str) -> JobRef | None:
+    return next((ref for ref in jobs if (ref.target, ref.job_id) == (target.name, job_id)), None)
 
 
-def _target(loaded: Config, name: str, file: str) -> Target:
+def target_of(loaded: Config, name: str, file: str) -> Target:
+    """Return the target of a name.
+
+    Raises:
+        ConfigurationError: there is none; with those that there are.
+    """
     targets = {target.name: target for target in loaded.targets}
     if name not in targets:
         message = f"there is no target {name!r}; there is: {', '.join(sorted(targets))}"

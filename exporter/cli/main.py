@@ -3,6 +3,7 @@
 import argparse
 import difflib
 import os
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
@@ -20,6 +21,7 @@ from exporter.web.addresses import parse_listen_address
 from exporter.web.app import parse_external_url, parse_route_prefix, parse_telemetry_path
 
 PORT = 10077
+_LONGEST_TEXT = 256  # characters of an id or a name
 
 _ALONE = ("-h", "--help", "--version")  # what needs no command
 _ELSEWHERE = {"--port": "--web.listen-address", "--c": "--config.file", "--f": "--config.file"}
@@ -27,7 +29,8 @@ _ELSEWHERE = {"--port": "--web.listen-address", "--c": "--config.file", "--f": "
 _EPILOG = """\
 Each command has flags of its own: adbpg-job-exporter COMMAND --help lists them.
 Exit codes: 0 stopped by a signal, or done; 1 the configuration or the start failed;
-2 wrong usage; 128 and more: a query or a check was interrupted.
+2 wrong usage; 128 and more: a command that ends by itself was interrupted.
+wait: 0 Success; 1 Failed; 3 Cancelled; 4 past its planned end or the timeout; 5 nobody can tell.
 Documentation: docs/ beside the source.
 """
 
@@ -305,7 +308,7 @@ def _serve_flags(command: argparse.ArgumentParser) -> None:
     )
 
 
-def _query_flags(command: argparse.ArgumentParser) -> None:
+def _job_flags(command: argparse.ArgumentParser) -> None:
     _config_flag(command)
     command.add_argument("job_id", metavar="JOB_ID", help=f"as {starters()} gave it")
     command.add_argument("--target", required=True, help="a target of the configuration")
@@ -316,9 +319,102 @@ def _query_flags(command: argparse.ArgumentParser) -> None:
         help="what the job does (default: as the configuration or a job file says of this job, "
         f"else {DEFAULT_KIND})",
     )
+
+
+def _query_flags(command: argparse.ArgumentParser) -> None:
+    _job_flags(command)
     command.add_argument(
         "--output", choices=["table", "json"], default="table", help="(default: table)"
     )
+
+
+def _wait_flags(command: argparse.ArgumentParser) -> None:
+    _job_flags(command)
+    command.add_argument(
+        "--timeout",
+        metavar="DURATION",
+        type=_duration,
+        help="how long to wait (default: until the planned end of the job, by its deadline or the "
+        "vendor's limits; 24h where that is not known, or it waits for its turn)",
+    )
+
+
+def _hand_over_flags(command: argparse.ArgumentParser) -> None:
+    where = command.add_mutually_exclusive_group(required=True)
+    where.add_argument("--url", type=_text, help="of the exporter, such as http://HOST:10077")
+    where.add_argument(
+        "--job-file",
+        dest="job_folder",
+        metavar="DIR",
+        type=_file,
+        help="a folder that job_files of the exporter names, with /*.yaml behind it, in place of "
+        "the URL: the job has a file of its own there",
+    )
+    command.add_argument(
+        "--token-file",
+        metavar="FILE",
+        type=_file,
+        help="holds a token of the exporter's registration.tokens; with --url",
+    )
+    command.add_argument("--target", required=True, type=_text, help="a target of the exporter")
+    command.add_argument("--id", required=True, type=_text, help=f"as {starters()} gave it")
+    command.add_argument(
+        "--strict",
+        action="store_true",
+        help="end with 1 where the exporter is away or busy, which is a warning and 0 otherwise",
+    )
+
+
+def _announce_flags(command: argparse.ArgumentParser) -> None:
+    _hand_over_flags(command)
+    command.add_argument("--collection", required=True, type=_text, help="that the job works on")
+    command.add_argument(
+        "--kind", choices=[*KINDS], help=f"what the job does (default: {DEFAULT_KIND})"
+    )
+    entries = command.add_mutually_exclusive_group()
+    entries.add_argument(
+        "--expected-entries", metavar="N", type=_count, help="how many entries an upload has"
+    )
+    entries.add_argument(
+        "--file", metavar="FILE", type=_file, help="that was uploaded: each line is an entry"
+    )
+    command.add_argument(
+        "--deadline", type=_duration_text, help="how long the job may take, such as 45m"
+    )
+    command.add_argument(
+        "--label",
+        dest="labels",
+        metavar="NAME=VALUE",
+        type=_label,
+        action="append",
+        default=[],
+        help="one that job_labels of the exporter names; may be given several times",
+    )
+
+
+def _text(text: str) -> str:
+    if not text.strip() or len(text) > _LONGEST_TEXT or not text.isprintable():
+        message = f"expected 1 to {_LONGEST_TEXT} printable characters"
+        raise argparse.ArgumentTypeError(message)
+    return text
+
+
+def _count(text: str) -> int:
+    if not re.fullmatch("[1-9][0-9]{0,14}", text):
+        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text!r}")
+    return int(text)
+
+
+def _duration_text(text: str) -> str:
+    _duration(text)
+    return text
+
+
+def _label(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", name):
+        raise argparse.ArgumentTypeError(f"expected NAME=VALUE, got {text!r}")
+    return name, value
 
 
 def _simulate_flags(command: argparse.ArgumentParser) -> None:
@@ -371,6 +467,21 @@ COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None], Run]] 
         "Ask about one job, once, and print what the API says.",
         _query_flags,
         _later("inspect", "query"),
+    ),
+    "wait": (
+        "Query one job until it has ended, and end with its outcome as the exit code.",
+        _wait_flags,
+        _later("wait", "wait"),
+    ),
+    "announce": (
+        "Hand a job over to a running exporter.",
+        _announce_flags,
+        _later("announce", "announce"),
+    ),
+    "forget": (
+        "Have a job that was announced watched no longer.",
+        _hand_over_flags,
+        _later("announce", "forget"),
     ),
     "simulate": (
         "Serve a simulated gpdb API, with its signature checked.",

@@ -54,7 +54,16 @@ def test_help_lists_the_commands() -> None:
     done = run("--help")
 
     assert done.returncode == 0
-    for name in ("serve", "check-config", "query", "simulate", "demo"):
+    for name in (
+        "serve",
+        "check-config",
+        "query",
+        "wait",
+        "announce",
+        "forget",
+        "simulate",
+        "demo",
+    ):
         assert f"\n    {name}" in done.stdout
 
 

@@ -1,81 +1,199 @@
-"""examples/pipeline/: how a pipeline hands a job over."""
+"""examples/pipeline/: each starts a job, hands it over, and ends as the job does."""
 
 import importlib.util
 import json
+import os
 import re
 import stat
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
 
+import kubernetes_validate
 import pytest
+import yaml
 
+from exporter.secret import Secret
+from exporter.simulator.scenario import AccessKey, Job, Namespace, Scenario, Shape
+from exporter.simulator.server import Simulator
 from tests.namespaces import needs_root
-from tests.processes import KEY, PATIENCE, run
+from tests.processes import KEY, PATIENCE, Process, exporter, plain_environ, run, scrape
+from tests.sdk_wire import sdk_client
+
+# The SDK's core asks datetime.utcnow() for the date; Python 3.12 and later warn about it.
+pytestmark = pytest.mark.filterwarnings("ignore:datetime.datetime.utcnow:DeprecationWarning")
 
 ROOT = Path(__file__).parents[2]
-ANNOUNCE = ROOT / "examples" / "pipeline" / "announce_job.py"
-_SPEC = importlib.util.spec_from_file_location("announce_job", ANNOUNCE)
-assert _SPEC is not None
-assert _SPEC.loader is not None
-announce_job = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(announce_job)
-
-CONFIGURATION = """\
-targets:
-  - {name: main, region_id: cn-hangzhou, db_instance_id: gp-1, namespace_password: "${PASSWORD}"}
-job_files: ["jobs/*.yaml"]
-"""
-
-
-NAMES = ("document", "../../etc", ".hidden", "a b: c", "文档" * 128, 'o\'clock "#"', "a: [")
-
-
-def test_whatever_they_are_called(tmp_path: Path) -> None:
-    """Collections of any name have good job files in the folder, readable for all."""
-    (tmp_path / "config.yaml").write_text(CONFIGURATION)
-    folder = tmp_path / "jobs"
-    folder.mkdir()
-
-    paths = [announce_job.announce(folder, "main", name, "job-1", 20_000) for name in NAMES]
-    document = announce_job.announce(folder, "main", "document", "d-1", kind="upload_document")
-    paths.append(document)
-
-    done = run("check-config", environ={**KEY, "PASSWORD": "x"}, cwd=tmp_path)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == f"config.yaml: good: 1 target, {len(paths)} jobs\n"
-    assert {*folder.iterdir()} == {*paths}
-    assert {stat.S_IMODE(path.stat().st_mode) for path in paths} == {0o644}
+FOLDER = ROOT / "examples" / "pipeline"
+KEY_ID, KEY_SECRET = KEY["ALIBABA_CLOUD_ACCESS_KEY_ID"], KEY["ALIBABA_CLOUD_ACCESS_KEY_SECRET"]
+TOKEN, PASSWORD = "planted-token-of-nightly", "pw-of-rag-namespace"
+SCENARIO = Scenario(
+    access_keys=(AccessKey(KEY_ID, Secret(KEY_SECRET)),),
+    namespaces=(
+        Namespace(
+            "rag-prod", "cn-hangzhou", Secret(PASSWORD), db_instance_id="gp-1", namespace="rag"
+        ),
+    ),
+    jobs=(),
+    started=(
+        Job("", "good", "", entries=2000),
+        Job("", "bad", "", Shape.FAILED, after=1.0, error="Line 7 is no JSON."),
+    ),
+)
+# The shell's scripts by their file, and how a test finds each.
+SCRIPTS = {
+    "upload.sh": lambda text: text,
+    "kubernetes-job.yaml": lambda text: yaml.safe_load(text)["spec"]["template"]["spec"][
+        "containers"
+    ][0]["args"][0],
+    "argo-workflow.yaml": lambda text: yaml.safe_load(text)["spec"]["templates"][2]["script"][
+        "source"
+    ],
+}
 
 
-def test_told_again(tmp_path: Path) -> None:
-    """A job that is told again takes the place of itself; another one stands beside it."""
-    first = announce_job.announce(tmp_path, "main", "document", "job-1")
-    other = announce_job.announce(tmp_path, "main", "document", "job-2")
+class World(NamedTuple):
+    """A simulated API, an exporter that watches it, and the environment of a pipeline."""
 
-    again = announce_job.announce(tmp_path, "main", "document", "job-1", 20_000)
+    api: Simulator
+    exporter: Process
+    environ: dict[str, str]
+    folder: Path
 
-    assert again == first
-    assert {*tmp_path.iterdir()} == {first, other}
-    assert "20000" in first.read_text("utf-8")
+    def start(self, collection: str) -> str:
+        """Start an upload as upload.py does; return the job's id."""
+        client = sdk_client(self.api.url.removeprefix("http://"), KEY_ID, KEY_SECRET)
+        return str(loaded("upload").upload(client, collection, "https://bucket.example/data"))
 
 
-def test_half_way(tmp_path: Path) -> None:
-    """What is left when it ends half-way is no job file."""
-    path = announce_job.announce(tmp_path, "main", "document", "job-1")
-    path.unlink()
-    path.mkdir()  # so that the rename fails
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """All of it, with the programs of this source on the path."""
+    folder = tmp_path_factory.mktemp("pipeline")
+    (folder / "token").write_text(TOKEN)
+    (folder / "data.jsonl").write_text("{}\n" * 2000)
+    with Simulator(SCENARIO) as api:
+        text = (
+            "scrape: {min_interval: 0s}\n"
+            "registration:\n  tokens: [{name: n, token_file: token, targets: [rag-prod]}]\n"
+            "targets:\n  - name: rag-prod\n    region_id: cn-hangzhou\n    db_instance_id: gp-1\n"
+            f"    namespace: rag\n    namespace_password: {PASSWORD}\n    endpoint: {api.url}\n"
+        )
+        with exporter(text, folder) as process:
+            environ = {
+                "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+                "EXPORTER_URL": process.url,
+                "EXPORTER_TOKEN_FILE": str(folder / "token"),
+                "REGION_ID": "cn-hangzhou",
+                "DB_INSTANCE_ID": "gp-1",
+                "RAG_PASSWORD": PASSWORD,
+                "FILE_URL": "https://bucket.example/data",
+                **KEY,
+            }
+            yield World(api, process, environ, folder)
 
-    with pytest.raises(OSError, match="directory"):
-        announce_job.announce(tmp_path, "main", "document", "job-1")
 
-    assert [*tmp_path.iterdir()] == [path]
+@pytest.fixture(autouse=True)
+def environment(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every example runs in the environment and the folder of the pipeline."""
+    for name, value in world.environ.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(world.folder)
+    monkeypatch.syspath_prepend(str(FOLDER))
+
+
+def loaded(name: str) -> ModuleType:
+    """Load one of the examples anew."""
+    spec = importlib.util.spec_from_file_location(name, FOLDER / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize(("collection", "code"), [("good", 0), ("bad", 1)])
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_scripts(
+    world: World, monkeypatch: pytest.MonkeyPatch, name: str, collection: str, code: int
+) -> None:
+    """The lines for a shell hand the job over, and end with its outcome."""
+    job_id = world.start(collection)
+    script = SCRIPTS[name]((FOLDER / name).read_text("utf-8"))
+    script = script.replace("/etc/adbpg/config/config.yaml", str(world.folder / "config.yaml"))
+    monkeypatch.setenv("START_UPLOAD", f"echo {job_id}")
+    monkeypatch.setenv("JOB_ID", job_id)
+    monkeypatch.setenv("COLLECTION", collection)
+
+    done = subprocess.run(
+        ["sh", "-euc", script], capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
+
+    assert done.returncode == code, done.stderr
+    assert ("Line 7 is no JSON." in done.stderr) == bool(code)
+    assert scrape(world.exporter).value("adbpg_job_up", job_id=job_id) == 1
+
+
+def test_kubernetes_takes_the_job() -> None:
+    """The manifest has no field misspelt."""
+    job = yaml.safe_load((FOLDER / "kubernetes-job.yaml").read_text("utf-8"))
+
+    kubernetes_validate.validate(job, "1.33", strict=True)
+
+
+def test_an_upload_by_the_sdk(world: World) -> None:
+    """upload.py starts a job that the exporter watches from its next page on."""
+    job_id = world.start("good")
+
+    assert scrape(world.exporter).value("adbpg_job_up", job_id=job_id) == 1
+
+
+def test_a_function(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The handler returns the id of a job that ends well, and raises the API's error text."""
+    client = sdk_client(world.api.url.removeprefix("http://"), KEY_ID, KEY_SECRET)
+    module = loaded("function_compute")
+    monkeypatch.setattr(module, "main_client", lambda: client)
+    event = json.dumps({"file_url": "https://bucket.example/data"}).encode()
+
+    monkeypatch.setenv("COLLECTION", "good")
+    job_id = module.handler(event, None)
+    monkeypatch.setenv("COLLECTION", "bad")
+    with pytest.raises(RuntimeError, match="Line 7 is no JSON"):
+        module.handler(event, None)
+
+    assert scrape(world.exporter).value("adbpg_job_up", job_id=job_id) == 1
+
+
+def test_tasks(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tasks of Airflow, one after the other: the second fails where the job does."""
+    client = sdk_client(world.api.url.removeprefix("http://"), KEY_ID, KEY_SECRET)
+    sdk: Any = ModuleType("airflow.sdk")
+    sdk.task = lambda **_: lambda function: function
+    sdk.dag = lambda **_: lambda _: lambda: None
+    monkeypatch.setitem(sys.modules, "airflow", ModuleType("airflow"))
+    monkeypatch.setitem(sys.modules, "airflow.sdk", sdk)
+    upload = loaded("upload")
+    monkeypatch.setattr(upload, "main_client", lambda: client)
+    monkeypatch.setitem(sys.modules, "upload", upload)
+    module = loaded("airflow_dag")
+
+    monkeypatch.setenv("COLLECTION", "good")
+    module.wait(module.start())
+    monkeypatch.setenv("COLLECTION", "bad")
+    with pytest.raises(subprocess.CalledProcessError, match="exit status 1"):
+        module.wait(module.start())
 
 
 def test_the_lines_for_a_shell(tmp_path: Path) -> None:
     """What docs/deployment.md shows for a shell leaves one good job file, and nothing else."""
-    (tmp_path / "config.yaml").write_text(CONFIGURATION.replace("main", "rag-prod"))
+    (tmp_path / "config.yaml").write_text(
+        "targets:\n  - {name: rag-prod, region_id: cn-hangzhou, db_instance_id: gp-1, "
+        'namespace_password: "${RAG_PASSWORD}"}\njob_files: ["jobs/*.yaml"]\n'
+    )
     folder = tmp_path / "jobs"
     folder.mkdir()
     page = (ROOT / "docs" / "deployment.md").read_text("utf-8")
@@ -85,103 +203,36 @@ def test_the_lines_for_a_shell(tmp_path: Path) -> None:
     subprocess.run(["sh", "-euc", script], env={"JOB_ID": "5e1-0"}, check=True, timeout=PATIENCE)
 
     assert [file.name for file in folder.iterdir()] == ["job-5e1-0.yaml"]
-    done = run("check-config", environ={**KEY, "PASSWORD": "x"}, cwd=tmp_path)
+    done = run("check-config", environ={**KEY, "RAG_PASSWORD": "x"}, cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == "config.yaml: good: 1 target, 1 job\n"
 
 
-# Python and the script may lie where only root may read: another user begins after the imports.
+# Python and the package may lie where only root may read: another user begins after the imports.
 AS_ANOTHER_USER = """\
-import locale, os, runpy, sys
-main = runpy.run_path(sys.argv[1])["main"]
-user = int(sys.argv[2])
+import os, sys
+from exporter.cli import announce
+from exporter.cli.main import main
+user = int(sys.argv[1])
 os.setgroups([]), os.setgid(user), os.setuid(user)
-sys.exit(main(sys.argv[3:]))
+sys.exit(main(sys.argv[2:]))
 """
+PIPELINE, STRANGER = 61_001, 61_002  # ids of users that nobody has
 
 
-def announced(*arguments: str, user: int | None = None) -> subprocess.CompletedProcess[str]:
-    """Run the script as a pipeline does."""
-    ours = [str(ANNOUNCE)] if user is None else ["-c", AS_ANOTHER_USER, str(ANNOUNCE), str(user)]
+def announced(folder: Path, user: int) -> subprocess.CompletedProcess[str]:
+    """Announce a job by a job file, as another user."""
+    flags = ("--target=main", "--collection=c", "--id=job-1")
+    command = (str(user), "announce", f"--job-file={folder}", *flags)
     return subprocess.run(
-        [sys.executable, *ours, *arguments],
+        [sys.executable, "-c", AS_ANOTHER_USER, *command],
+        env={**plain_environ(), "PYTHONPATH": str(ROOT)},
+        cwd="/",
         capture_output=True,
         text=True,
         timeout=PATIENCE,
         check=False,
     )
-
-
-def test_all_that_it_can_say_of_a_job(tmp_path: Path) -> None:
-    """Number of entries and labels arrive as the exporter takes them."""
-    configuration = CONFIGURATION + "job_labels: [team, stage]\n"
-    (tmp_path / "config.yaml").write_text(configuration)
-    folder = tmp_path / "jobs"
-    folder.mkdir()
-    job = ("main", "document", "job-1", "20000", "--label=team=a=b 文", "--label=stage=")
-
-    done = announced(str(folder), *job)
-
-    (path,) = folder.iterdir()
-    assert (done.returncode, done.stdout, done.stderr) == (0, f"{path}\n", "")
-    checked = run("check-config", environ={**KEY, "PASSWORD": "x"}, cwd=tmp_path)
-    assert (checked.returncode, checked.stderr) == (0, "")
-    (entry,) = json.loads(path.read_text("utf-8"))
-    assert entry["expected_entries"] == 20_000
-    assert entry["labels"] == {"team": "a=b 文", "stage": ""}
-
-
-JOB = ("main", "document", "job-1")
-MISTAKES: dict[str, tuple[tuple[str, ...], str]] = {
-    "no folder": (("nowhere", *JOB), "nowhere: there is no such folder: create it, and name it"),
-    "a file": (("file", *JOB), "file: cannot be written to: Not a directory"),
-    "an empty id": ((".", "main", "document", ""), "argument JOB_ID: expected a text, got an empt"),
-    "an id of spaces": ((".", "main", "document", " "), "argument JOB_ID: expected a text, got an"),
-    "a line break": (
-        (".", "main", "document", "a\nb"),
-        "argument JOB_ID: expected at most 256 pri",
-    ),
-    "an id too long": (
-        (".", "main", "document", "x" * 257),
-        "argument JOB_ID: expected at most 256",
-    ),
-    "no UTF-8": (
-        (".", "main", "doc\udcff", "job"),
-        "argument COLLECTION: expected at most 256 prin",
-    ),
-    "no number": (
-        (".", *JOB, "many"),
-        "argument EXPECTED_ENTRIES: expected a whole number of at le",
-    ),
-    "no entries": (
-        (".", *JOB, "0"),
-        "argument EXPECTED_ENTRIES: expected a whole number of at leas",
-    ),
-    "no label": ((".", *JOB, "--label=team"), "argument --label: expected NAME=VALUE, got 'team'"),
-    "a bad name": (
-        (".", *JOB, "--label=a-b=c"),
-        "argument --label: expected NAME=VALUE, got 'a-b=",
-    ),
-    "too little": ((".", "main"), "the following arguments are required: COLLECTION, JOB_ID"),
-}
-
-
-@pytest.mark.parametrize("name", MISTAKES)
-def test_a_mistake_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    """Each mistake is said in one line that names what is meant, and leaves no file."""
-    arguments, expected = MISTAKES[name]
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "file").write_text("")
-
-    done = announced(*arguments)
-
-    assert done.returncode in (1, 2)
-    assert done.stderr.startswith(f"announce_job.py: {expected}")
-    assert done.stderr.count("\n") == 1
-    assert [path.name for path in tmp_path.iterdir()] == ["file"]
-
-
-PIPELINE, STRANGER = 61_001, 61_002  # ids of users that nobody has
 
 
 @needs_root
@@ -199,15 +250,11 @@ def test_the_folder_that_the_page_makes() -> None:
         script = script.replace("-g adbpg-jobs", f"-g {PIPELINE}")
 
         subprocess.run(["sh", "-euc", script], check=True, timeout=PATIENCE)
-        member = announced(str(folder), *JOB, user=PIPELINE)
-        stranger = announced(str(folder), *JOB, user=STRANGER)
+        member, stranger = announced(folder, PIPELINE), announced(folder, STRANGER)
 
         assert f"{stat.S_IMODE(folder.stat().st_mode):o}" == kept
         assert member.returncode == 0, member.stderr
         (path,) = folder.iterdir()
         assert stat.S_IMODE(path.stat().st_mode) & stat.S_IROTH
         assert stranger.returncode == 1
-        assert stranger.stderr == (
-            f"announce_job.py: {folder}: this user may not write there: see docs/deployment.md "
-            "for the folder's group\n"
-        )
+        assert "this user may not write there: docs/deployment.md says how" in stranger.stderr

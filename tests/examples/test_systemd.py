@@ -3,17 +3,15 @@
 import shutil
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.processes import KEY, PATIENCE, scrape, simulator, started
+from tests.processes import KEY, PATIENCE, run, scrape, simulator, started
 from tests.single_target import SCENARIO, with_endpoint
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "examples" / "systemd"
-ANNOUNCE = ROOT / "examples" / "pipeline" / "announce_job.py"
 UNIT = "adbpg-job-exporter.service"
 INSTALLED = "/opt/adbpg-job-exporter/bin/adbpg-job-exporter"
 MOST_EXPOSED = 15  # tenths; systemd calls less than 20 "ok", and most services are over 90
@@ -122,19 +120,20 @@ def written(folder: Path, url: str) -> list[str]:
 
 def test_it_runs(tmp_path: Path, environ: dict[str, str]) -> None:
     """The unit's command reads its credentials, takes a job of a pipeline, reloads and stops."""
-    told = [str(tmp_path / "jobs"), "rag-prod", "document", "announced", "100000"]
+    job = ("--target=rag-prod", "--collection=document", "--id=announced")
+    folder = tmp_path / "jobs"
 
     with simulator(SCENARIO, tmp_path) as api:
         arguments = written(tmp_path, api.process.url)
         with started(*arguments, address=r"listening on (\S+)", environ=environ) as process:
             before = scrape(process)
-            subprocess.run([sys.executable, ANNOUNCE, *told], check=True, timeout=PATIENCE)
+            done = run("announce", f"--job-file={folder}", *job, "--expected-entries=100000")
             after = scrape(process)
             process.popen.send_signal(signal.SIGHUP)
             process.wait_for_log("configuration reloaded")
             code = process.stop()
 
-    assert before.names(job_id="announced") == set()
+    assert (done.returncode, before.names(job_id="announced")) == (0, set())
     assert after.value("adbpg_job_up", job_id="announced") == 1
     assert after.value("adbpg_job_expected_entries", job_id="announced") == 100_000
     assert code == 0

@@ -80,6 +80,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "coalescing": set(),
     "pipeline": set(),
+    "waiting": {"errors", "gpdb/kinds", "model"},
     "web": {
         "advice",
         "clock",
@@ -129,6 +130,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "service",
         "signals",
         "simulator",
+        "waiting",
         "web",
         "wiring",
     },
