@@ -14,7 +14,7 @@ from contextlib import suppress
 
 STOP = (signal.SIGTERM, signal.SIGINT)
 RELOAD = signal.SIGHUP
-_ONE_SHOT = ("check-config", "query", "wait", "announce", "forget")
+_ONE_SHOT = ("check-config", "query", "wait", "watch", "announce", "forget")
 _M_ARENA_MAX = -8  # of glibc's malloc.h
 
 

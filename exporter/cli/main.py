@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from typing import NoReturn
+from urllib.parse import urlsplit
 
 from exporter import __version__, logs
 from exporter.cli import serve
@@ -392,6 +393,28 @@ def _announce_flags(command: argparse.ArgumentParser) -> None:
     )
 
 
+def _watch_flags(command: argparse.ArgumentParser) -> None:
+    _config_flag(command)
+    command.add_argument(
+        "--url",
+        type=_metrics_url,
+        help="of the metrics of a running exporter, such as http://HOST:10077/metrics, in place of "
+        "the configuration",
+    )
+    command.add_argument("--user", type=_text, help="that the exporter asks for; with --url")
+    command.add_argument(
+        "--password-file", metavar="FILE", type=_file, help="holds the password of --user"
+    )
+
+
+def _metrics_url(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username is not None:
+        message = f"expected a URL such as http://HOST:{PORT}/metrics, without a user"
+        raise argparse.ArgumentTypeError(message)
+    return text if parts.path.strip("/") else f"{text.rstrip('/')}/metrics"
+
+
 def _text(text: str) -> str:
     if not text.strip() or len(text) > _LONGEST_TEXT or not text.isprintable():
         message = f"expected 1 to {_LONGEST_TEXT} printable characters"
@@ -472,6 +495,11 @@ COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None], Run]] 
         "Query one job until it has ended, and end with its outcome as the exit code.",
         _wait_flags,
         _later("wait", "wait"),
+    ),
+    "watch": (
+        "Show the jobs in a terminal, of a running exporter or of a configuration.",
+        _watch_flags,
+        _later("watch", "watch"),
     ),
     "announce": (
         "Hand a job over to a running exporter.",

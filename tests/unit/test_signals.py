@@ -122,5 +122,5 @@ def test_serves(arguments: list[str], *, expected: bool) -> None:
 
 def test_serves_knows_every_command() -> None:
     """A new command is in the test above, and so somebody has thought of its signals."""
-    one_shot = {"query", "check-config", "wait", "announce", "forget"}
+    one_shot = {"query", "check-config", "wait", "watch", "announce", "forget"}
     assert set(COMMANDS) == {"serve", "demo", "simulate"} | one_shot

@@ -84,7 +84,10 @@ def test_the_help_that_is_named_lists_the_flags(
     [
         (("serv",), "there is no command 'serv': did you mean serve?"),
         (("chekc-config", "--live"), "'chekc-config': did you mean check-config?"),
-        (("help",), "there is: serve, check-config, query, wait, announce, forget, simulate, demo"),
+        (
+            ("help",),
+            "there is: serve, check-config, query, wait, watch, announce, forget, simulate, demo",
+        ),
         (("config.yaml",), "there is no command 'config.yaml'"),
         (("serve", "demo"), "serve is a command of its own"),
         (("--config.file=x", "check-config"), "'check-config' is one word too many: a command"),
