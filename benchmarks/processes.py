@@ -139,7 +139,15 @@ def pushgateway(folder: Path) -> Iterator[Child]:
 
 
 @contextmanager
-def exporter(folder: Path, api: str, jobs: Sequence[str], settings: str) -> Iterator[Child]:
+def exporter(
+    folder: Path,
+    api: str,
+    jobs: Sequence[str],
+    settings: str,
+    *,
+    extra: str = "",
+    shard: str = "1/1",
+) -> Iterator[Child]:
     """The exporter as users start it.
 
     Args:
@@ -147,14 +155,17 @@ def exporter(folder: Path, api: str, jobs: Sequence[str], settings: str) -> Iter
         api: the base URL of the simulated API.
         jobs: their ids.
         settings: the members of ``scrape``, in YAML's flow style.
+        extra: further sections of the configuration.
+        shard: which of the jobs it watches.
     """
     ca_file = f", ca_file: {folder / 'ca.pem'}" if api.startswith("https:") else ""
     (folder / "config.yaml").write_text(
-        f"scrape: {{{settings}}}\n"
+        f"{extra}scrape: {{{settings}}}\n"
         f"api: {{calls_per_second: 10000{ca_file}}}\n"
         "targets:\n"
         f"  - name: bench\n    region_id: {REGION}\n    db_instance_id: {INSTANCE}\n"
-        f"    namespace_password: {PASSWORD}\n    endpoint: {api}\n    jobs:\n"
+        f"    namespace_password: {PASSWORD}\n    endpoint: {api}\n"
+        + ("    jobs:\n" if jobs else "")
         + "".join(
             f"      - {{id: {job}, collection: c{number % 500}, expected_entries: 100000}}\n"
             for number, job in enumerate(jobs)
@@ -162,7 +173,13 @@ def exporter(folder: Path, api: str, jobs: Sequence[str], settings: str) -> Iter
         "utf-8",
     )
     environ = {"ALIBABA_CLOUD_ACCESS_KEY_ID": KEY_ID, "ALIBABA_CLOUD_ACCESS_KEY_SECRET": KEY_SECRET}
-    arguments = ("-m", "exporter", "--web.listen-address=127.0.0.1:0", "--log.level=error")
+    arguments = (
+        "-m",
+        "exporter",
+        "--web.listen-address=127.0.0.1:0",
+        "--log.level=error",
+        f"--shard={shard}",
+    )
     with running(
         python(*arguments), r"listening on (\S+)", folder=folder, environ=environ
     ) as child:

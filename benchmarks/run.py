@@ -9,12 +9,13 @@ import tempfile
 import threading
 import urllib.request
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from gzip import decompress
 from pathlib import Path
 
-from benchmarks import crowd, plot, processes
+from benchmarks import crowd, plot, processes, registry
 from benchmarks.processes import Child
 from tests.certificates import Authority
 
@@ -235,6 +236,84 @@ def hanging(bench: Bench) -> None:
         )
 
 
+def registration(bench: Bench) -> None:
+    """How many jobs a second one client announces, one by one and in lists, with durable stores."""
+    with (
+        registry.stores(bench.folder) as stores,
+        processes.upstream(bench.folder, latency=LATENCY, tls=True) as api,
+    ):
+        for store, section in stores.items():
+            note = f"announcing, {store}"
+            extra = section + registry.tokens(bench.folder)
+            with processes.exporter(
+                bench.folder, api.url, names(1000), registry.SETTINGS, extra=extra
+            ) as child:
+                quiet = [child.get("/metrics")[0] for _ in range(4)][1:]
+                for run in range(bench.runs):
+                    single = names(registry.SINGLE, f"ended-single{run}")
+                    seconds = registry.announce(child, single, 1)
+                    bench.results.add(f"{note}: one by one, a second", len(single) / seconds)
+                    bench.results.add(
+                        "bare SQLite: rows a second", registry.bare_commits(bench.folder)
+                    )
+                    listed = names(registry.LISTS * registry.LIST, f"ended-list{run}")
+                    seconds = registry.announce(child, listed, registry.LIST)
+                    bench.results.add(f"{note}: {len(listed)} in lists, seconds", seconds)
+                    for _ in range(2):
+                        child.get("/metrics")
+                    with registry.Beside(child) as beside:
+                        more = names(registry.SINGLE, f"ended-beside{run}")
+                        registry.announce(child, more, 1)
+                    ratio = statistics.median(beside.seconds) / statistics.median(quiet)
+                    bench.results.add(f"{note}: a scrape beside it / without", ratio)
+
+
+def history(bench: Bench, jobs: int = 1_000_000) -> None:
+    """What a million ended jobs in SQLite cost: a start, a scrape, and the disk."""
+    path = bench.folder / "jobs.sqlite"
+    extra = f"registry: {{store: sqlite, path: {path}, keep_ended: 48h}}\n"
+    with processes.upstream(bench.folder, latency=0.001, tls=False) as api:
+        for number in (0, jobs):
+            if number:
+                registry.fill(path, number)
+                bench.results.add(f"{number} ended jobs in the store: MB", registry.megabytes(path))
+            note = f"{number} ended jobs in the store"
+            for _ in range(min(bench.runs, 3)):
+                with processes.exporter(
+                    bench.folder, api.url, names(1000), registry.SETTINGS, extra=extra
+                ) as child:
+                    seconds, _ = child.get("/-/ready")
+                    bench.results.add(f"{note}: ms to ready", (child.started + seconds) * 1000)
+                    scrapes = [child.get("/metrics")[0] for _ in range(6)]
+                    bench.results.add(f"{note}: the first scrape, seconds", scrapes[0])
+                    bench.results.add(f"{note}: a scrape, seconds", statistics.median(scrapes[1:]))
+                    bench.results.add(f"{note}: peak MB", child.memory())
+
+
+def shards(bench: Bench, jobs: int = 20_000, of: int = 4) -> None:
+    """Shards that share one PostgreSQL, beside one with its part of the jobs alone."""
+    for number, note in ((1, "alone"), (of, "together")):
+        with (
+            registry.stores(bench.folder) as stores,
+            processes.upstream(bench.folder, latency=LATENCY, tls=False) as api,
+        ):
+            extra = stores["postgresql"] + registry.tokens(bench.folder)
+            with registry.shards(bench.folder, api.url, extra, number, 64) as children:
+                registry.announce(children[0], names(jobs // of * number), registry.LIST)
+                pages = _together(children)
+                found = sum(page.count(b'status="Running"} 1\n') for _, page in pages)
+                bench.results.add(f"{note}: jobs in the pages", found)
+                for _ in range(min(bench.runs, 3)):
+                    slowest = max(seconds for seconds, _ in _together(children))
+                    bench.results.add(f"{note}: a scrape of {jobs // of} jobs, seconds", slowest)
+
+
+def _together(children: Sequence[Child]) -> list[tuple[float, bytes]]:
+    """Scrape several exporters at once."""
+    with ThreadPoolExecutor(len(children)) as pool:
+        return [*pool.map(lambda child: child.get("/metrics", gzip=False), children)]
+
+
 def together(count: int, work: Callable[[], float]) -> Sequence[float]:
     """Do something in so many threads at once, and return what each returned."""
     found: list[float] = []
@@ -260,6 +339,9 @@ SUITES: dict[str, Callable[[Bench], None]] = {
     "ended": ended,
     "crowds": crowds,
     "hanging": hanging,
+    "registration": registration,
+    "history": history,
+    "shards": shards,
 }
 
 

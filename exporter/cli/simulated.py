@@ -37,6 +37,7 @@ from exporter.wiring import build
 
 _SCRAPE_INTERVAL = 5.0  # seconds
 _UPLOAD_INTERVAL = 40.0  # seconds
+_PATIENCE = 5.0  # seconds
 _KEPT_JOBS = 20  # that the demo's pipeline has announced and not forgotten
 
 logger = logging.getLogger(__name__)
@@ -82,10 +83,13 @@ def demo(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
             works = [pipeline.write_job_files, _scraper(exporter)]
             if is_whole and scheme == "http":  # it knows no certificate of the reader's
                 works.append(lambda stopping: pipeline.announce_jobs(here, stopping))
-            for work in works:
-                threading.Thread(target=work, args=(stopping,), daemon=True).start()
+            threads = [threading.Thread(target=w, args=(stopping,), daemon=True) for w in works]
+            for thread in threads:
+                thread.start()
             serve.wait(exporter, servers, options.signals)
             stopping.set()
+            for thread in threads:  # they write to the folder
+                thread.join(_PATIENCE)
     finally:
         simulator.stop()
     return 0
@@ -98,7 +102,10 @@ def _folder() -> tempfile.TemporaryDirectory[str]:
         ConfigurationError: there is none to write to, as in a container that is read only.
     """
     try:
-        return tempfile.TemporaryDirectory(prefix="adbpg-job-exporter-demo-")
+        # A thread may still be writing there: what is left over is no reason to end with an error.
+        return tempfile.TemporaryDirectory(
+            prefix="adbpg-job-exporter-demo-", ignore_cleanup_errors=True
+        )
     except OSError:
         wanted = "needs a folder to write its files to: mount one at /tmp, or name it by TMPDIR"
         raise ConfigurationError([Problem("demo", 0, 0, "", wanted)]) from None
