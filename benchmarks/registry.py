@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -66,31 +65,23 @@ def announce(child: Child, ids: Sequence[str], size: int) -> float:
     return time.perf_counter() - began
 
 
-@dataclass(slots=True)
-class Beside:
-    """Scrapes that are made while something else happens.
+@contextmanager
+def scraping(child: Child) -> Iterator[list[float]]:
+    """Scrape again and again; yield the seconds of each scrape."""
+    seconds: list[float] = []
+    stopping = threading.Event()
 
-    Attributes:
-        child: the exporter.
-        seconds: of each.
-    """
+    def work() -> None:
+        while not stopping.is_set():
+            seconds.append(child.get("/metrics")[0])
 
-    child: Child
-    seconds: list[float] = field(default_factory=list)
-    _stopping: threading.Event = field(default_factory=threading.Event)
-
-    def __enter__(self) -> "Beside":
-        self._thread = threading.Thread(target=self._work)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stopping.set()
-        self._thread.join()
-
-    def _work(self) -> None:
-        while not self._stopping.is_set():
-            self.seconds.append(self.child.get("/metrics")[0])
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        yield seconds
+    finally:
+        stopping.set()
+        thread.join()
 
 
 def bare_commits(folder: Path) -> float:

@@ -261,16 +261,16 @@ def registration(bench: Bench) -> None:
                     bench.results.add(f"{note}: {len(listed)} in lists, seconds", seconds)
                     for _ in range(2):
                         child.get("/metrics")
-                    with registry.Beside(child) as beside:
+                    with registry.scraping(child) as beside:
                         more = names(registry.SINGLE, f"ended-beside{run}")
                         registry.announce(child, more, 1)
-                    ratio = statistics.median(beside.seconds) / statistics.median(quiet)
+                    ratio = statistics.median(beside) / statistics.median(quiet)
                     bench.results.add(f"{note}: a scrape beside it / without", ratio)
 
 
 def history(bench: Bench, jobs: int = 1_000_000) -> None:
     """What a million ended jobs in SQLite cost: a start, a scrape, and the disk."""
-    path = bench.folder / "jobs.sqlite"
+    path = bench.folder / "history.sqlite"
     extra = f"registry: {{store: sqlite, path: {path}, keep_ended: 48h}}\n"
     with processes.upstream(bench.folder, latency=0.001, tls=False) as api:
         for number in (0, jobs):

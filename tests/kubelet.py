@@ -23,7 +23,7 @@ from tests.charts import NAMESPACE, Manifest, Rendered
 from tests.planted import assert_absent
 from tests.processes import PATIENCE, PLANTED, Process, command, plain_environ
 
-ROOTS = ("/etc/adbpg", "/var/lib/adbpg-jobs")
+ROOTS = ("/var/lib/adbpg-job-exporter", "/etc/adbpg", "/var/lib/adbpg-jobs")
 Files = Mapping[str, str]
 
 

@@ -16,6 +16,7 @@ from tests.certificates import Authority
 from tests.charts import Rendered, minimal, render
 from tests.kubelet import Cluster, Pod, free_port
 from tests.monitoring import Server, ask, once, prometheus
+from tests.postgresql import postgresql
 from tests.processes import (
     ACCESS_KEYS,
     KEY,
@@ -165,6 +166,73 @@ def test_announced_jobs(api: Upstream, cluster: Cluster) -> None:
         assert scrape(pod.process).value("adbpg_job_info", job_id="announced") == 1.0
         pod.renew(pod.folder / "etc/adbpg/tokens", {"nightly": "planted-token-renewed"})
         eventually(lambda: announced(pod, "planted-token-renewed") == 200, "the new token counts")
+
+
+TOKENS = (
+    "registration:\n  tokens:\n"
+    "    - {name: nightly, token_file: /etc/adbpg/tokens/nightly, targets: [main]}\n"
+)
+
+
+def announced(pod: Pod, job_id: str) -> int:
+    """Announce a job to a pod; return the status."""
+    job = {"target": "main", "id": job_id, "collection": "c"}
+    headers = {
+        "Authorization": "Bearer planted-token-of-nightly",
+        "Content-Type": "application/json",
+    }
+    url = f"{pod.process.url}/api/v1/jobs"
+    return send(urllib.request.Request(url, json.dumps(job).encode(), headers))[0]
+
+
+def test_sqlite_on_a_volume(api: Upstream, cluster: Cluster, tmp_path: Path) -> None:
+    """What was announced to a pod is watched by the next one with its volume."""
+    cluster.secrets["adbpg-tokens"] = {"nightly": "planted-token-of-nightly"}
+    cluster.claims["exporter-jobs"] = tmp_path / "volume"
+    (tmp_path / "volume").mkdir(mode=0o777)
+    (tmp_path / "volume").chmod(0o777)
+    registry = "registry: {store: sqlite, path: /var/lib/adbpg-job-exporter/jobs.sqlite}\n"
+    release = made(
+        api,
+        config=TOKENS + registry + configuration(api),
+        registration={"existingSecret": "adbpg-tokens"},
+        registry={"volume": {"persistentVolumeClaim": {"claimName": "exporter-jobs"}}},
+    )
+
+    with cluster.pod(release) as pod:
+        assert announced(pod, "kept") == 201
+    with cluster.pod(release, index=1) as pod:
+        assert scrape(pod.process).value("adbpg_job_info", job_id="kept") == 1
+        assert announced(pod, "kept") == 200
+
+
+def test_two_shards_on_postgresql(api: Upstream, cluster: Cluster) -> None:
+    """Any pod takes any job, and each job is in the page of its shard only."""
+    cluster.secrets["adbpg-tokens"] = {"nightly": "planted-token-of-nightly"}
+    ids = [f"shared-{number}" for number in range(8)]
+    with postgresql() as server:
+        cluster.secrets["adbpg-registry"] = {"dsn": server.dsn}
+        registry = "registry: {store: postgresql, dsn_file: /etc/adbpg/registry/dsn}\n"
+        release = made(
+            api,
+            config=TOKENS + registry + configuration(api),
+            registration={"existingSecret": "adbpg-tokens"},
+            registry={"existingSecret": "adbpg-registry"},
+            shards=2,
+        )
+        with cluster.pod(release, index=1) as one, cluster.pod(release, index=2) as two:
+            eventually(lambda: announced(one, ids[0]) == 201, "the store is open")
+            assert {announced(one, job_id) for job_id in ids[1:]} == {201}
+            eventually(
+                lambda: {*watched(one, ids), *watched(two, ids)} == {*ids}, "all are watched"
+            )
+            assert not {*watched(one, ids)} & {*watched(two, ids)}
+
+
+def watched(pod: Pod, ids: list[str]) -> list[str]:
+    """Return which of the jobs are in a pod's page."""
+    page = scrape(pod.process)
+    return [job_id for job_id in ids if page.names(job_id=job_id)]
 
 
 def test_tls_and_users(api: Upstream, cluster: Cluster, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import random
+import subprocess
 import threading
 import urllib.error
 import urllib.request
@@ -10,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from exporter.store import Store
@@ -196,6 +198,54 @@ def test_a_server_that_is_away(api: Api, tmp_path: Path) -> None:
     assert page.value("adbpg_job_info", job_id="b") == 1
     assert (page.value("adbpg_exporter_registry_errors_total", operation="open") or 0) > 0
     assert "planted-database" not in "\n".join(it.log)
+
+
+def test_a_store_that_hangs(api: Api, server: Server, tmp_path: Path) -> None:
+    """Fault 80: no scrape waits for a store that does not answer; it says so, and catches up."""
+    (tmp_path / "dsn").write_text(server.dsn)
+    text = configuration(api="API", extra=extra(tmp_path, "store: postgresql, dsn_file: dsn"))
+    with Upstream(api) as there, exporter(text.replace("API", there.url), tmp_path) as it:
+        eventually(lambda: announce(it.url, "hang-1"), "the store is open")
+        with psycopg.connect(server.dsn) as other:
+            other.execute("LOCK TABLE adbpg_exporter_jobs IN ACCESS EXCLUSIVE MODE")
+            # The lock is kept until a scrape has said so: one that waited would never return.
+            eventually(
+                lambda: scrape(it).value("adbpg_exporter_registry_up") == 0, "the store is down"
+            )
+            api.ended.add("hang-1")
+            assert scrape(it).value("adbpg_job_completed", job_id="hang-1") == 1
+            assert not announce(it.url, "hang-2")
+        eventually(lambda: scrape(it).value("adbpg_exporter_registry_up") == 1, "it is back")
+        eventually(lambda: finished(it) == 1, "the end is counted once")
+        assert announce(it.url, "hang-2")
+
+
+def finished(it: Process) -> float:
+    """Return how many jobs of the collection have ended well, by the history."""
+    return scrape(it).value(FINISHED, collection="c", status="Success") or 0
+
+
+def test_a_full_disk(api: Api, tmp_path: Path) -> None:
+    """Fault 81: what the disk has no room for is not acknowledged; all that was, is watched."""
+    # A limit for each file, which ends a write as a full disk does.
+    limited = ("sh", "-c", 'ulimit -S -f 300; exec "$@"', "sh")
+    taken: list[str] = []
+    with Upstream(api) as there:
+        text = configuration(api=there.url, extra=extra(tmp_path, SQLITE))
+        with exporter(text, tmp_path, prefix=limited) as it:
+            for number in range(2_000):
+                job_id = f"{number:04}-{'x' * 200}"
+                if not announce(it.url, job_id):
+                    break
+                taken.append(job_id)
+            page = scrape(it)
+            shown = {job for job in taken if page.value("adbpg_job_up", job_id=job) == 1}
+            subprocess.run(["prlimit", f"--pid={it.popen.pid}", "--fsize=unlimited"], check=True)
+            eventually(lambda: announce(it.url, "afterwards"), "there is room again")
+            assert scrape(it).value("adbpg_job_up", job_id="afterwards") == 1
+
+    assert 0 < len(taken) < 2_000
+    assert shown == {*taken}
 
 
 def test_two_shards_with_a_replica_each(api: Api, tmp_path: Path) -> None:
