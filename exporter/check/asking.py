@@ -2,12 +2,13 @@
 
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from exporter.clock import Clock, Deadline
 from exporter.config.units import format_duration
-from exporter.errors import QueryError
+from exporter.errors import ApiError, BadAnswer, NameNotResolved, QueryError
+from exporter.gpdb.endpoints import CENTRAL_HOST, is_regional_by_default
 from exporter.gpdb.kinds import DEFAULT_KIND
 from exporter.model import (
     JobRef,
@@ -37,6 +38,8 @@ class Seen:
         health: of the targets' clocks, by name.
         at: Unix seconds when it was seen.
         cut: when asking ended, in words, if it was before all was answered; else empty.
+        central: whether the API answered at its central host, by the names of targets whose own
+            host has no address; those that are missing were not asked there.
     """
 
     jobs: tuple[JobRef, ...]
@@ -45,6 +48,7 @@ class Seen:
     health: Mapping[str, TargetHealth]
     at: float
     cut: str
+    central: Mapping[str, bool] = field(default_factory=dict)
 
 
 class _Outcomes:
@@ -80,14 +84,12 @@ class Asking:
         self._jobs = watched.jobs
         self._probes = tuple(_made_up(target) for name, target in targets if name not in busy)
         everything = WatchList(watched.targets, (*watched.jobs, *self._probes))
+        self._settings = settings
+        self._everything = everything
         self._ended = _Outcomes(progress)
         self._clock = clock
         self._is_cut = False
-        self._poller = Poller(
-            replace(settings, watched=lambda _ended_at: everything),
-            observers=[self._ended],
-            clock=clock,
-        )
+        self._poller = self._poller_of(everything, self._ended)
 
     def ask(self, timeout: float) -> Seen:
         """Return what was seen once all is answered, or the time is up, or it was cut.
@@ -103,19 +105,57 @@ class Asking:
         elif deadline.has_passed:
             cut = f"within {format_duration(timeout)}: give more with --live.timeout"
         self._poller.close()
+        outcomes = dict(self._ended.outcomes)
         return Seen(
             jobs=self._jobs,
             probes=self._probes,
-            outcomes=dict(self._ended.outcomes),
+            outcomes=outcomes,
             health=snapshot.targets,
             at=snapshot.taken_at,
             cut=cut,
+            central={} if cut else self._ask_central(outcomes, deadline),
         )
 
     def cut(self) -> None:
         """Have ``ask`` return with what was seen until now. May be called in any thread."""
         self._is_cut = True
         self._poller.close()
+
+    def _ask_central(
+        self, outcomes: Mapping[Identity, Outcome], deadline: Deadline
+    ) -> dict[str, bool]:
+        """Ask the central host once for each target whose region's own host has no address."""
+        lost: dict[str, JobRef] = {}
+        for job in self._everything.jobs:
+            target = self._everything.targets[job.target]
+            if isinstance(outcomes.get(job.identity), NameNotResolved) and is_regional_by_default(
+                target
+            ):
+                lost.setdefault(job.target, job)
+        if not lost:
+            return {}
+        targets = {
+            name: replace(self._everything.targets[name], endpoint=f"https://{CENTRAL_HOST}")
+            for name in lost
+        }
+        ended = _Outcomes(lambda _count: None)
+        self._poller = self._poller_of(WatchList(targets, tuple(lost.values())), ended)
+        if self._is_cut:  # before it could have closed this one
+            return {}
+        self._poller.take_snapshot(deadline)
+        self._poller.close()
+        return {name: _is_of_api(ended.outcomes.get(job.identity)) for name, job in lost.items()}
+
+    def _poller_of(self, watched: WatchList, observer: _Outcomes) -> Poller:
+        settings = replace(self._settings, watched=lambda _ended_at: watched)
+        return Poller(settings, observers=[observer], clock=self._clock)
+
+
+def _is_of_api(outcome: Outcome | None) -> bool:
+    """Whether the API answered, be it to say no."""
+    if isinstance(outcome, BadAnswer):
+        return outcome.is_of_api
+    return isinstance(outcome, JobState | ApiError)
 
 
 def _made_up(target: Target) -> JobRef:

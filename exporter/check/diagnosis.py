@@ -23,7 +23,7 @@ from exporter.errors import (
     TimedOut,
 )
 from exporter.gpdb.answers import CLOCK_SKEW_LIMIT
-from exporter.gpdb.endpoints import base_url
+from exporter.gpdb.endpoints import CENTRAL_HOST, base_url
 from exporter.gpdb.kinds import DEFAULT_KIND, KINDS, MANAGED_POLICY, JobKind
 from exporter.model import DEFAULT_NAMESPACE, Target
 from exporter.secret import SecretFile
@@ -41,6 +41,8 @@ class Case:
         provider: of the access key, as ``credentials.provider`` has it.
         request_timeout: seconds that one call may take.
         is_proxied: a proxy is configured, by file or environment.
+        central: whether the API answered at its central host, where the target's own has no
+            address; None where it was not asked there.
         redact: takes the known secrets out of the API's words.
     """
 
@@ -51,6 +53,7 @@ class Case:
     provider: str = "environment"
     request_timeout: float = 5.0
     is_proxied: bool = False
+    central: bool | None = None
     redact: Callable[[str], str] = str
 
 
@@ -262,12 +265,18 @@ def _undocumented(what: str) -> Diagnosis:
     )
 
 
-def _dns(case: Case) -> Diagnosis | None:
-    if case.target.network != "vpc" or case.target.endpoint:
-        return None
+def _dns(case: Case) -> Diagnosis:
     names, advice = _names(case), ADVICE["dns"]
     text = ": ".join(text.format_map(names) for text in (advice.what, advice.remedy))
-    text += "; network: vpc works inside that VPC only"
+    if case.central:
+        text = (
+            f"the name {names['host']} does not resolve, but {CENTRAL_HOST} answers for this "
+            f"target: set endpoint: https://{CENTRAL_HOST}"
+        )
+    elif case.central is not None:
+        text += f"; {CENTRAL_HOST} was tried too, and gave no answer"
+    elif case.target.network == "vpc" and not case.target.endpoint:
+        text += "; network: vpc works inside that VPC only"
     return Diagnosis(advice.scope, text, _ENDPOINT_KEYS)
 
 

@@ -124,6 +124,7 @@ class Examiner:
             provider=self._config.credentials.provider,
             request_timeout=self._config.api.request_timeout,
             is_proxied=self._is_proxied and not target.endpoint.startswith("http://"),
+            central=self._seen.central.get(job.target),
             redact=self._redact,
         )
 

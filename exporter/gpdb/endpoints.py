@@ -7,7 +7,7 @@ even when a VPC host is asked for, and so hands out the public host in cn-hangzh
 
 from exporter.model import Target
 
-_CENTRAL_HOST = "gpdb.aliyuncs.com"
+CENTRAL_HOST = "gpdb.aliyuncs.com"
 _CENTRAL_REGIONS = frozenset(
     {
         "ap-northeast-2-pop",
@@ -39,5 +39,14 @@ def base_url(target: Target) -> str:
     if target.network == "vpc":
         return f"https://gpdb-vpc.{target.region_id}.aliyuncs.com"
     if target.region_id in _CENTRAL_REGIONS:
-        return f"https://{_CENTRAL_HOST}"
+        return f"https://{CENTRAL_HOST}"
     return f"https://gpdb.{target.region_id}.aliyuncs.com"
+
+
+def is_regional_by_default(target: Target) -> bool:
+    """Whether a target's host is its region's own public one because nothing else is said.
+
+    Some of the vendor's pages name the central host for regions where the SDK does not.
+    """
+    is_public = not target.endpoint and target.network != "vpc"
+    return is_public and target.region_id not in _CENTRAL_REGIONS

@@ -1,33 +1,44 @@
 """What was seen of the API becomes findings; each reason has its advice."""
 
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from exporter import config
 from exporter.advice import Scope
-from exporter.check.asking import Outcome, Seen
+from exporter.check.asking import Asking, Outcome, Seen
 from exporter.check.diagnosis import Case, diagnose, ram_policy
 from exporter.check.findings import Examiner, Finding
+from exporter.clock import Clock
 from exporter.config import Config
 from exporter.config.located import Located
 from exporter.errors import (
     REASONS,
     ApiError,
     AuthRejected,
+    BadAnswer,
     ClockSkewed,
+    ConnectionFailed,
     NameNotResolved,
     NoCredentials,
+    NotFound,
+    PermissionDenied,
     QueryError,
     ServerFailed,
     TimedOut,
 )
-from exporter.gpdb.kinds import DEFAULT_KIND, KINDS
+from exporter.gpdb.answers import Answer
+from exporter.gpdb.endpoints import base_url
+from exporter.gpdb.kinds import DEFAULT_KIND, KINDS, JobKind
+from exporter.jobs import JobFiles
 from exporter.model import JobRef, JobState, JobStatus, Target, TargetHealth
 from exporter.secret import Secret, SecretFile
+from exporter.wiring import poll_settings, registry_of
 
 NOW = 1_700_000_000.0
 TARGET = Target("main", "cn-hangzhou", Secret("pw"), db_instance_id="gp-bp1test")
@@ -267,3 +278,116 @@ def test_places_of_a_file_that_was_changed_meanwhile(loaded: tuple[Config, Locat
     problem = located.of_job(settings.jobs[1], "what is wrong")
 
     assert str(problem) == "gone.yaml: targets[0].jobs[1]: what is wrong"
+
+
+class Hosts:
+    """Mimics ``ApiClient`` where only the central host has an address.
+
+    Args:
+        central: what it answers there.
+        hold: called before it answers there.
+    """
+
+    def __init__(self, central: QueryError, hold: Callable[[], object] = lambda: None) -> None:
+        self.asked: list[tuple[str, str]] = []
+        self._central = central
+        self._hold = hold
+
+    def key_version(self) -> int:
+        """See ``ApiClient``."""
+        return 1
+
+    def call(self, target: Target, kind: JobKind, ref: JobRef) -> Answer:  # noqa: ARG002
+        """See ``ApiClient``."""
+        url = base_url(target)
+        self.asked.append((url, ref.target))
+        if url != "https://gpdb.aliyuncs.com":
+            raise NameNotResolved("no")
+        self._hold()
+        raise self._central
+
+
+def asked_live(config: Config, client: Hosts, timeout: float = 60.0) -> Seen:
+    """Return what is seen of a configuration."""
+    settings = poll_settings(config, registry_of(config, JobFiles(config)), client)
+    return Asking(settings, clock=Clock(), progress=lambda _count: None).ask(timeout)
+
+
+def in_region(
+    config: Config, *, endpoint: str = "", network: Literal["public", "vpc"] = "public"
+) -> Config:
+    """Return the configuration with all targets in a region that has a host of its own."""
+    targets = tuple(
+        replace(target, region_id="cn-x", endpoint=endpoint, network=network)
+        for target in config.targets
+    )
+    return replace(config, targets=targets)
+
+
+@pytest.mark.parametrize(
+    ("answer", "is_of_api"),
+    [
+        (PermissionDenied("no", code="Forbidden.RAM", http_status=403), True),
+        (NotFound("no", what="job", code="NoJob", http_status=404), True),
+        (BadAnswer("no job in it", is_of_api=True), True),
+        (BadAnswer("not JSON"), False),
+        (ConnectionFailed("refused"), False),
+        (NameNotResolved("no"), False),
+    ],
+    ids=lambda value: getattr(value, "reason", None),
+)
+def test_the_central_host_is_tried(
+    loaded: tuple[Config, Located],
+    answer: QueryError,
+    is_of_api: bool,  # noqa: FBT001  a parameter of the test
+) -> None:
+    """Where a region's own host has no address, one call of each target tries the central one, and
+    the finding says whether the API answered there.
+    """  # noqa: D205  one claim
+    config, client = in_region(loaded[0]), Hosts(answer)
+
+    seen = asked_live(config, client)
+    found = Examiner(config, loaded[1], seen, is_proxied=False, redact=str).findings()
+
+    central = [target for url, target in client.asked if url == "https://gpdb.aliyuncs.com"]
+    assert sorted(central) == ["main", "other"]
+    assert seen.central == {"main": is_of_api, "other": is_of_api}
+    told = (
+        "the name gpdb.cn-x.aliyuncs.com does not resolve, but gpdb.aliyuncs.com answers for this "
+        "target: set endpoint: https://gpdb.aliyuncs.com"
+        if is_of_api
+        else "the name of gpdb.cn-x.aliyuncs.com has no address: check region_id and network, and "
+        "DNS on this machine; gpdb.aliyuncs.com was tried too, and gave no answer"
+    )
+    assert [each.problem.message for each in found] == [
+        f"target main: {told}",
+        f"target other: {told}",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "network"), [("https://gpdb.cn-x.aliyuncs.com", "public"), ("", "vpc")]
+)
+def test_the_central_host_is_for_the_default_only(
+    loaded: tuple[Config, Located], endpoint: str, network: Literal["public", "vpc"]
+) -> None:
+    """Whoever names a host, or a VPC's, means it: no other is tried."""
+    config = in_region(loaded[0], endpoint=endpoint, network=network)
+    client = Hosts(PermissionDenied("no", code="Forbidden.RAM", http_status=403))
+
+    seen = asked_live(config, client)
+
+    assert seen.central == {}
+    assert len(client.asked) == len(config.jobs) + 1
+
+
+def test_the_central_host_in_time(loaded: tuple[Config, Located]) -> None:
+    """A central host that is silent takes no longer than the whole check may."""
+    released = threading.Event()
+    client = Hosts(ConnectionFailed("late"), lambda: released.wait(60.0))
+
+    seen = asked_live(in_region(loaded[0]), client, timeout=1.0)
+    released.set()
+
+    assert seen.central == {"main": False, "other": False}
+    assert seen.cut == ""
