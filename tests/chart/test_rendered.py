@@ -14,7 +14,7 @@ CONFIG = str(minimal()["config"])
 DASHBOARDS = sorted((ROOT / "grafana" / "dashboards").glob("*.json"))
 
 
-@pytest.mark.parametrize("way", ["minimal", "role", "shards"])
+@pytest.mark.parametrize("way", ["ack", "minimal", "role", "shards"])
 def test_golden(way: str) -> None:
     """What is installed is what was read and found right."""
     values = CHART / "ci" / f"{way}-values.yaml"
