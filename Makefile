@@ -5,7 +5,7 @@ BIN := .venv/bin
 SHELL := /bin/sh
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint unit docs dashboards format bench guards mutants pictures tools stack lock dist sbom clean
+.PHONY: help demo test lint unit docs dashboards format bench guards mutants pictures tools stack lock dist sbom image image-push clean
 
 help: ## say what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | column -t -s '|'
@@ -56,6 +56,13 @@ dist: .venv/dev.stamp ## build wheel and source distribution of the commit into 
 
 sbom: .venv/dev.stamp ## write what the image holds of Python packages into dist/sbom.cdx.json
 	@sh .ci/sbom.sh $(BIN) dist/sbom.cdx.json
+
+image: ## build the image adbpg-job-exporter:VERSION, by docker, podman or buildah
+	@sh .ci/image.sh
+
+image-push: ## push that image to a registry of yours: make image-push REGISTRY=registry.example.com
+	$(if $(REGISTRY),,$(error say where to: make image-push REGISTRY=registry.example.com))
+	@sh .ci/image.sh "$(REGISTRY)"
 
 bench: .venv/dev.stamp tools ## measure the speed beside its references; benchmarks/README.md says how to read it
 	@$(BIN)/python -m benchmarks.run --output docs/performance
