@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from exporter.cli.main import make_parser
 from exporter.metrics import COUNTED_FAMILIES, FAMILIES, HISTORY_FAMILIES, SCRAPE_FAMILIES
@@ -66,3 +67,16 @@ def test_links_lead_somewhere(page: Path) -> None:
     missing = [to for to in links if "://" not in to and not (page.parent / to).exists()]
 
     assert missing == []
+
+
+def test_alerts_without_recording_rules() -> None:
+    """docs/alibaba-cloud.md tells which alerts need the recording rules, and which do without."""
+    page = (ROOT / "docs/alibaba-cloud.md").read_text("utf-8")
+    text = (ROOT / "grafana/alerts/adbpg-job-exporter.rules.yaml").read_text("utf-8")
+    rules = [rule for group in yaml.safe_load(text)["groups"] for rule in group["rules"]]
+    alerts = {rule["alert"]: "adbpg:" in rule["expr"] for rule in rules if "alert" in rule}
+
+    row = page.split("| need the recording rules | do without |\n|---|---|\n")[1].splitlines()[0]
+    need, without = (set(re.findall(r"`(\w+)`", cell)) for cell in row.strip("|").split("|"))
+    assert need == {name for name, needs in alerts.items() if needs}
+    assert without == {name for name, needs in alerts.items() if not needs}
