@@ -29,7 +29,8 @@ BEYOND_A_SCHEMA = (
     *("provider-files", "labels-capital", "labels-undeclared", "long-password", "duration-bounds"),
     *("endpoint-line", "endpoint-port", "endpoint-private", "endpoint-public", "entries-hex"),
     *("entries-underscore", "region", "size-large", "size-small", "time-zones", "zone"),
-    *("yaml11-date", "yaml11-password-date"),
+    *("yaml11-date", "yaml11-password-date", "freshness-twice", "registry-keep", "registry-path"),
+    *("registry-postgresql", "registry-sqlite"),
 )
 BAD_FILES = [name.removesuffix(".yaml") for name in names("config", "bad-*.yaml")]
 
