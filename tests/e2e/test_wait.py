@@ -56,9 +56,9 @@ SCENARIO = f"""\
   - {{id: pending, collection: pending, namespace: main, shape: pending, after: 1h, kind: graph_rag}}
   - {{id: contradictory, collection: contradictory, namespace: main, shape: contradictory}}
   - {{id: unknown, collection: unknown, namespace: main, shape: unknown}}
-  - {{id: throttled, collection: throttled, namespace: main, entries: 6000, fault: {{kind: throttled, to: 4s}}}}
+  - {{id: throttled, collection: throttled, namespace: main, entries: 6000, fault: {{kind: throttled, to: 45s}}}}
   - {{id: away, collection: away, namespace: main, entries: 6000, fault: {{kind: server_error, to: 60s}}}}
-  - {{id: garbage, collection: garbage, namespace: main, entries: 6000, fault: {{kind: garbage, to: 4s}}}}
+  - {{id: garbage, collection: garbage, namespace: main, entries: 6000, fault: {{kind: garbage, to: 45s}}}}
   - {{id: denied, collection: denied, namespace: main, fault: {{kind: error, http_status: 403, code: Forbidden.RAM}}}}
   - {{id: denied-later, collection: denied-later, namespace: main, fault: {LATER}}}
   - {{id: no-answer, collection: no-answer, namespace: main, fault: {{kind: page, http_status: 502}}}}
