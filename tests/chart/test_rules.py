@@ -45,6 +45,15 @@ def test_defaults_are_the_file() -> None:
     assert groups(**LINKS) == SOURCE["groups"]
 
 
+def test_chinese_texts() -> None:
+    """With alertLanguage zh, every rule is as it stands in the Chinese file."""
+    chinese = ROOT / "grafana" / "alerts" / "adbpg-job-exporter.zh.rules.yaml"
+
+    made = groups(alertLanguage="zh", **LINKS)
+
+    assert made == yaml.safe_load(chinese.read_text("utf-8"))["groups"]
+
+
 def test_values_have_each_alert() -> None:
     """values.yaml has each alert and each threshold of the file, with what it says there."""
     told = read(CHART / "values.yaml")["prometheusRule"]

@@ -1,0 +1,72 @@
+"""The Chinese alerts: made from the English ones, with nothing changed but the texts."""
+
+import re
+import subprocess
+from typing import Any
+
+import pytest
+import yaml
+
+from grafana.generate import ALERTS, CHINESE_RULES, chinese_rules
+from tests.processes import tool
+
+ENGLISH = yaml.safe_load((ALERTS / "adbpg-job-exporter.rules.yaml").read_text("utf-8"))
+CHINESE = yaml.safe_load(CHINESE_RULES.read_text("utf-8"))
+TEXTS = yaml.safe_load((ALERTS / "texts.zh.yaml").read_text("utf-8"))
+ACTION = re.compile(r"\{\{.*?\}\}", re.DOTALL)
+HAN = re.compile(r"[\u4e00-\u9fff]")
+
+
+def alerts(rules: Any) -> dict[str, dict[str, str]]:
+    """Return the annotations of each alert."""
+    found = (rule for group in rules["groups"] for rule in group["rules"] if "alert" in rule)
+    return {rule["alert"]: rule["annotations"] for rule in found}
+
+
+def test_the_file_is_current() -> None:
+    """It is what `make dashboards` writes."""
+    assert CHINESE_RULES.read_text("utf-8") == chinese_rules()
+
+
+def test_only_texts_differ() -> None:
+    """Groups, expressions, labels and links are the English ones."""
+
+    def without_texts(rules: Any) -> Any:
+        return [
+            rule
+            | {"annotations": {n: v for n, v in rule.get("annotations", {}).items() if "url" in n}}
+            for group in rules["groups"]
+            for rule in group["rules"]
+        ]
+
+    assert without_texts(CHINESE) == without_texts(ENGLISH)
+
+
+@pytest.mark.parametrize("name", alerts(ENGLISH))
+@pytest.mark.parametrize("note", ["summary", "description"])
+def test_each_text(name: str, note: str) -> None:
+    """It is Chinese, and has the same values in the same order."""
+    english, chinese = alerts(ENGLISH)[name][note], alerts(CHINESE)[name][note]
+
+    def actions(text: str) -> list[str]:
+        return [re.sub(r"Format \"[^\"]*\"", "Format", each) for each in ACTION.findall(text)]
+
+    assert HAN.search(chinese)
+    assert actions(chinese) == actions(english)
+
+
+def test_no_translation_is_left_over() -> None:
+    """Each one stands for a text of the English rules."""
+    texts = (note for notes in alerts(ENGLISH).values() for note in notes.values())
+    pieces = {" ".join(piece.split()) for text in texts for piece in ACTION.split(text)}
+
+    assert {*TEXTS} <= pieces
+
+
+@pytest.mark.prometheus
+def test_promtool_takes_them() -> None:
+    """Prometheus can load the file."""
+    command = [tool("promtool"), "check", "rules", "--lint=all", "--lint-fatal", str(CHINESE_RULES)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stdout + done.stderr
