@@ -70,3 +70,38 @@ def test_promtool_takes_them() -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
 
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+ROOT = ALERTS.parents[1]
+
+
+def pages() -> tuple[list[str], list[str]]:
+    """Return the lines of the README in both languages."""
+    english, chinese = (
+        (ROOT / name).read_text("utf-8") for name in ("README.md", "README.zh-CN.md")
+    )
+    return english.splitlines(), chinese.splitlines()
+
+
+def test_readmes_have_the_same_shape() -> None:
+    """Headings, rows of tables and lines of code come in the same order."""
+
+    def shape(lines: list[str]) -> list[str]:
+        marks = (re.match(r"#+ |\||```.*|    .*", line) for line in lines)
+        return [mark[0] for mark in marks if mark]
+
+    english, chinese = pages()
+    assert shape(chinese) == shape(english)
+
+
+def test_readmes_lead_to_the_same_places() -> None:
+    """Each link of one is in the other; the alerts and the READMEs lead to the other language."""
+
+    def links(lines: list[str]) -> set[str]:
+        found = {*re.findall(r"\]\(([^)]+)\)", "\n".join(lines))}
+        return {link.replace(".zh.", ".") for link in found if "README" not in link}
+
+    english, chinese = pages()
+    assert links(chinese) == links(english)
+    assert "[简体中文](README.zh-CN.md)" in english
+    assert any("(README.md)" in line for line in chinese)
