@@ -44,6 +44,7 @@ def chinese_rules() -> str:
             parts = _ACTION.split(notes[name])
             parts[::2] = [_in_chinese(text, texts) for text in parts[::2]]
             notes[name] = "".join(parts).replace(*_TIMES)
+        notes["runbook_url"] = notes["runbook_url"].replace("/runbook.md", "/zh/runbook.md")
     return _HEAD + yaml.safe_dump(rules, allow_unicode=True, sort_keys=False, width=120)
 
 
