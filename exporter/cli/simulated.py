@@ -223,7 +223,7 @@ _UPLOADS = (
     ),
     _Upload(
         "UploadDocumentAsync",
-        {"Collection": "contracts", "FileName": "guide.pdf", "FileUrl": f"{_FILES}/guide.pdf"},
+        {"Collection": "policies", "FileName": "guide.pdf", "FileUrl": f"{_FILES}/guide.pdf"},
     ),
     _Upload(
         "UpsertCollectionDataAsync",
