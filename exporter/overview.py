@@ -21,7 +21,7 @@ class Rank(enum.IntEnum):
     FAILED = 0
     STALLED = 1
     OVERDUE = 2
-    QUERY = 3  # its queries fail
+    DOUBTFUL = 3  # its queries fail, or the API contradicts itself
     ACTIVE = 4
     WAITING = 5
     UNKNOWN = 6
@@ -35,8 +35,6 @@ class Line:
     Attributes:
         job_id: of the job.
         collection: of the job.
-        target: of the job.
-        kind: of the job.
         status: as the exporter has it; empty where it is not known.
         rank: where it stands.
         trouble: what is wrong, in a few words; empty for nothing.
@@ -49,8 +47,6 @@ class Line:
 
     job_id: str
     collection: str
-    target: str
-    kind: str
     status: str
     rank: Rank
     trouble: str
@@ -65,7 +61,6 @@ class Line:
 class _Facts:
     """The samples of one job."""
 
-    labels: Mapping[str, str] = field(default_factory=dict)
     values: dict[str, float] = field(default_factory=dict)
     status: str = ""
     reason: str = ""
@@ -132,8 +127,6 @@ def _note(facts: _Facts, name: str, labels: Mapping[str, str], value: float) -> 
     match name.removeprefix("adbpg_job_"):
         case "status" if value:
             facts.status = labels["status"]
-        case "info":
-            facts.labels = labels
         case "query_failed" if value:
             facts.reason = labels["reason"]
         case "error_info":
@@ -156,8 +149,6 @@ def _line(identity: tuple[str, ...], facts: _Facts, per_second: float | None, no
     return Line(
         job_id=identity[0],
         collection=identity[1],
-        target=facts.labels.get("target", ""),
-        kind=facts.labels.get("kind", ""),
         status=facts.status,
         rank=rank,
         trouble=trouble,
@@ -177,7 +168,9 @@ def _trouble(facts: _Facts, now: float) -> tuple[Rank, str]:
     if facts.status == "Failed":
         rank, trouble = Rank.FAILED, f"failed{about}"
     elif values.get("up") == 0:
-        rank, trouble = Rank.QUERY, f"query failing: {facts.reason}"
+        rank, trouble = Rank.DOUBTFUL, f"query failing: {facts.reason}"
+    elif values.get("inconsistent"):
+        rank, trouble = Rank.DOUBTFUL, "the API contradicts itself"
     elif facts.status in _ENDS:
         rank = Rank.ENDED
     elif facts.status in ("", "Unknown"):

@@ -24,7 +24,7 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -249,7 +249,7 @@ def _announcing(
 
 
 @contextlib.contextmanager
-def _nothing_raised() -> Any:
+def _nothing_raised() -> Iterator[None]:
     """Log what is wrong with this module, in place of failing an upload that worked."""
     try:
         yield

@@ -52,6 +52,21 @@ METHODS = {
 """The SDK's method for each operation; its asynchronous one ends in ``_async``."""
 
 
+STARTS: dict[str, dict[str, Any]] = {
+    "UpsertCollectionDataAsync": {"FileUrl": "https://bucket.example/data.jsonl"},
+    "UploadDocumentAsync": {"FileUrl": "https://bucket.example/a.pdf", "FileName": "a.pdf"},
+    "CreateIndex": {"IndexField": "title", "IndexName": "by_title"},
+    "EnableCollectionGraphRAG": {
+        "EntityTypes": ["person"],
+        "RelationshipTypes": ["knows"],
+        "ManagerAccount": "manager",
+        "ManagerAccountPassword": "of the manager",
+    },
+    "UpsertChunks": {"TextChunks": [{"Content": "a text"}]},
+}
+"""The operations that start jobs, with what each needs beside the collection."""
+
+
 def sdk_call(
     client: Any, parameters: Mapping[str, Any], action: str = "GetUpsertCollectionDataJob"
 ) -> Any:

@@ -13,6 +13,8 @@ from pathlib import Path
 
 from exporter import pipeline
 from exporter.cli.printing import plain
+from exporter.gpdb.kinds import DEFAULT_KIND, KINDS
+from exporter.model import Unit
 from exporter.pipeline import Answer, Outcome
 
 _TIMEOUT = 10.0  # seconds
@@ -34,12 +36,16 @@ def announce(options: argparse.Namespace, _environ: Mapping[str, str]) -> int:
         "labels": dict(options.labels),
     }
     job = {name: value for name, value in facts.items() if value}
+    kind = options.kind or DEFAULT_KIND
     if options.file is not None:
         try:
             job["expected_entries"] = _lines(options.file)
         except OSError as error:
             return _ended(options, Answer(Outcome.REFUSED, f"{options.file}: {error.strerror}"))
-    if options.job_folder:
+    if options.job_folder and "expected_entries" in job and KINDS[kind].unit is Unit.PERCENT:
+        message = f"a job of kind {kind} has a percentage and no entries: leave the number out"
+        answer = Answer(Outcome.REFUSED, message)
+    elif options.job_folder:
         answer = _written(options.job_folder, job)
     else:
         answer = pipeline.submit(

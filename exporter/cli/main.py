@@ -23,6 +23,7 @@ from exporter.web.app import parse_external_url, parse_route_prefix, parse_telem
 
 PORT = 10077
 _LONGEST_TEXT = 256  # characters of an id or a name
+_LONGEST_LABEL = 200  # characters of a label's value
 
 _ALONE = ("-h", "--help", "--version")  # what needs no command
 _ELSEWHERE = {"--port": "--web.listen-address", "--c": "--config.file", "--f": "--config.file"}
@@ -437,6 +438,9 @@ def _label(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not equals or not re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", name):
         raise argparse.ArgumentTypeError(f"expected NAME=VALUE, got {text!r}")
+    if len(value) > _LONGEST_LABEL or not (value + " ").isprintable():
+        message = f"expected at most {_LONGEST_LABEL} printable characters for {name}"
+        raise argparse.ArgumentTypeError(message)
     return name, value
 
 

@@ -1,7 +1,6 @@
 """Jobs as a table in a terminal, by rich. Readable without colour: each sign has its word."""
 
-from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -21,21 +20,21 @@ _SIGNS = {
     Rank.FAILED: ("✕", "bold red"),
     Rank.STALLED: ("‖", "yellow"),
     Rank.OVERDUE: ("◷", "yellow"),
-    Rank.QUERY: ("?", "magenta"),
+    Rank.DOUBTFUL: ("?", "magenta"),
     Rank.ACTIVE: ("▶", "cyan"),
     Rank.WAITING: ("◌", ""),
     Rank.UNKNOWN: ("?", ""),
     Rank.ENDED: ("✓", "green"),
 }
 _CANCELLED = ("◼", "")
-_TROUBLED = (Rank.FAILED, Rank.STALLED, Rank.OVERDUE, Rank.QUERY)
+_TROUBLED = (Rank.FAILED, Rank.STALLED, Rank.OVERDUE, Rank.DOUBTFUL)
 _AROUND = 5  # lines of the screen that hold no job
 _BAR = 16  # columns of the terminal
 _FOR_BAR, _FOR_RATE = 120, 96  # columns of the terminal from which there is room for them
 
 
 class Screen:
-    """The whole terminal while it is open.
+    """The whole terminal between ``open`` and ``close``.
 
     Attributes:
         lines: the jobs.
@@ -49,16 +48,12 @@ class Screen:
         self._console = Console(highlight=False)
         self._live = Live(console=self._console, screen=True, auto_refresh=False)
 
-    def __enter__(self) -> Self:
+    def open(self) -> None:
+        """Take the terminal."""
         self._live.start()
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Give the terminal back as it was."""
         self._live.stop()
 
     def print(self, lines: tuple[Line, ...]) -> None:
@@ -72,12 +67,11 @@ class Screen:
     def draw(self) -> None:
         """Draw what fits into the terminal as it is now."""
         self.scroll(0)
-        last = min(self._first + self._room, len(self.lines))
-        where = f"{self._first + 1}-{last} of {len(self.lines)}" if self.lines else "no jobs"
-        parts: list[RenderableType] = [
-            _heading(self.lines),
-            _table(self.lines[self._first : last], self._console.width),
-        ]
+        lines = self.lines  # another thread may put others in their place
+        last = min(self._first + self._room, len(lines))
+        where = f"{self._first + 1}-{last} of {len(lines)}" if lines else "no jobs"
+        table = _table(lines[self._first : last], self._console.width)
+        parts: list[RenderableType] = [_heading(lines), table]
         if self.notice:
             parts.append(Text(f"! {plain(self.notice)}", style="bold red", overflow="ellipsis"))
         parts.append(Text(f"{where}   j/k or arrows: scroll   q: quit", style="dim", no_wrap=True))

@@ -6,9 +6,7 @@ import random
 import sys
 import time
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
-from types import TracebackType
-from typing import Self
+from contextlib import closing
 
 from tqdm import tqdm
 
@@ -52,7 +50,7 @@ def wait(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     waiting = Wait(known, loaded.deadline, clock.wall(), options.timeout)
     limit = HostLimit(loaded.api.calls_per_second)
     try:
-        with _display(known, options.redactor) as display:
+        with closing(_display(known, options.redactor)) as display:
             outcome = _until_the_end(waiting, client, Record(known, target), limit, display)
     finally:
         client.close()
@@ -116,7 +114,7 @@ def _progress(ref: JobRef, state: JobState) -> str:
     return f", {count(state.progress)} entries"
 
 
-class _Display(AbstractContextManager["_Display"]):
+class _Display:
     """Shows on standard error how a job goes: a line now and then, with no control characters."""
 
     def __init__(self, ref: JobRef, redactor: Redactor) -> None:
@@ -126,12 +124,7 @@ class _Display(AbstractContextManager["_Display"]):
         self._reason = ""
         self._next_line = 0.0
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
         """Show nothing more."""
 
     def show(self, state: JobState) -> None:
@@ -162,9 +155,8 @@ class _Bar(_Display):
         super().__init__(ref, redactor)
         tqdm.monitor_interval = 0  # no thread: the bar is drawn at each answer
         is_percent = KINDS[ref.kind].unit is Unit.PERCENT
-        has_width = (
-            os.get_terminal_size(sys.stderr.fileno()).columns > 0
-        )  # some give themselves none
+        # Some terminals do not say how wide they are.
+        has_width = os.get_terminal_size(sys.stderr.fileno()).columns > 0
         self._bar = tqdm(
             desc=plain(ref.collection)[:30],
             total=100 if is_percent else ref.expected_entries,
@@ -176,15 +168,7 @@ class _Bar(_Display):
         )
         self._has_begun = False
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
         """Leave the bar as it stands, and begin a new line."""
         self._bar.close()
 

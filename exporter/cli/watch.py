@@ -4,16 +4,19 @@ import argparse
 import base64
 import logging
 import os
+import re
 import select
 import sys
 import termios
+import threading
 import time
 import tty
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
+from http.client import HTTPException
 from pathlib import Path
 
 from exporter.cli.loading import load_config
@@ -25,7 +28,9 @@ from exporter.wiring import build
 
 try:
     from exporter.cli.screen import Screen
-except ModuleNotFoundError:
+except ModuleNotFoundError as error:
+    if not (error.name or "rich").startswith("rich"):
+        raise
     _HAS_RICH = False
 else:
     _HAS_RICH = True
@@ -34,7 +39,8 @@ _INTERVAL = 5.0  # seconds between two pages
 _TIMEOUT = 10.0  # seconds for a page
 _LARGEST_PAGE = 256 << 20  # bytes
 _TICK = 0.2  # seconds until a signal, or a new size of the terminal, is noticed
-_QUIT = {"q", "Q", "\x1b"}  # the last is the escape key
+_KEY = re.compile(r"\x1b\[[0-9;]*[A-Za-z~]|.", re.DOTALL)  # several may come at once
+_QUIT = {"q", "Q"}
 _STEPS = {"j": 1, "k": -1, "\x1b[B": 1, "\x1b[A": -1, " ": 10, "\x1b[6~": 10, "\x1b[5~": -10}
 
 Fetch = Callable[[], str]
@@ -50,6 +56,12 @@ def watch(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     Raises:
         ConfigurationError: the library is missing, or there is nothing to watch.
     """
+    if bool(options.user) != bool(options.password_file) or (options.user and not options.url):
+        print(
+            "adbpg-job-exporter watch: --user, --password-file and --url go together",
+            file=sys.stderr,
+        )
+        return 2
     if not _HAS_RICH:
         message = "needs the extra `terminal`: pip install 'adbpg-job-exporter[terminal]'"
         raise ConfigurationError([Problem("watch", 0, 0, "", message)])
@@ -111,13 +123,14 @@ def _fetched(options: argparse.Namespace) -> str:
         headers["Authorization"] = f"Basic {pair}"
     try:
         request = urllib.request.Request(options.url, headers=headers)  # noqa: S310  checked by the flag
-        opener = urllib.request.build_opener(_NoRedirect)
+        # No proxy of the environment either: that is for other hosts.
+        opener = urllib.request.build_opener(_NoRedirect, urllib.request.ProxyHandler({}))
         with opener.open(request, timeout=_TIMEOUT) as answer:
             page: bytes = answer.read(_LARGEST_PAGE)
     except urllib.error.HTTPError as error:
         with error:
             raise _Unreadable(f"{options.url} answered {error.code}") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, HTTPException) as error:
         reason = getattr(error, "reason", error)
         why = getattr(reason, "strerror", None) or type(reason).__name__
         raise _Unreadable(f"{options.url} cannot be read: {why}") from None
@@ -139,21 +152,31 @@ def _read(overview: Overview, fetch: Fetch) -> tuple[Line, ...]:
 
 
 def _follow(overview: Overview, fetch: Fetch, next_signal: Callable[[float], int | None]) -> None:
-    """Show one page after the other, and scroll, until a key or a signal ends it."""
-    with _keys() as key, Screen() as screen:
-        due = 0.0
-        while next_signal(0) is None:
-            if time.monotonic() >= due:
+    """Show one page after the other, and scroll, until a key or a signal ends it.
+
+    A thread fetches the pages: one that is slow holds up no key.
+    """
+    stopping = threading.Event()
+    with _keys() as keys, closing(Screen()) as screen:
+        screen.open()
+
+        def work() -> None:
+            while not stopping.is_set():
                 try:
                     screen.lines, screen.notice = _read(overview, fetch), ""
                 except _Unreadable as error:
                     screen.notice = str(error)
-                due = time.monotonic() + _INTERVAL
+                stopping.wait(_INTERVAL)
+
+        threading.Thread(target=work, name="pages", daemon=True).start()
+        while next_signal(0) is None:
             screen.draw()
-            pressed = key(_TICK)
-            if pressed in _QUIT:
-                return
-            screen.scroll(_STEPS.get(pressed, 0))
+            for key in _KEY.findall(keys(_TICK)):
+                if key in _QUIT:
+                    stopping.set()
+                    return
+                screen.scroll(_STEPS.get(key, 0))
+        stopping.set()
 
 
 def _no_key(seconds: float) -> str:
@@ -174,7 +197,7 @@ def _keys() -> Iterator[Callable[[float], str]]:
 
     def key(seconds: float) -> str:
         ready, _, _ = select.select([descriptor], [], [], seconds)
-        return os.read(descriptor, 8).decode("ascii", "replace") if ready else ""
+        return os.read(descriptor, 64).decode("ascii", "replace") if ready else ""
 
     try:
         yield key

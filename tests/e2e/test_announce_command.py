@@ -145,6 +145,7 @@ def test_announcing_is_off(tmp_path: Path) -> None:
         ("--job-file=.", "--expected-entries=3", "--file=x"),
         ("--job-file=.", "--deadline=soon"),
         ("--job-file=.", "--label=team"),
+        ("--job-file=.", "--label=team=" + "x" * 201),
         ("--job-file=.", "--kind=dance"),
         ("--job-file=.", "--collection= "),
         ("--job-file=.", "--id=" + "x" * 257),
@@ -186,6 +187,16 @@ def test_a_job_file_again(tmp_path: Path) -> None:
 
     written = [json.loads(path.read_text("utf-8"))[0] for path in tmp_path.iterdir()]
     assert {(job["id"], job["expected_entries"]) for job in written} == {("a-b", 3), ("a_b", 2)}
+
+
+def test_a_job_file_that_would_be_broken(tmp_path: Path) -> None:
+    """What the exporter would not take of a job file is refused before it is written."""
+    flags = ("--id=x", "--collection=c", "--kind=upload_document", "--expected-entries=3")
+
+    code, text = hand_over("announce", *flags, folder=tmp_path, where="--job-file=.")
+
+    assert (code, [*tmp_path.iterdir()]) == (1, [])
+    assert "a job of kind upload_document has a percentage and no entries" in text
 
 
 def test_forgetting_what_is_not_there(tmp_path: Path) -> None:

@@ -19,8 +19,9 @@ from exporter.secret import Secret
 from exporter.simulator.operations import BY_ACTION
 from exporter.simulator.scenario import AccessKey, Job, Namespace, Scenario
 from exporter.simulator.server import Simulator
+from tests.certificates import Authority
 from tests.processes import KEY, Process, exporter, scrape
-from tests.sdk_wire import METHODS, sdk_client, sdk_model
+from tests.sdk_wire import METHODS, STARTS, sdk_client, sdk_model
 from tests.upstream import Upstream, drip, message, send
 
 # The SDK's core asks datetime.utcnow() for the date; Python 3.12 and later warn about it.
@@ -42,18 +43,6 @@ SUBJECT = {
     "Namespace": "rag",
     "NamespacePassword": PASSWORD,
     "Collection": "c",
-}
-STARTS: dict[str, dict[str, Any]] = {
-    "UpsertCollectionDataAsync": {"FileUrl": "https://bucket.example/data.jsonl"},
-    "UploadDocumentAsync": {"FileUrl": "https://bucket.example/a.pdf", "FileName": "a.pdf"},
-    "CreateIndex": {"IndexField": "title", "IndexName": "by_title"},
-    "EnableCollectionGraphRAG": {
-        "EntityTypes": ["person"],
-        "RelationshipTypes": ["knows"],
-        "ManagerAccount": "manager",
-        "ManagerAccountPassword": "of the manager",
-    },
-    "UpsertChunks": {"TextChunks": [{"Content": "a text"}]},
 }
 
 
@@ -179,6 +168,24 @@ def test_a_slow_answer_holds_up_no_longer_than_the_timeout() -> None:
 
     assert done is False
     assert took < 30.0  # for hangs only
+
+
+def test_over_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A certificate is checked; one of an authority of one's own is good by SSL_CERT_FILE."""
+    authority = Authority(tmp_path)
+    good = send(message({"jobs": []}, status=201))
+    with Upstream(lambda _: good, tls=authority.server()) as there:
+        job: dict[str, Any] = {
+            "url": there.url,
+            "target": "main",
+            "collection": "c",
+            "token": TOKEN,
+        }
+        before = announce("job-1", **job)
+        monkeypatch.setenv("SSL_CERT_FILE", str(authority.ca_file))
+        after = announce("job-1", **job)
+
+    assert (before, after) == (False, True)
 
 
 def test_a_busy_exporter_is_asked_again(it: Process) -> None:

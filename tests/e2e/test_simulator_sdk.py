@@ -19,6 +19,7 @@ from exporter.simulator.operations import BY_ACTION, OPERATIONS
 from exporter.simulator.scenario import AccessKey, Job, Namespace, Scenario, Shape
 from exporter.simulator.server import Simulator
 from tests.sdk_wire import (
+    STARTS,
     Wire,
     sdk_call,
     sdk_call_async,
@@ -238,29 +239,15 @@ def test_each_kind(
     assert found == further
 
 
-STARTERS: dict[str, dict[str, Any]] = {
-    "UpsertCollectionDataAsync": {"FileUrl": "https://bucket.example/data.jsonl"},
-    "UploadDocumentAsync": {"FileUrl": "https://bucket.example/a.pdf", "FileName": "a.pdf"},
-    "CreateIndex": {"IndexField": "title", "IndexName": "by_title"},
-    "EnableCollectionGraphRAG": {
-        "EntityTypes": ["person"],
-        "RelationshipTypes": ["knows"],
-        "ManagerAccount": "manager",
-        "ManagerAccountPassword": "of the manager",
-    },
-    "UpsertChunks": {"TextChunks": [{"Content": "a text"}]},
-}
-
-
 @pytest.mark.parametrize("call", [sdk_call, sdk_call_async], ids=["sync", "async"])
-@pytest.mark.parametrize("action", STARTERS)
+@pytest.mark.parametrize("action", STARTS)
 def test_each_start(api: Api, call: Callable[..., Any], action: str) -> None:
     """The SDK starts a job with each operation, and finds it with the one of its kind."""
     client = sdk_client(api.endpoint, "LTAI5tTestKey", SECRET)
     subject: dict[str, Any] = {**PARAMETERS}
     del subject["JobId"]
 
-    answer = call(client, subject | STARTERS[action], action).body.to_map()
+    answer = call(client, subject | STARTS[action], action).body.to_map()
 
     kind = BY_ACTION[action].kind
     found = sdk_call(client, subject | {"JobId": answer["JobId"]}, OPERATIONS[kind].action)
@@ -270,7 +257,7 @@ def test_each_start(api: Api, call: Callable[..., Any], action: str) -> None:
 def test_chunks_without_a_graph(api: Api) -> None:
     """Chunks start a job only in a collection that has a graph."""
     client = sdk_client(api.endpoint, "LTAI5tTestKey", SECRET)
-    subject = PARAMETERS | STARTERS["UpsertChunks"] | {"Collection": "without"}
+    subject = PARAMETERS | STARTS["UpsertChunks"] | {"Collection": "without"}
 
     answer = sdk_call(client, subject, "UpsertChunks").body.to_map()
 

@@ -6,6 +6,7 @@ import re
 import struct
 import subprocess
 import termios
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from fcntl import ioctl
@@ -13,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.bench import job_answer
+from tests.faults.raw import configuration
 from tests.processes import (
     ACCESS_KEYS,
     KEY,
@@ -22,6 +25,7 @@ from tests.processes import (
     run,
     simulator,
 )
+from tests.upstream import Behaviour, Request, Upstream, message, send
 
 # Job, exit code, and what the last line says. A call has its fault in its first seconds.
 JOBS = {
@@ -153,6 +157,24 @@ def test_a_bar_on_a_terminal(folder: Path) -> None:
     assert "document: 100%|" in shown.decode()
     assert "\r" in shown.decode()
     assert out.startswith("job document of document: Success, 100%; waited")
+
+
+def test_the_api_says_how_long_to_wait(tmp_path: Path) -> None:
+    """A throttled query is made again no sooner than the API asks for, and not each 5 seconds."""
+    times: list[float] = []
+
+    def script(_: Request) -> Behaviour:
+        times.append(time.monotonic())
+        if len(times) == 1:
+            return send(message(b"", status=429, headers=[("Retry-After", "8")]))
+        return send(message(job_answer("job", Status="Success", Completed=True)))
+
+    with Upstream(script) as api:
+        (tmp_path / "config.yaml").write_text(configuration(api=api.url))
+        done = run("wait", "job", "--target=main", "--collection=c", cwd=tmp_path)
+
+    assert done.returncode == 0
+    assert times[1] - times[0] >= 8
 
 
 def test_wrong_usage(folder: Path) -> None:

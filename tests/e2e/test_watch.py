@@ -14,12 +14,23 @@ from collections.abc import Iterator
 from fcntl import ioctl
 from pathlib import Path
 
+import bcrypt
 import pytest
 
 from tests.faults.bench import well
 from tests.faults.raw import configuration
-from tests.processes import KEY, PATIENCE, PROGRAM, Process, exporter, plain_environ, run, scrape
-from tests.upstream import Upstream
+from tests.processes import (
+    KEY,
+    PATIENCE,
+    PROGRAM,
+    Process,
+    eventually,
+    exporter,
+    plain_environ,
+    run,
+    scrape,
+)
+from tests.upstream import Upstream, hang
 
 JOBS = [f"job-{number:03}" for number in range(40)]
 
@@ -118,7 +129,7 @@ def test_it_scrolls_resizes_and_quits(it: Process) -> None:
         there.wait_for("2-16 of 40")
         there.press("\x1b[6~")
         there.wait_for("12-26 of 40")
-        there.press("k")
+        there.press("kkj")  # at once, as a key that is held down
         there.wait_for("11-25 of 40")
         there.resize(12, 60)
         there.wait_for("11-17 of 40")
@@ -158,6 +169,33 @@ def test_an_exporter_that_goes_away(tmp_path: Path) -> None:
             assert there.ended() == 0
 
 
+def test_an_exporter_that_hangs() -> None:
+    """A page that does not come holds up no key."""
+    with Upstream(lambda _: hang()) as silent, terminal(f"--url={silent.url}") as there:
+        there.wait_for("no jobs")
+        eventually(lambda: len(silent.requests) == 1, "the page is asked for")
+        there.press("q")
+        assert there.ended() == 0
+        assert len(silent.requests) == 1
+
+
+def test_a_user_with_a_password(tmp_path: Path) -> None:
+    """An exporter that asks for a user gets one, by the file of the password."""
+    hashed = bcrypt.hashpw(b"right", bcrypt.gensalt(4)).decode()
+    (tmp_path / "web.yaml").write_text(f"basic_auth_users: {{people: {hashed}}}\n")
+    (tmp_path / "password").write_text("right\n")
+    with (
+        Upstream(well) as api,
+        exporter(configuration("j", api=api.url), tmp_path, "--web.config.file=web.yaml") as it,
+    ):
+        flags = ("--user=people", "--password-file=password")
+        good = run("watch", f"--url={it.url}", *flags, cwd=tmp_path)
+        without = run("watch", f"--url={it.url}", cwd=tmp_path)
+
+    assert (good.returncode, good.stderr) == (0, "")
+    assert (without.returncode, without.stderr) == (1, f"watch: {it.url}/metrics answered 401\n")
+
+
 def test_once_without_a_terminal(it: Process) -> None:
     """Into a pipe it prints all jobs once, without control characters."""
     done = run("watch", f"--url={it.url}", environ={"COLUMNS": "200"})
@@ -191,6 +229,8 @@ def test_from_a_configuration(tmp_path: Path) -> None:
             "nowhere cannot be read",
         ),
         ((), 1, "config.yaml: cannot be read"),
+        (("--url=http://127.0.0.1:9", "--user=u"), 2, "--password-file and --url go together"),
+        (("--user=u", "--password-file=x"), 2, "--password-file and --url go together"),
     ],
 )
 def test_mistakes(tmp_path: Path, flags: tuple[str, ...], code: int, said: str) -> None:

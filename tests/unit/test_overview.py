@@ -36,8 +36,10 @@ def one(text: str) -> Line:
     [
         (page("a", "Failed", error_info__class_quota=1), Rank.FAILED, "failed: quota"),
         (page("a", "Failed", error_info__class_other=1), Rank.FAILED, "failed"),
-        (page("a", up=0, query_failed__reason_auth=1), Rank.QUERY, "query failing: auth"),
+        (page("a", up=0, query_failed__reason_auth=1), Rank.DOUBTFUL, "query failing: auth"),
         (page("a", "Success"), Rank.ENDED, ""),
+        (page("a", "Success", inconsistent=1), Rank.DOUBTFUL, "the API contradicts itself"),
+        (page("a", "Success", inconsistent=0), Rank.ENDED, ""),
         (page("a", "Cancelled"), Rank.ENDED, ""),
         (page("a", ""), Rank.UNKNOWN, ""),
         (page("a", "Unknown"), Rank.UNKNOWN, ""),
@@ -56,7 +58,7 @@ def test_what_is_wrong(text: str, rank: Rank, trouble: str) -> None:
     """Each kind of trouble has a place and a word."""
     line = one(text)
 
-    assert (line.rank, line.trouble, line.target) == (rank, trouble, "main")
+    assert (line.rank, line.trouble) == (rank, trouble)
 
 
 def test_the_worst_comes_first() -> None:
