@@ -112,7 +112,7 @@ SIMULATED = {
 def simulated(broken: Simulated, folder: Path, name: str) -> Iterator[str]:
     """Run the simulator, and write the configuration ``NAME.yaml``; give the simulator's URL."""
     text = broken.scenario + broken.keys + broken.namespaces + broken.jobs
-    scenario = parse_scenario(text, "scenario.yaml")
+    scenario = parse_scenario(text.encode(), "scenario.yaml")
     simulator = start_simulator(scenario, ("127.0.0.1", 0))
     try:
         for target, password in told_passwords(scenario).items():

@@ -90,7 +90,9 @@ class World:
 
     def adopt(self, **scrape: float) -> None:
         """Take over settings with other settings."""
-        self.settings = replace(self.settings, scrape=replace(self.settings.scrape, **scrape))  # type: ignore[arg-type]
+        self.settings = replace(
+            self.settings, scrape=self.settings.scrape.model_copy(update=scrape)
+        )
         self.poller.adopt(self.settings)
 
     def scrape(self, budget: float = LIMIT) -> Snapshot:

@@ -5,7 +5,6 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
-from exporter.config.shapes import Record, Shape, keys_below, keys_of
 from exporter.config.yaml_source import TWICE, Mapping, Node, RefusedNode, Scalar, Sequence
 
 _LONGEST_NAME: Final = 64  # characters; to compare longer ones takes long
@@ -26,13 +25,22 @@ class KeyAdvice:
     misplaced: Collection[str] = ()
 
 
-def advice_on(name: str, value: Node, keys: Iterable[str], root: Shape) -> KeyAdvice:
-    """Return what to do about an unknown key, by the known ones beside it and elsewhere."""
+def advice_on(
+    name: str, value: Node, keys: Iterable[str], everywhere: Iterable[tuple[str, str]]
+) -> KeyAdvice:
+    """Return what to do about an unknown key.
+
+    Args:
+        name: of the key.
+        value: that stands there.
+        keys: known beside it.
+        everywhere: all keys, each with the path of what it stands in.
+    """
     known = [*keys]
     if isinstance(value, Mapping) and (below := value.entries.keys() & known):
         return KeyAdvice("take it away, since what stands below it belongs here", meant=below)
     elsewhere: dict[str, str] = {}
-    for other, path in sorted(keys_below(root), key=lambda key: len(key[1])):  # the top first
+    for other, path in sorted(everywhere, key=lambda key: len(key[1])):  # the top first
         elsewhere.setdefault(other, f"under {path}" if path else "at the top level")
     if name in elsewhere and not difflib.get_close_matches(name, known, n=1, cutoff=0.9):
         return KeyAdvice(f"it belongs {elsewhere[name]}", misplaced=(name,))
@@ -47,9 +55,9 @@ def advice_on(name: str, value: Node, keys: Iterable[str], root: Shape) -> KeyAd
     return KeyAdvice(f"expected one of {', '.join(known)}")
 
 
-def keys_such_as(shape: Record) -> str:
-    """Return what a record is, in a few words."""
-    return "a mapping of keys such as " + ", ".join([*keys_of(shape.cls)][:3])
+def keys_such_as(keys: Iterable[str]) -> str:
+    """Return what a section is, in a few words."""
+    return "a mapping of keys such as " + ", ".join([*keys][:3])
 
 
 def structure(node: Node | None) -> str:
@@ -77,10 +85,10 @@ def advice_on_structure(node: Node | None) -> str:
     return f"expected a single value, got {structure(node)}"
 
 
-def advice_on_entries(nodes: Collection[Node], shape: Record) -> str:
+def advice_on_entries(nodes: Collection[Node], keys: Iterable[str]) -> str:
     """Return what is wrong in one way with all entries of a list; empty if nothing is."""
     if len(nodes) > 1 and all(isinstance(node, Scalar) for node in nodes):
-        return f"expected {keys_such_as(shape)}, got a single value, as in all entries"
+        return f"expected {keys_such_as(keys)}, got a single value, as in all entries"
     if _are_split_apart(nodes):
         return "each entry has one key only: begin the first key of an entry with '- ', not each"
     return ""

@@ -8,24 +8,22 @@ from pathlib import Path
 from typing import Final
 
 from exporter import files
-from exporter.config import json_source, yaml_source
+from exporter.config import json_source, yaml_file, yaml_source
 from exporter.config.advice import keys_such_as
-from exporter.config.checker import INVALID, Checker
 from exporter.config.doubts import doubt_about_region, is_placeholder
 from exporter.config.locations import Location, Report, shown, shown_key
+from exporter.config.reader import ListOf, Reader, keys_of
 from exporter.config.settings import (
-    CONFIG_FILE,
-    JOB_FILE,
-    JOB_FILE_ENTRY,
     Config,
     ConfigFile,
     FreshnessEntry,
     JobEntry,
+    JobFileEntry,
     TargetEntry,
     Token,
     TokenEntry,
 )
-from exporter.config.yaml_source import Node, YamlError
+from exporter.config.yaml_source import Node
 from exporter.errors import ConfigurationError, ForbiddenTarget, NoCredentials, Problem
 from exporter.gpdb.kinds import KINDS
 from exporter.model import CONFIGURED, Freshness, JobRef, Target
@@ -60,10 +58,10 @@ def load(path: str, environ: Mapping[str, str]) -> Config:
     report = Report(path)
     with files.patience(files.START_PATIENCE):
         root = _root(path)
-        checker = Checker(report, CONFIG_FILE, str(Path(path).parent), environ)
-        file = checker.value(CONFIG_FILE, Location(root))
-    if file is INVALID:
-        report.finish()
+        reader = Reader(report, ConfigFile, str(Path(path).parent), environ)
+        file = reader.read(ConfigFile, Location(root))
+    if file is None:
+        raise ConfigurationError(report.problems())
     return _config(file, report)
 
 
@@ -99,27 +97,29 @@ def read_job_file(path: str, data: bytes, config: Config, source: str) -> JobFil
         ConfigurationError: it is no list, or wrong as a whole.
     """
     report = Report(path, stops=False)
-    root = _parsed(path, data) or yaml_source.Sequence(1, 1)
-    checker = Checker(report, JOB_FILE, "", None)
-    places = checker.entries(JOB_FILE, Location(root))
+    root = yaml_file.parse(path, data) or yaml_source.Sequence(1, 1)
+    reader = Reader(report, JobFileEntry, "", None)
+    places = reader.entries(ListOf(), JobFileEntry, Location(root))
     if places is None:
-        report.finish()
+        raise ConfigurationError(report.problems())
     targets = {target.name: target for target in config.targets}
     jobs = _Jobs(report, config.job_labels, source)
     unknown = _Repeated(report)
     left_out: set[str] = set()
-    for place in places or ():
+    for place in places:
         before = report.count
-        parts = checker.parts(JOB_FILE_ENTRY, place)
-        target = targets.get(parts.get("target", ""))
-        if target is None and "target" in parts:
-            unknown.add(parts["target"], place.child("target"))
-        is_right = jobs.check_labels(parts.get("labels", {}), place)
-        entry = checker.record(JOB_FILE_ENTRY, place, parts)
+        entry = reader.read(JobFileEntry, place)
+        right = reader.right(place.node)
+        name = _text(right.get("target"))
+        target = targets.get(name)
+        if name and target is None:
+            unknown.add(name, place.child("target"))
+        is_right = jobs.check_labels(reader.right(right.get("labels")), place)
         report.settle()
-        is_right = is_right and target is not None and report.count == before
-        if not (is_right and jobs.add(entry, targets[entry.target])):
-            left_out.add(_written(place, "id"))
+        is_right = is_right and report.count == before
+        if not (is_right and entry and target and jobs.add(entry, target)):
+            entries = place.node.entries if isinstance(place.node, yaml_source.Mapping) else {}
+            left_out.add(_text(entries.get("id")))
     for name in unknown.names:
         known = "" if report.is_full else _known(name, targets, "there is none")
         unknown.report_first(name, f"no target is called {shown(name)}: {known}")
@@ -160,10 +160,10 @@ def read_announcement(
     except ValueError as error:
         raise ConfigurationError([Problem("", 0, 0, "", str(error))]) from None
     report = Report("", stops=False)
-    checker = Checker(report, JOB_FILE, "", None, "JSON")
+    reader = Reader(report, JobFileEntry, "", None, "JSON")
     places: list[Location] | None = [Location(root)]
     if isinstance(root, yaml_source.Sequence):
-        places = checker.entries(JOB_FILE, Location(root))
+        places = reader.entries(ListOf(), JobFileEntry, Location(root))
         if not 1 <= len(root.items) <= MOST_ANNOUNCED:
             message = f"expected 1 to {MOST_ANNOUNCED:,} jobs, got {len(root.items):,}"
             raise ConfigurationError([Problem("", 0, 0, "", message)])
@@ -171,23 +171,22 @@ def read_announcement(
     jobs = _Jobs(report, config.job_labels, source)
     entries: list[AnnouncedEntry] = []
     for place in places or ():
-        parts = checker.parts(JOB_FILE_ENTRY, place)
-        name = parts.get("target", "")
+        entry = reader.read(JobFileEntry, place)
+        right = reader.right(place.node)
+        name = _text(right.get("target"))
         if name and name not in targets:
             raise ForbiddenTarget(f"this token is not for the target {shown(name)}")
-        jobs.check_labels(parts.get("labels", {}), place)
-        entry = checker.record(JOB_FILE_ENTRY, place, parts)
+        jobs.check_labels(reader.right(right.get("labels")), place)
         report.settle()
-        if entry is not INVALID and jobs.add(entry, targets[entry.target]):
-            entries.append(AnnouncedEntry(jobs.refs[-1], frozenset(parts)))
+        if entry is not None and jobs.add(entry, targets[entry.target]):
+            entries.append(AnnouncedEntry(jobs.refs[-1], frozenset(right)))
     jobs.finish()
     report.finish()
     return tuple(entries)
 
 
-def _written(place: Location, key: str) -> str:
-    """Return the text of a key of an entry, right or wrong; empty if there is none."""
-    node = place.node.entries.get(key) if isinstance(place.node, yaml_source.Mapping) else None
+def _text(node: Node | None) -> str:
+    """Return the text of a single value; empty where none stands."""
     return node.text if isinstance(node, yaml_source.Scalar) else ""
 
 
@@ -197,12 +196,13 @@ def _root(path: str) -> Node:
     Raises:
         ConfigurationError: there is none, or it is that of quite another file.
     """
-    root = _parsed(path, _read(path))
+    hint = "write it, or name another file with --config.file"
+    root = yaml_file.read(path, if_missing=hint)
     message = ""
     if root is None:
         message = "nothing but comments, or nothing at all: expected at least targets"
     elif isinstance(root, yaml_source.Sequence):
-        expected = f"expected {keys_such_as(CONFIG_FILE)}, got a list"
+        expected = f"expected {keys_such_as(keys_of(ConfigFile))}, got a list"
         message = f"{expected}: a list of jobs belongs in a file that job_files names"
     elif isinstance(root, yaml_source.Mapping) and {"apiVersion", "kind"} <= root.entries.keys():
         message = "a Kubernetes object: expected the text that it holds below data"
@@ -210,25 +210,6 @@ def _root(path: str) -> Node:
         line, column = (root.line, root.column) if root else (1, 1)
         raise ConfigurationError([Problem(path, line, column, "", message)])
     return root
-
-
-def _read(path: str) -> bytes:
-    try:
-        _, data = files.read(path, yaml_source.LARGEST_FILE + 1)
-    except OSError as error:
-        why = f"cannot be read: {error.strerror}"
-        if isinstance(error, FileNotFoundError):
-            why += ": write it, or name another file with --config.file"
-        raise ConfigurationError([Problem(path, 0, 0, "", why)]) from None
-    return data
-
-
-def _parsed(path: str, data: bytes) -> Node | None:
-    try:
-        return yaml_source.parse(data)
-    except YamlError as error:
-        problem = Problem(path, error.line, error.column, "", error.message)
-        raise ConfigurationError([problem]) from None
 
 
 def _config(file: ConfigFile, report: Report) -> Config:
@@ -279,7 +260,7 @@ def _tokens(
                 message = f"no target is called {shown(name)}: {known}"
                 report.problem(entry.place.child("targets"), message)
         secret = SecretFile(entry.token_file)
-        with suppress(NoCredentials):  # the checker has reported it
+        with suppress(NoCredentials):  # the reader has reported it
             if len(secret.reveal()) < SHORTEST_TOKEN:
                 message = f"expected a token of at least {SHORTEST_TOKEN} characters: make one by "
                 report.problem(entry.place.child("token_file"), message + "openssl rand -hex 32")
@@ -411,7 +392,7 @@ class _Jobs:
         for name in self._in_urls.names:
             self._in_urls.warn(name, _SHOWN_IN_URL.format(kind=name))
 
-    def check_labels(self, labels: Mapping[str, str], place: Location) -> bool:
+    def check_labels(self, labels: Mapping[str, object], place: Location) -> bool:
         """Return whether all labels of an entry are declared."""
         if labels.keys() <= self._declared:
             return True

@@ -2,16 +2,16 @@
 
 import importlib.util
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Annotated, Final, Literal
 
+from pydantic import Field
+
 from exporter.config import addresses, kinds
-from exporter.config.shapes import Record
+from exporter.config.reader import Section
 from exporter.secret import Secret
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RamSettings:
+class RamSettings(Section):
     """How the temporary key of a RAM role is got. Goes with `provider: ram`.
 
     What is not given here is looked for where all tools of Alibaba Cloud look: in the variables
@@ -23,35 +23,57 @@ class RamSettings:
     kind: Annotated[
         Literal["default", "oidc_role_arn", "ecs_ram_role", "profile", "credentials_uri"],
         kinds.choice("default", "oidc_role_arn", "ecs_ram_role", "profile", "credentials_uri"),
-        "The way. `default` tries them all, in the vendor's order.",
+        Field(description="The way. `default` tries them all, in the vendor's order."),
     ] = "default"
     role_arn: Annotated[
-        str, kinds.text(), "The role to take on. Goes with `oidc_role_arn`, as do the next three."
+        str,
+        kinds.text(),
+        Field(description="The role to take on. Goes with `oidc_role_arn`, as do the next three."),
     ] = ""
-    oidc_provider_arn: Annotated[str, kinds.text(), "The identity provider that RAM trusts."] = ""
+    oidc_provider_arn: Annotated[
+        str, kinds.text(), Field(description="The identity provider that RAM trusts.")
+    ] = ""
     oidc_token_file: Annotated[
-        str, addresses.secret_path(), "The file of the token that proves who we are."
+        str,
+        addresses.secret_path(),
+        Field(description="The file of the token that proves who we are."),
     ] = ""
     sts_endpoint: Annotated[
-        str, addresses.host(), "The host of STS, such as `sts-vpc.cn-hangzhou.aliyuncs.com`."
+        str,
+        addresses.host(),
+        Field(description="The host of STS, such as `sts-vpc.cn-hangzhou.aliyuncs.com`."),
     ] = ""
     role_name: Annotated[
         str,
         kinds.text(),
-        "The instance's role. Goes with `ecs_ram_role`; without it, the metadata names it.",
+        Field(
+            description=(
+                "The instance's role. Goes with `ecs_ram_role`; without it, the metadata names it."
+            )
+        ),
     ] = ""
-    profile: Annotated[str, kinds.text(), "The profile's name. Goes with `profile`."] = ""
+    profile: Annotated[
+        str, kinds.text(), Field(description="The profile's name. Goes with `profile`.")
+    ] = ""
     profile_file: Annotated[
-        str, addresses.secret_path(), "The file of profiles. Goes with `profile`."
+        str,
+        addresses.secret_path(),
+        Field(description="The file of profiles. Goes with `profile`."),
     ] = ""
     uri: Annotated[
         Secret | None,
         addresses.credentials_uri(),
-        "Where a key is given out. Goes with `credentials_uri`. `http://` only to a loopback or "
-        "link-local address.",
+        Field(
+            description=(
+                "Where a key is given out. Goes with `credentials_uri`. `http://` only to a "
+                "loopback or link-local address."
+            )
+        ),
     ] = None
     key_timeout: Annotated[
-        float, kinds.duration("1s", "1m"), "Total for getting one key, whatever the service does."
+        float,
+        kinds.duration("1s", "1m"),
+        Field(description="Total for getting one key, whatever the service does."),
     ] = 10.0
 
     def contradictions(self) -> Iterator[tuple[str, str]]:
@@ -73,8 +95,7 @@ _KIND_OF: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CredentialsSettings:
+class CredentialsSettings(Section):
     """Where the access key comes from.
 
     The provider `environment` reads `ALIBABA_CLOUD_ACCESS_KEY_ID`,
@@ -87,20 +108,22 @@ class CredentialsSettings:
     provider: Annotated[
         Literal["environment", "files", "ram"],
         kinds.choice("environment", "files", "ram"),
-        "Which of the three.",
+        Field(description="Which of the three."),
     ] = "environment"
     access_key_id_file: Annotated[
-        str, addresses.secret_path(), "The access key's id; needed with `files`."
+        str, addresses.secret_path(), Field(description="The access key's id; needed with `files`.")
     ] = ""
     access_key_secret_file: Annotated[
-        str, addresses.secret_path(), "The access key's secret; needed with `files`."
+        str,
+        addresses.secret_path(),
+        Field(description="The access key's secret; needed with `files`."),
     ] = ""
     security_token_file: Annotated[
-        str, addresses.secret_path(), "The token of a temporary key."
+        str, addresses.secret_path(), Field(description="The token of a temporary key.")
     ] = ""
     ram: Annotated[
-        RamSettings, Record(RamSettings), "How, with `ram`: see [below](#credentialsram)."
-    ] = RamSettings()
+        RamSettings, Field(description="How, with `ram`: see [below](#credentialsram).")
+    ] = RamSettings.model_construct()
 
     def contradictions(self) -> Iterator[tuple[str, str]]:
         """Yield key and message of each value that does not go with another."""
@@ -114,7 +137,7 @@ class CredentialsSettings:
                 yield key, f"goes with provider: files, but the provider is {self.provider}"
             elif self.provider == "files" and not path and key != "security_token_file":
                 yield key, "missing: provider: files needs it"
-        if self.provider != "ram" and self.ram != RamSettings():
+        if self.provider != "ram" and self.ram != RamSettings.model_construct():
             yield "ram", f"goes with provider: ram, but the provider is {self.provider}"
         if self.provider == "ram" and not importlib.util.find_spec("alibabacloud_credentials"):
             install = "pip install alibabacloud-credentials, where the exporter is installed"

@@ -1,18 +1,23 @@
 """What a single value in the configuration can be: how it is read, shown and described. Pure.
 
-A key of the settings carries one of these in its annotation. From there come the checks, the
-messages, the JSON Schema and the reference.
+A key of a section has one of these in its annotation, where pydantic finds the validator. From
+there come the checks, the messages, the JSON Schema and the reference.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from typing import Any, Final, Literal, TypeVar
 
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationInfo
+from pydantic_core import CoreSchema, core_schema
+
 from exporter.config import environment, units
+from exporter.config.locations import Location
 from exporter.secret import Secret
 
-Schema = dict[str, object]
+Schema = dict[str, Any]
 
 UNPRINTABLE: Final = r"\x00-\x1f\x7f-\x9f\u2028\u2029"
 _UNPRINTABLE = re.compile(f"[{UNPRINTABLE}\ud800-\udfff]")
@@ -73,6 +78,22 @@ class Kind:
     show: Callable[[Any], str] = str
     warning: Callable[[str], str] | None = None
     locate: Callable[[str, str], str] | None = None
+
+    def __get_pydantic_core_schema__(
+        self, _source: object, _handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        """Return how pydantic validates it: the reader does, which is the context."""
+
+        def value(given: object, info: ValidationInfo[Any]) -> object:
+            return info.context.scalar(self, given) if isinstance(given, Location) else given
+
+        return core_schema.with_info_plain_validator_function(value, metadata={"kind": self})
+
+    def __get_pydantic_json_schema__(
+        self, _schema: CoreSchema, _handler: GetJsonSchemaHandler
+    ) -> Schema:
+        """Return the JSON Schema."""
+        return dict(self.schema)
 
 
 def or_reference(schema: Schema) -> Schema:
@@ -246,14 +267,16 @@ def size(minimum: str, maximum: str) -> Kind:
 
 def choice(*values: str) -> Kind:
     """One of a few words."""
-    names = " or ".join(values)
+    return Kind(
+        name=" or ".join(values),
+        read=lambda value: _chosen(value, values),
+        schema=or_reference({"enum": [*values]}),
+    )
 
-    def read(value: str) -> str:
-        if value not in values:
-            raise InvalidValue(names)
-        return value
 
-    return Kind(name=names, read=read, schema=or_reference({"enum": [*values]}))
+def member(values: type[StrEnum]) -> Kind:
+    """One member of an enumeration, by its value."""
+    return replace(choice(*values), read=lambda value: values(_chosen(value, values)))
 
 
 def boolean() -> Kind:
@@ -271,6 +294,12 @@ def boolean() -> Kind:
         written="either",
         show=lambda value: str(value).lower(),
     )
+
+
+def _chosen(value: str, values: Iterable[str]) -> str:
+    if value not in (words := [*values]):
+        raise InvalidValue(" or ".join(words))
+    return value
 
 
 def _bounded(

@@ -2,13 +2,13 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
-from exporter import files
-from exporter.config import yaml_source
+from exporter.config import yaml_file, yaml_source
 from exporter.config.locations import Location
 from exporter.config.settings import Config
-from exporter.config.yaml_source import Node, YamlError
-from exporter.errors import Problem
+from exporter.config.yaml_source import Node
+from exporter.errors import ConfigurationError, Problem
 from exporter.model import JobRef
 
 
@@ -73,11 +73,9 @@ class Located:
 
 
 def _parsed(path: str) -> Node | None:
-    try:
-        _, data = files.read(path, yaml_source.LARGEST_FILE + 1)
-        return yaml_source.parse(data)
-    except (OSError, YamlError):
-        return None
+    with suppress(ConfigurationError):
+        return yaml_file.read(path)
+    return None
 
 
 def _item(parent: Location, index: int) -> Location:

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from exporter.config.yaml_source import Mapping, Node, Scalar
@@ -13,8 +12,7 @@ _LONGEST_SHOWN: Final = 60  # characters
 _PERHAPS_SECRET: Final = re.compile(r":\s|[\r\n]|(?i:password|secret|token|proxy|endpoint|://)")
 
 
-# Not frozen: one is made for every value of a file.
-@dataclass(slots=True, eq=False, repr=False)
+# No dataclass, which pydantic would look into. One is made for every value of a file.
 class Location:
     """A node and the way to it. It is not printed: the node may hold a secret.
 
@@ -24,11 +22,16 @@ class Location:
         key: its name or its index there; empty for a name that is not shown.
     """
 
-    node: Node | None
-    parent: "Location | None" = None
-    key: str | int = ""
+    __slots__ = ("key", "node", "parent")
 
     NOWHERE: ClassVar["Location"]
+
+    def __init__(
+        self, node: Node | None, parent: "Location | None" = None, key: str | int = ""
+    ) -> None:
+        self.node = node
+        self.parent = parent
+        self.key = key
 
     @property
     def path(self) -> str:

@@ -2,11 +2,21 @@
 
 import inspect
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, get_args
+
+from pydantic.fields import FieldInfo
 
 from exporter.config.kinds import Kind
-from exporter.config.settings import CONFIG_FILE, JOB_FILE
-from exporter.config.shapes import Key, Labels, ListOf, Record, Shape, keys_of
+from exporter.config.reader import (
+    Labels,
+    ListOf,
+    Section,
+    annotation_of,
+    default_of,
+    keys_of,
+    section_of,
+)
+from exporter.config.settings import ConfigFile, JobFileEntry
 
 _INTRODUCTION: Final = """\
 # Configuration
@@ -66,50 +76,50 @@ one that has not ended.
 
 def markdown() -> str:
     """Return the page: every key with type, default and meaning."""
-    return "\n".join([_INTRODUCTION, *_sections(CONFIG_FILE, ""), _JOB_FILES, *_table(JOB_FILE)])
+    parts = [_INTRODUCTION, *_sections(ConfigFile, ""), _JOB_FILES, *_table(JobFileEntry)]
+    return "\n".join(parts)
 
 
-def _sections(shape: Shape, path: str) -> Iterator[str]:
-    """Yield the section of a record, then those of the records in it."""
-    record = shape.item if isinstance(shape, ListOf) else shape
-    if not isinstance(record, Record):
-        return
-    path = f"{path}[]" if isinstance(shape, ListOf) else path
+def _sections(section: type[Section], path: str) -> Iterator[str]:
+    """Yield the part about a section, then those about the sections in it."""
     yield f"## {f'`{path}`' if path else 'Top level'}\n"
-    yield inspect.getdoc(record.cls) or ""
+    yield inspect.getdoc(section) or ""
     yield ""
-    yield from _table(shape)
-    for name, key in keys_of(record.cls).items():
-        yield from _sections(key.shape, f"{path}.{name}" if path else name)
+    yield from _table(section)
+    for name, key in keys_of(section).items():
+        if below := section_of(key):
+            here = f"{path}.{name}" if path else name
+            yield from _sections(below, f"{here}[]" if annotation_of(key, ListOf) else here)
 
 
-def _table(shape: Shape) -> Iterator[str]:
-    record = shape.item if isinstance(shape, ListOf) else shape
-    if not isinstance(record, Record):
-        return
+def _table(section: type[Section]) -> Iterator[str]:
     yield "| key | type | default | meaning |"
     yield "|---|---|---|---|"
-    for name, key in keys_of(record.cls).items():
-        meaning = key.meaning or f"See [`{name}`](#{name})."
-        yield f"| `{name}` | {_type(key.shape)} | {_default(key)} | {meaning} |"
+    for name, key in keys_of(section).items():
+        meaning = key.description or f"See [`{name}`](#{name})."
+        yield f"| `{name}` | {_type(key)} | {_default(key)} | {meaning} |"
     yield ""
 
 
-def _type(shape: Shape) -> str:
-    match shape:
-        case Kind():
-            return shape.name
-        case ListOf():
-            return f"list of {_type(shape.item)}"
-        case Labels():
-            return f"mapping of label names to {_type(shape.value)}"
-        case Record():
-            return "mapping"
+def _type(key: FieldInfo) -> str:
+    kind = annotation_of(key, Kind)
+    if kind is not None:
+        return kind.name
+    if annotation_of(key, Labels):
+        return f"mapping of label names to {_kind_of_entries(key)}"
+    if annotation_of(key, ListOf):
+        return f"list of {'mapping' if section_of(key) else _kind_of_entries(key)}"
+    return "mapping"
 
 
-def _default(key: Key) -> str:
-    if key.required:
+def _kind_of_entries(key: FieldInfo) -> str:
+    """Return the name of the kind that the values of a list or mapping have."""
+    values = next(each for each in get_args(key.annotation) if hasattr(each, "__metadata__"))
+    return str(next(each.name for each in values.__metadata__ if isinstance(each, Kind)))
+
+
+def _default(key: FieldInfo) -> str:
+    if key.is_required():
         return "required"
-    if not isinstance(key.shape, Kind) or key.default in {None, ""}:
-        return "none"
-    return f"`{key.shape.show(key.default)}`"
+    default = default_of(key)
+    return f"`{default}`" if default else "none"

@@ -12,8 +12,8 @@ DEMO_FILE = "demo.yaml"
 
 def demo_scenario() -> Scenario:
     """Return the scenario that comes with the package: every shape, lively for three days."""
-    content = resources.files("exporter.simulator").joinpath(DEMO_FILE).read_text("utf-8")
-    return parse_scenario(content, DEMO_FILE)
+    data = resources.files("exporter.simulator").joinpath(DEMO_FILE).read_bytes()
+    return parse_scenario(data, DEMO_FILE)
 
 
 def demo_configuration(

@@ -1,36 +1,26 @@
-"""Scenario files: YAML that reads into ``Scenario``, strictly. ``demo.yaml`` shows most keys."""
+"""Scenario files: YAML that reads into ``Scenario``, strictly. ``demo.yaml`` shows most keys.
 
-import contextlib
-import dataclasses
-import itertools
+Each section is a pydantic model, read by the configuration's ``Reader``: what holds there for
+problems, quotes and secrets holds here.
+"""
+
 import math
 import uuid
-from collections import Counter
-from collections.abc import Hashable
-from typing import TypeVar
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import Annotated, Any, Final
 
-import yaml
+from pydantic import Field
 
 from exporter import files
+from exporter.config import kinds, units, yaml_file
+from exporter.config.kinds import Kind
+from exporter.config.locations import Location, Report, shown
+from exporter.config.reader import Entry, Labels, ListOf, Reader, Section
+from exporter.config.yaml_source import Node
 from exporter.errors import ConfigurationError, Problem
 from exporter.secret import Secret
 from exporter.simulator.operations import DEFAULT_KIND, OPERATIONS
-from exporter.simulator.reading import (
-    Item,
-    Mistake,
-    Table,
-    fraction,
-    many,
-    one_of,
-    pairs,
-    positive,
-    read,
-    seconds,
-    signed_seconds,
-    table,
-    text,
-    whole,
-)
 from exporter.simulator.scenario import (
     AccessKey,
     Fault,
@@ -46,39 +36,174 @@ from exporter.simulator.scenario import (
     Window,
 )
 
-H = TypeVar("H", bound=Hashable)
+_FAST_RATE: Final = 10_000.0
+_SPAN: Final = kinds.duration("0s", "100y")
+_COUNT: Final = kinds.whole(0, 10**15)
+_STATUS_OF_SHAPE: Final = {
+    Shape.SLOW_START: "Start",
+    Shape.PENDING: "Pending",
+    Shape.CANCELLING: "Cancelling",
+    Shape.CANCELLED: "Cancelled",
+}
 
-LARGEST_FILE = 4 * 1024 * 1024  # bytes
-DEEPEST_NESTING = 20
-MOST_REPETITIONS = 10_000
 
-_FAST_RATE = 10_000.0
-_WINDOW_KEYS = ("from", "to", "every")
-_STARTED_KEYS = (
-    "collection",
-    "kind",
-    "shape",
-    "entries",
-    "rate",
-    "after",
-    "sway",
-    "error",
-    "error_code",
-    "error_while_running",
-)
-_JOB_KEYS = (
-    *_STARTED_KEYS,
-    "id",
-    "namespace",
-    "created",
-    "create_time",
-    "update_time",
-    "fault",
-    "repeat",
-    "source",
-    "expected_entries",
-    "labels",
-)
+def _moment(furthest: str) -> Kind:
+    """Span of time that may be negative, such as ``-2h``, read as seconds."""
+    span = kinds.duration("0s", furthest)
+
+    def read(value: str) -> object:
+        seconds: Any = span.read(value.removeprefix("-"))
+        return -seconds if value.startswith("-") else seconds
+
+    return replace(span, name=f"duration, -{furthest} to {furthest}", read=read)
+
+
+def _secret() -> Kind:
+    """Secret text, which may well stand in the file: it is made up."""
+    return replace(kinds.password(), warning=None)
+
+
+class _AccessKey(Entry):
+    id: Annotated[str, kinds.text()]
+    secret: Annotated[Secret, _secret()]
+    security_token: Annotated[Secret | None, _secret()] = None
+
+
+class _Namespace(Entry):
+    exactly_one = (("db_instance_id", "workspace_id"),)
+
+    name: Annotated[str, kinds.text()]
+    region_id: Annotated[str, kinds.text()]
+    password: Annotated[Secret, _secret()]
+    db_instance_id: Annotated[str, kinds.text()] = ""
+    workspace_id: Annotated[str, kinds.text()] = ""
+    namespace: Annotated[str, kinds.text()] = "public"
+    told_password: Annotated[Secret | None, _secret()] = None
+
+
+class _Windowed(Section):
+    start: Annotated[float, _SPAN, Field(alias="from")] = 0.0
+    end: Annotated[float, _SPAN, Field(alias="to")] = math.inf
+    every: Annotated[float, _SPAN] = 0.0
+
+    @property
+    def window(self) -> Window:
+        """When it is."""
+        return Window(self.start, self.end, self.every)
+
+    def contradictions(self) -> Iterator[tuple[str, str]]:
+        """Yield key and message of each value that does not go with another."""
+        if self.end <= self.start:
+            yield "to", f"expected more than from, which is {units.format_duration(self.start)}"
+
+
+class _Throttle(_Windowed):
+    calls_per_second: Annotated[int, _COUNT]
+    retry_after: Annotated[float, _SPAN] = 0.0
+
+
+class _ServerErrors(_Windowed):
+    probability: Annotated[float, kinds.number(0, 1)] = 1.0
+
+
+class _Fault(_Windowed):
+    kind: Annotated[FaultKind, kinds.member(FaultKind)]
+    latency: Annotated[float, _SPAN] = 0.0
+    http_status: Annotated[int, kinds.whole(200, 599)] = 400
+    code: Annotated[str, kinds.text()] = "InvalidParameter"
+
+
+class _Repeat(Section):
+    every: Annotated[float, _SPAN]
+    times: Annotated[int, kinds.whole(1, 10_000)]
+
+
+class _Started(Entry):
+    """How the jobs go that somebody starts, in one collection or in all."""
+
+    collection: Annotated[str, kinds.text()] = ""
+    kind: Annotated[str, kinds.choice(*OPERATIONS)] = DEFAULT_KIND
+    shape: Annotated[Shape, kinds.member(Shape)] = Shape.STEADY
+    entries: Annotated[int, _COUNT] = 100_000
+    rate: Annotated[float | None, kinds.number(0.001, 1e9)] = None
+    after: Annotated[float, _SPAN] = 60.0
+    sway: Annotated[float, kinds.number(0, 0.9)] = 0.0
+    error: Annotated[str, kinds.text()] = "Failed to connect database."
+    error_code: Annotated[str, kinds.text()] = ""
+    error_while_running: Annotated[str, kinds.text()] = ""
+
+    def contradictions(self) -> Iterator[tuple[str, str]]:
+        """Yield key and message of each value that does not go with another."""
+        status = _STATUS_OF_SHAPE.get(self.shape, "Running")
+        if status not in OPERATIONS[self.kind].statuses:
+            yield "shape", f"a job of kind {self.kind} is never {status}: expected another shape"
+
+    def course(self) -> Job:
+        """Return how a job goes, whichever it is."""
+        return Job(
+            id="",
+            collection=self.collection,
+            namespace="",
+            kind=self.kind,
+            shape=self.shape,
+            entries=self.entries,
+            rate=self.rate or (_FAST_RATE if self.shape is Shape.FAST else 1000.0),
+            after=self.after,
+            sway=self.sway,
+            error=self.error,
+            error_code=self.error_code,
+            error_while_running=self.error_while_running,
+        )
+
+
+class _Job(_Started):
+    id: Annotated[str, kinds.text()]
+    collection: Annotated[str, kinds.text()]
+    namespace: Annotated[str, kinds.text()]
+    created: Annotated[float, _moment("100y")] = 0.0
+    create_time: Annotated[str, kinds.text()] = ""
+    update_time: Annotated[str, kinds.text()] = ""
+    fault: _Fault | None = None
+    repeat: _Repeat | None = None
+    source: Annotated[Source, kinds.member(Source)] = Source.CONFIG
+    expected_entries: Annotated[int | None, _COUNT] = None
+    labels: Annotated[Mapping[str, Annotated[str, kinds.label_value()]], Labels()] = {}
+
+    def jobs(self) -> Iterator[Job]:
+        """Yield the job, or the series of jobs that its ``repeat`` makes of it."""
+        job = replace(
+            self.course(),
+            id=self.id,
+            namespace=self.namespace,
+            created=self.created,
+            create_time=self.create_time,
+            update_time=self.update_time,
+            fault=_fault(self.fault) if self.fault else None,
+            source=self.source,
+            expected_entries=self.expected_entries,
+            labels=tuple(self.labels.items()),
+        )
+        yield job  # the first one keeps the id that the file gives
+        for number in range(1, self.repeat.times if self.repeat else 1):
+            job_id = str(uuid.uuid5(uuid.NAMESPACE_OID, f"{job.id} {number}"))
+            every = self.repeat.every if self.repeat else 0.0
+            yield replace(job, id=job_id, created=job.created + every * number)
+
+
+class ScenarioFile(Section):
+    """A scenario as it is written."""
+
+    access_keys: Annotated[tuple[_AccessKey, ...], ListOf(minimum=1)]
+    namespaces: Annotated[tuple[_Namespace, ...], ListOf(minimum=1)]
+    jobs: Annotated[tuple[_Job, ...], ListOf()]
+    started: Annotated[tuple[_Started, ...], ListOf()] = ()
+    latency: Annotated[float, _SPAN] = 0.0
+    clock_offset: Annotated[float, _moment("100y")] = 0.0
+    utc_offset: Annotated[float, _moment("23h59m")] = 28_800.0
+    wrong_password: Annotated[Unsaid, kinds.member(Unsaid)] = Unsaid.ERROR
+    unknown_job: Annotated[Unsaid, kinds.member(Unsaid)] = Unsaid.ERROR
+    throttle: _Throttle | None = None
+    server_errors: _ServerErrors | None = None
 
 
 def load_scenario(path: str) -> Scenario:
@@ -87,294 +212,92 @@ def load_scenario(path: str) -> Scenario:
     Raises:
         ConfigurationError: the file cannot be read or is no scenario; with every problem.
     """
-    try:
-        with files.patience(files.START_PATIENCE):
-            _, data = files.read(path, LARGEST_FILE + 1)
-    except OSError as error:
-        raise _unreadable(path, f"cannot be read: {error.strerror}") from None
-    if len(data) > LARGEST_FILE:
-        raise _unreadable(path, "expected at most 4 MiB")
-    try:
-        content = data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise _unreadable(path, "cannot be read: expected UTF-8 text") from None
-    return parse_scenario(content, path)
+    with files.patience(files.START_PATIENCE):
+        return _scenario(yaml_file.read(path), path)
 
 
-def parse_scenario(content: str, file: str) -> Scenario:
+def parse_scenario(data: bytes, path: str) -> Scenario:
     """Return the scenario that a file's text describes.
 
     Args:
-        content: the YAML text.
-        file: what problems call it.
+        data: the YAML text.
+        path: what problems call it.
 
     Raises:
         ConfigurationError: with every problem found.
     """
-    root = Item(file, _compose(content, file))
-    scenario = read(root, _scenario, Scenario((), (), ()))
-    if not root.problems:
-        _check(scenario, root)
-    if root.problems:
-        raise ConfigurationError(root.problems)
-    return scenario
+    return _scenario(yaml_file.parse(path, data), path)
 
 
-def _compose(content: str, file: str) -> yaml.Node:
-    try:
-        _check_nesting(content, file)
-        node = yaml.compose(content, Loader=yaml.CSafeLoader)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        if mark:  # libyaml 0.2.6 gives up at 1,000 levels, before it hands out the first of them
-            with contextlib.suppress(yaml.YAMLError):
-                _check_nesting(content[: mark.index], file)
-        line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
-        # The parser's own message quotes the line, which may hold a password.
-        raise ConfigurationError([Problem(file, line, column, "", "expected YAML")]) from None
-    except yaml.YAMLError:
-        raise _unreadable(file, "expected YAML") from None
-    if node is None:
-        raise _unreadable(file, "expected a scenario, but the file is empty")
-    return node
-
-
-def _check_nesting(content: str, file: str) -> None:
-    """Refuse what composing could not survive: it recurses, in C, until the process dies."""
-    depth = 0
-    for event in yaml.parse(content, Loader=yaml.CSafeLoader):
-        if isinstance(event, yaml.CollectionStartEvent):
-            depth += 1
-        elif isinstance(event, yaml.CollectionEndEvent):
-            depth -= 1
-        if depth > DEEPEST_NESTING:
-            raise _unreadable(file, f"expected a nesting of at most {DEEPEST_NESTING} levels")
-
-
-def _unreadable(file: str, message: str) -> ConfigurationError:
-    return ConfigurationError([Problem(file, 0, 0, "", message)])
-
-
-def _scenario(item: Item) -> Scenario:
-    known = (
-        "access_keys",
-        "namespaces",
-        "jobs",
-        "started",
-        "latency",
-        "clock_offset",
-        "utc_offset",
-        "wrong_password",
-        "unknown_job",
-        "throttle",
-        "server_errors",
-    )
-    keys = table(item, known)
+def _scenario(root: Node | None, path: str) -> Scenario:
+    if root is None:
+        message = "nothing but comments, or nothing at all: expected a scenario"
+        raise ConfigurationError([Problem(path, 1, 1, "", message)])
+    report = Report(path)
+    file = Reader(report, ScenarioFile, "", None).read(ScenarioFile, Location(root))
+    if file is None:
+        raise ConfigurationError(report.problems())
+    if not report.count:  # else what is left out would seem to be missing
+        _check(file, report)
+    report.finish()
     return Scenario(
-        access_keys=keys.need("access_keys", many(_access_key), ()),
-        namespaces=keys.need("namespaces", many(_namespace), ()),
-        jobs=tuple(itertools.chain.from_iterable(keys.need("jobs", many(_jobs), ()))),
-        started=keys.get("started", many(_started), ()),
-        latency=keys.get("latency", seconds, 0.0),
-        clock_offset=keys.get("clock_offset", signed_seconds, 0.0),
-        utc_offset=keys.get("utc_offset", _utc_offset, 28_800.0),
-        wrong_password=keys.get("wrong_password", one_of(Unsaid), Unsaid.ERROR),
-        unknown_job=keys.get("unknown_job", one_of(Unsaid), Unsaid.ERROR),
-        throttle=keys.get("throttle", _throttle, None),
-        server_errors=keys.get("server_errors", _server_errors, None),
+        access_keys=tuple(
+            AccessKey(key.id, key.secret, key.security_token) for key in file.access_keys
+        ),
+        namespaces=tuple(map(_namespace, file.namespaces)),
+        jobs=tuple(job for entry in file.jobs for job in entry.jobs()),
+        started=tuple(entry.course() for entry in file.started),
+        latency=file.latency,
+        clock_offset=file.clock_offset,
+        utc_offset=file.utc_offset,
+        wrong_password=file.wrong_password,
+        unknown_job=file.unknown_job,
+        throttle=_throttle(file.throttle) if file.throttle else None,
+        server_errors=_server_errors(file.server_errors) if file.server_errors else None,
     )
 
 
-def _secret(item: Item) -> Secret:
-    return Secret(text(item))
-
-
-def _utc_offset(item: Item) -> float:
-    value = signed_seconds(item)
-    if abs(value) >= 86_400:
-        raise Mistake("expected less than 24h")
-    return value
-
-
-def _access_key(item: Item) -> AccessKey:
-    keys = table(item, ("id", "secret", "security_token"))
-    return AccessKey(
-        id=keys.need("id", text, ""),
-        secret=keys.need("secret", _secret, Secret("")),
-        security_token=keys.get("security_token", _secret, None),
-    )
-
-
-def _namespace(item: Item) -> Namespace:
-    known = (
-        "name",
-        "region_id",
-        "db_instance_id",
-        "workspace_id",
-        "namespace",
-        "password",
-        "told_password",
-    )
-    keys = table(item, known)
-    if ("db_instance_id" in keys.values) == ("workspace_id" in keys.values):
-        item.report("expected either db_instance_id or workspace_id")
+def _namespace(entry: _Namespace) -> Namespace:
     return Namespace(
-        name=keys.need("name", text, ""),
-        region_id=keys.need("region_id", text, ""),
-        password=keys.need("password", _secret, Secret("")),
-        db_instance_id=keys.get("db_instance_id", text, ""),
-        workspace_id=keys.get("workspace_id", text, ""),
-        namespace=keys.get("namespace", text, "public"),
-        told_password=keys.get("told_password", _secret, None),
+        name=entry.name,
+        region_id=entry.region_id,
+        password=entry.password,
+        db_instance_id=entry.db_instance_id,
+        workspace_id=entry.workspace_id,
+        namespace=entry.namespace,
+        told_password=entry.told_password,
     )
 
 
-def _window(keys: Table) -> Window:
-    window = Window(
-        start=keys.get("from", seconds, 0.0),
-        end=keys.get("to", seconds, math.inf),
-        every=keys.get("every", seconds, 0.0),
-    )
-    if window.end <= window.start:
-        keys.item.report("expected `from` to be earlier than `to`")
-    return window
+def _fault(entry: _Fault) -> Fault:
+    return Fault(entry.kind, entry.window, entry.latency, entry.http_status, entry.code)
 
 
-def _throttle(item: Item) -> Throttle:
-    keys = table(item, ("calls_per_second", "retry_after", *_WINDOW_KEYS))
-    return Throttle(
-        calls_per_second=keys.need("calls_per_second", whole, 0),
-        retry_after=keys.get("retry_after", seconds, 0.0),
-        window=_window(keys),
-    )
+def _throttle(entry: _Throttle) -> Throttle:
+    return Throttle(entry.calls_per_second, entry.retry_after, entry.window)
 
 
-def _server_errors(item: Item) -> ServerErrors:
-    keys = table(item, ("probability", *_WINDOW_KEYS))
-    return ServerErrors(keys.get("probability", fraction, 1.0), _window(keys))
+def _server_errors(entry: _ServerErrors) -> ServerErrors:
+    return ServerErrors(entry.probability, entry.window)
 
 
-def _fault(item: Item) -> Fault:
-    keys = table(item, ("kind", "latency", "http_status", "code", *_WINDOW_KEYS))
-    return Fault(
-        kind=keys.need("kind", one_of(FaultKind), FaultKind.SLOW),
-        window=_window(keys),
-        latency=keys.get("latency", seconds, 0.0),
-        http_status=keys.get("http_status", _http_status, 400),
-        code=keys.get("code", text, "InvalidParameter"),
-    )
+def _check(file: ScenarioFile, report: Report) -> None:
+    """Report what is wrong between the parts."""
+    _check_unique(file.access_keys, "id", [key.id for key in file.access_keys], report)
+    _check_unique(file.namespaces, "name", [each.name for each in file.namespaces], report)
+    _check_unique(file.jobs, "id", [(job.namespace, job.id) for job in file.jobs], report)
+    known = {namespace.name for namespace in file.namespaces}
+    for job in file.jobs:
+        if job.namespace not in known:
+            message = f"no namespace of this file is called {shown(job.namespace)}"
+            report.problem(job.place.child("namespace"), message)
 
 
-def _http_status(item: Item) -> int:
-    value = whole(item)
-    if not 200 <= value <= 599:
-        raise Mistake("expected an HTTP status from 200 to 599")
-    return value
-
-
-def _jobs(item: Item) -> tuple[Job, ...]:
-    """Read one job, or the series of jobs that its ``repeat`` makes of it."""
-    keys = table(item, _JOB_KEYS)
-    job = dataclasses.replace(
-        _course(keys),
-        id=keys.need("id", text, ""),
-        collection=keys.need("collection", text, ""),
-        namespace=keys.need("namespace", text, ""),
-        created=keys.get("created", signed_seconds, 0.0),
-        create_time=keys.get("create_time", text, ""),
-        update_time=keys.get("update_time", text, ""),
-        fault=keys.get("fault", _fault, None),
-        source=keys.get("source", one_of(Source), Source.CONFIG),
-        expected_entries=keys.get("expected_entries", whole, None),
-        labels=keys.get("labels", pairs, ()),
-    )
-    every, times = keys.get("repeat", _repeat, (0.0, 1))
-    return tuple(_repetition(job, every, number) for number in range(times))
-
-
-def _started(item: Item) -> Job:
-    """Read how the jobs go that somebody starts, in one collection or in all."""
-    keys = table(item, _STARTED_KEYS)
-    return dataclasses.replace(_course(keys), collection=keys.get("collection", text, ""))
-
-
-def _course(keys: Table) -> Job:
-    """Read how a job goes, whichever it is."""
-    shape = keys.get("shape", one_of(Shape), Shape.STEADY)
-    job = Job(
-        id="",
-        collection="",
-        namespace="",
-        shape=shape,
-        entries=keys.get("entries", whole, 100_000),
-        rate=keys.get("rate", positive, _FAST_RATE if shape is Shape.FAST else 1000.0),
-        after=keys.get("after", seconds, 60.0),
-        sway=keys.get("sway", _sway, 0.0),
-        error=keys.get("error", text, "Failed to connect database."),
-        error_code=keys.get("error_code", text, ""),
-        error_while_running=keys.get("error_while_running", text, ""),
-        kind=keys.get("kind", _kind, DEFAULT_KIND),
-    )
-    status = _STATUS_OF_SHAPE.get(shape, "Running")
-    if status not in OPERATIONS[job.kind].statuses:
-        keys.item.report(f"a job of kind {job.kind} is never {status}: expected another shape")
-    return job
-
-
-_STATUS_OF_SHAPE = {
-    Shape.SLOW_START: "Start",
-    Shape.PENDING: "Pending",
-    Shape.CANCELLING: "Cancelling",
-    Shape.CANCELLED: "Cancelled",
-}
-
-
-def _kind(item: Item) -> str:
-    value = text(item)
-    if value not in OPERATIONS:
-        raise Mistake(f"expected one of {', '.join(OPERATIONS)}")
-    return value
-
-
-def _sway(item: Item) -> float:
-    value = fraction(item)
-    if value > 0.9:
-        raise Mistake("expected a number from 0 to 0.9")
-    return value
-
-
-def _repeat(item: Item) -> tuple[float, int]:
-    keys = table(item, ("every", "times"))
-    times = keys.need("times", whole, 1)
-    if not 1 <= times <= MOST_REPETITIONS:
-        item.report(f"expected times from 1 to {MOST_REPETITIONS}")
-    return keys.need("every", seconds, 0.0), min(times, MOST_REPETITIONS)
-
-
-def _repetition(job: Job, every: float, count: int) -> Job:
-    """Return the count-th job of a series; the first one keeps the id that the file gives."""
-    if not count:
-        return job
-    job_id = str(uuid.uuid5(uuid.NAMESPACE_OID, f"{job.id} {count}"))
-    return dataclasses.replace(job, id=job_id, created=job.created + every * count)
-
-
-def _check(scenario: Scenario, root: Item) -> None:
-    """Collect what is wrong between the parts."""
-    if not scenario.access_keys:
-        root.report("access_keys: expected at least one")
-    if not scenario.namespaces:
-        root.report("namespaces: expected at least one")
-    for key in _twice([key.id for key in scenario.access_keys]):
-        root.report(f"access_keys: the id {key} stands here twice")
-    names = [namespace.name for namespace in scenario.namespaces]
-    for name in _twice(names):
-        root.report(f"namespaces: the name {name} stands here twice")
-    for namespace, job_id in _twice([(job.namespace, job.id) for job in scenario.jobs]):
-        root.report(f"jobs: the id {job_id} stands twice in the namespace {namespace}")
-    for missing in sorted({job.namespace for job in scenario.jobs}.difference(names)):
-        root.report(f"jobs: expected a namespace of this file, not {missing}")
-
-
-def _twice(values: list[H]) -> list[H]:
-    return [value for value, count in Counter(values).items() if count > 1]
+def _check_unique(
+    entries: Iterable[Entry], key: str, names: Collection[object], report: Report
+) -> None:
+    seen: set[object] = set()
+    for entry, name in zip(entries, names, strict=True):
+        if name in seen:
+            report.problem(entry.place.child(key), "another entry has the same")
+        seen.add(name)

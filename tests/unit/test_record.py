@@ -215,7 +215,7 @@ def test_a_reload_changes_what_is_shown_of_an_ended_job() -> None:
     seen(record, 200.0, 2)
 
     relabelled = seen(record, 200.0, 3, ref=ref)
-    later = seen(record, 200.0, 4, ref=ref, limits=replace(RULE, grace=0.0))
+    later = seen(record, 200.0, 4, ref=ref, limits=RULE.model_copy(update={"grace": 0.0}))
 
     assert relabelled.ref.labels == ref.labels
     assert relabelled.planned_end == 1_704_700_000.0 + 1.0 + 1800.0

@@ -6,8 +6,10 @@ import pkgutil
 import re
 import typing
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
 import exporter
 from exporter.secret import Secret
@@ -52,14 +54,23 @@ HARMLESS = {
 
 
 def records() -> Iterator[type]:
-    """Every dataclass that the package defines."""
+    """Every dataclass and every pydantic model that the package defines."""
     for module in pkgutil.walk_packages(exporter.__path__, "exporter."):
         if module.name.endswith("__main__"):
             continue
         for value in vars(importlib.import_module(module.name)).values():
             is_own = getattr(value, "__module__", "") == module.name
-            if isinstance(value, type) and dataclasses.is_dataclass(value) and is_own:
+            if isinstance(value, type) and is_own and names_of(value):
                 yield value
+
+
+def names_of(record: type) -> tuple[str, ...]:
+    """The names of a record's fields; none for another class."""
+    if issubclass(record, BaseModel):
+        return (*record.model_fields,)
+    if not dataclasses.is_dataclass(record):
+        return ()
+    return tuple(field.name for field in dataclasses.fields(record))
 
 
 def kind_of(record: type, name: str) -> str:
@@ -70,11 +81,11 @@ def kind_of(record: type, name: str) -> str:
         return str(record.__annotations__[name])
 
 
-def may_be_secret(record: type, field: "dataclasses.Field[object]") -> bool:
+def may_be_secret(record: type, field: str) -> bool:
     """Whether a field may hold a secret, by its name and by what is known to be none."""
-    name = f"{record.__module__}.{record.__qualname__}.{field.name}"
+    name = f"{record.__module__}.{record.__qualname__}.{field}"
     harmless = any(name == known or name.startswith(f"{known}.") for known in HARMLESS)
-    return bool(MAY_BE_SECRET.search(field.name)) and not harmless
+    return bool(MAY_BE_SECRET.search(field)) and not harmless
 
 
 def planted(kind: str) -> object:
@@ -97,7 +108,7 @@ def is_text(kind: str) -> bool:
 RECORDS = [
     record
     for record in records()
-    if any(may_be_secret(record, field) for field in dataclasses.fields(record))
+    if any(may_be_secret(record, field) for field in names_of(record))
 ]
 
 
@@ -111,11 +122,17 @@ def test_there_are_such_records() -> None:
 @pytest.mark.parametrize("record", RECORDS, ids=lambda record: f"{record.__module__}.{record}")
 def test_no_record_shows_a_secret(record: type) -> None:
     """repr, str and format of a record never show what a field of such a name holds."""
-    made: object = object.__new__(record)
-    for field in dataclasses.fields(record):
-        kind = kind_of(record, field.name)
+    values: dict[str, Any] = {}
+    for field in names_of(record):
+        kind = kind_of(record, field)
         plants = may_be_secret(record, field) and is_text(kind)
-        object.__setattr__(made, field.name, planted(kind) if plants else None)
+        values[field] = planted(kind) if plants else None
+    if issubclass(record, BaseModel):
+        made: object = record.model_construct(**values)
+    else:
+        made = object.__new__(record)
+        for name, value in values.items():
+            object.__setattr__(made, name, value)
 
     shown = f"{made!r} {made!s} {made}"
 

@@ -8,12 +8,12 @@ import yaml
 from jsonschema import Draft7Validator
 
 from exporter.config import reference, schema
-from exporter.config.settings import CONFIG_FILE, JOB_FILE
-from exporter.config.shapes import keys_below
+from exporter.config.reader import keys_below
+from exporter.config.settings import ConfigFile, JobFileEntry
 from tests.config_files import DATA, names
 
 EXAMPLE = DATA.parents[1] / "config.example.yaml"
-ALL_KEYS = sorted(set(keys_below(CONFIG_FILE)))
+ALL_KEYS = sorted(set(keys_below(ConfigFile)))
 
 # What a schema cannot see: the YAML itself, the environment, other entries, files, secrets' paths.
 # By the first words of their names.
@@ -109,7 +109,7 @@ def test_schema_describes_every_key() -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "path"), [*ALL_KEYS, *[(key, "Job files") for key, _ in keys_below(JOB_FILE)]]
+    ("key", "path"), [*ALL_KEYS, *[(key, "Job files") for key, _ in keys_below(JobFileEntry)]]
 )
 def test_reference_names_every_key(key: str, path: str) -> None:
     """Every key has a row in the section of what it stands in."""

@@ -9,7 +9,6 @@ NEEDLESS = (
     "exporter.check",
     "exporter.simulator",
     "exporter.web.page",  # needed from the first view on
-    "importlib.resources",
     "jinja2",
     "requests",  # needed from the first query on
     "unittest",

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from exporter.config.shapes import keys_below
+from exporter.config.reader import keys_below
 from exporter.errors import ConfigurationError
 from exporter.web.security import WebConfig, load
-from exporter.web.security.settings import HEADERS, WEB_FILE
+from exporter.web.security.settings import HEADERS, WebFile
 from exporter.web.security.tls import alternative_names
 from tests.web_files import BAD_FILES, DATA, GOOD_FILES, PLANTED, expected_lines, lay_out
 
@@ -194,7 +194,7 @@ def test_names_of_a_client_are_written_as_go_does() -> None:
 def test_every_key_is_documented() -> None:
     """Each key and header that a file can have is on its page, and each key that is refused."""
     page = PAGE.read_text("utf-8")
-    keys = {name for name, _ in keys_below(WEB_FILE)} | HEADERS.keys()
+    keys = {name for name, _ in keys_below(WebFile)} | HEADERS.keys()
 
     assert {key for key in keys | {"rate_limit", "cert"} if f"`{key}`" not in page} == set()
 

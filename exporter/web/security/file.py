@@ -2,17 +2,15 @@
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from exporter import files
-from exporter.config import yaml_source
-from exporter.config.checker import INVALID, Checker
+from exporter.config import yaml_file, yaml_source
 from exporter.config.locations import Location, Report, shown, shown_key
-from exporter.config.yaml_source import YamlError
+from exporter.config.reader import Reader
 from exporter.errors import ConfigurationError, Problem
 from exporter.secret import Secret
-from exporter.web.security.settings import HEADERS, WEB_FILE, RateLimit, TlsSettings, WebFile
+from exporter.web.security.settings import HEADERS, RateLimit, TlsSettings, WebFile
 from exporter.web.security.tls import TlsEndpoint, make_endpoint
 
 _LONGEST_NAME = 256  # characters of a user's name
@@ -79,11 +77,11 @@ def parse(path: str) -> Parsed:
         ConfigurationError: it cannot be read at all.
     """
     report = Report(path)
-    root = _root(path) or yaml_source.Mapping(1, 1)
+    root = yaml_file.read(path) or yaml_source.Mapping(1, 1)
     # No environment: a dollar is a part of each hash, and the toolkit replaces none.
-    file = Checker(report, WEB_FILE, str(Path(path).parent), None).value(WEB_FILE, Location(root))
-    if file is INVALID:
-        report.finish()
+    file = Reader(report, WebFile, str(Path(path).parent), None).read(WebFile, Location(root))
+    if file is None:
+        raise ConfigurationError(report.problems())
     _check_names(file, report)
     return Parsed(file, report)
 
@@ -116,21 +114,10 @@ def build(parsed: Parsed) -> WebConfig:
         has_authority=tls is not None and tls.verifies_given and tls.has_authority,
         users={name.encode(): hashed for name, hashed in file.basic_auth_users.items()},
         headers=tuple(file.http_server_config.headers.items()),
-        rate_limit=replace(limit, place=Location.NOWHERE),
+        rate_limit=limit.model_copy(update={"place": Location.NOWHERE}),
         probes_without_auth=file.probes_without_auth,
         warnings=warnings,
     )
-
-
-def _root(path: str) -> yaml_source.Node | None:
-    try:
-        _, data = files.read(path, yaml_source.LARGEST_FILE + 1)
-        return yaml_source.parse(data)
-    except OSError as error:
-        problem = Problem(path, 0, 0, "", f"cannot be read: {error.strerror}")
-    except YamlError as error:
-        problem = Problem(path, error.line, error.column, "", error.message)
-    raise ConfigurationError([problem])
 
 
 def _verifies(tls: TlsSettings | None) -> bool:

@@ -1,16 +1,16 @@
-"""The web configuration file as typed records. Each key's kind and meaning stand in its annotation.
+"""The web configuration file as pydantic models. A key's kind and meaning stand in its annotation.
 
 The format is the exporter-toolkit's, with one key of our own.
 """
 
 import ssl
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Annotated, Final
 
+from pydantic import Field
+
 from exporter.config.kinds import duration, whole
-from exporter.config.locations import Location
-from exporter.config.shapes import Labels, ListOf, Record
+from exporter.config.reader import Entry, Labels, ListOf
 from exporter.secret import Secret
 from exporter.web.security import kinds
 
@@ -25,61 +25,85 @@ HEADERS: Final = {
 """The headers that can be set, and the values of each; none for any."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TlsSettings:
+class TlsSettings(Entry):
     """The server's certificate, and which clients may connect."""
+
+    exactly_one = (("cert_file", "cert"), ("key_file", "key"))
 
     cert_file: Annotated[
         str,
         kinds.file_path("PEM certificates"),
-        "The server's certificate, then those that lead to its authority.",
+        Field(description="The server's certificate, then those that lead to its authority."),
     ] = ""
     cert: Annotated[
-        Secret | None, kinds.pem("PEM certificates"), "The same as a text, in place of the file."
+        Secret | None,
+        kinds.pem("PEM certificates"),
+        Field(description="The same as a text, in place of the file."),
     ] = None
     key_file: Annotated[
-        str, kinds.file_path("a PEM private key"), "The certificate's key, without a passphrase."
+        str,
+        kinds.file_path("a PEM private key"),
+        Field(description="The certificate's key, without a passphrase."),
     ] = ""
     key: Annotated[
-        Secret | None, kinds.pem("a PEM private key"), "The same as a text, in place of the file."
+        Secret | None,
+        kinds.pem("a PEM private key"),
+        Field(description="The same as a text, in place of the file."),
     ] = None
     client_auth_type: Annotated[
         str,
         kinds.client_auth(),
-        "Whether clients must show a certificate of `client_ca_file`, may, or need not.",
+        Field(
+            description=(
+                "Whether clients must show a certificate of `client_ca_file`, may, or need not."
+            )
+        ),
     ] = "NoClientCert"
     client_ca_file: Annotated[
-        str, kinds.file_path("PEM certificates"), "Whose certificates clients may show."
+        str,
+        kinds.file_path("PEM certificates"),
+        Field(description="Whose certificates clients may show."),
     ] = ""
     client_ca: Annotated[
-        Secret | None, kinds.pem("PEM certificates"), "The same as a text, in place of the file."
+        Secret | None,
+        kinds.pem("PEM certificates"),
+        Field(description="The same as a text, in place of the file."),
     ] = None
     client_allowed_sans: Annotated[
-        tuple[str, ...],
-        ListOf(kinds.text(), minimum=1, unique=True),
-        "One of these must be a DNS name, IP address, e-mail address or URI of the client's "
-        "certificate. Goes with `RequireAndVerifyClientCert`.",
+        tuple[Annotated[str, kinds.text()], ...],
+        ListOf(minimum=1, unique=True),
+        Field(
+            description=(
+                "One of these must be a DNS name, IP address, e-mail address or URI of the client's"
+                " certificate. Goes with `RequireAndVerifyClientCert`."
+            )
+        ),
     ] = ()
     min_version: Annotated[
-        ssl.TLSVersion, kinds.version(), "The oldest version of TLS that is spoken."
+        ssl.TLSVersion,
+        kinds.version(),
+        Field(description="The oldest version of TLS that is spoken."),
     ] = ssl.TLSVersion.TLSv1_2
     max_version: Annotated[
-        ssl.TLSVersion, kinds.version(), "The newest version of TLS that is spoken."
+        ssl.TLSVersion,
+        kinds.version(),
+        Field(description="The newest version of TLS that is spoken."),
     ] = ssl.TLSVersion.TLSv1_3
     cipher_suites: Annotated[
-        tuple[str, ...],
-        ListOf(kinds.cipher_suite(), minimum=1, unique=True),
-        "Suites of TLS 1.2, by Go's names. Those of TLS 1.3 are always on.",
+        tuple[Annotated[str, kinds.cipher_suite()], ...],
+        ListOf(minimum=1, unique=True),
+        Field(description="Suites of TLS 1.2, by Go's names. Those of TLS 1.3 are always on."),
     ] = ()
     prefer_server_cipher_suites: Annotated[
-        bool, kinds.boolean(), "Whether our order of suites counts, and not the client's."
+        bool,
+        kinds.boolean(),
+        Field(description="Whether our order of suites counts, and not the client's."),
     ] = True
     curve_preferences: Annotated[
-        tuple[str, ...],
-        ListOf(kinds.curve(), minimum=1),
-        "One curve, or all four. Python's TLS takes no other number.",
+        tuple[Annotated[str, kinds.curve()], ...],
+        ListOf(minimum=1),
+        Field(description="One curve, or all four. Python's TLS takes no other number."),
     ] = ()
-    place: Location = Location.NOWHERE
 
     @property
     def has_authority(self) -> bool:
@@ -123,59 +147,57 @@ class TlsSettings:
             yield "curve_preferences", message
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HttpSettings:
+class HttpSettings(Entry):
     """How HTTP is spoken."""
 
     http2: Annotated[
         bool,
         kinds.boolean("has no effect: this server speaks HTTP/1.1, as every client does"),
-        "Taken, and without effect: this server speaks HTTP/1.1.",
+        Field(description="Taken, and without effect: this server speaks HTTP/1.1."),
     ] = False
     headers: Annotated[
-        Mapping[str, str],
-        Labels(kinds.header_value()),
-        "Added to every answer that does not have the header already.",
-    ] = field(default_factory=dict)
-    place: Location = Location.NOWHERE
+        Mapping[str, Annotated[str, kinds.header_value()]],
+        Labels(),
+        Field(description="Added to every answer that does not have the header already."),
+    ] = {}
 
 
-_HTTP = Record(HttpSettings, placed=True)
-_TLS = Record(TlsSettings, placed=True, exactly_one=(("cert_file", "cert"), ("key_file", "key")))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RateLimit:
+class RateLimit(Entry):
     """How often may be asked, by all clients together."""
 
     interval: Annotated[
-        float, duration("0s", "1d"), "Between two requests, on average. 0 for no limit."
+        float,
+        duration("0s", "1d"),
+        Field(description="Between two requests, on average. 0 for no limit."),
     ] = 0.0
-    burst: Annotated[int, whole(0, 1_000_000), "Requests that may come at once."] = 0
-    place: Location = Location.NOWHERE
+    burst: Annotated[
+        int, whole(0, 1_000_000), Field(description="Requests that may come at once.")
+    ] = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WebFile:
+class WebFile(Entry):
     """The web configuration file as it is written."""
 
-    tls_server_config: Annotated[TlsSettings | None, _TLS, ""] = None
-    http_server_config: Annotated[HttpSettings, _HTTP, ""] = field(default_factory=HttpSettings)
+    tls_server_config: TlsSettings | None = None
+    http_server_config: HttpSettings = HttpSettings.model_construct()
     basic_auth_users: Annotated[
-        Mapping[str, Secret],
-        Labels(kinds.password_hash()),
-        "Who may ask: names, and bcrypt hashes of their passwords. Without users, everybody may.",
-    ] = field(default_factory=dict)
-    rate_limit: Annotated[RateLimit, Record(RateLimit, placed=True), ""] = field(
-        default_factory=RateLimit
-    )
+        Mapping[str, Annotated[Secret, kinds.password_hash()]],
+        Labels(),
+        Field(
+            description=(
+                "Who may ask: names, and bcrypt hashes of their passwords. Without users, everybody"
+                " may."
+            )
+        ),
+    ] = {}
+    rate_limit: RateLimit = RateLimit.model_construct()
     probes_without_auth: Annotated[
         bool,
         kinds.boolean(),
-        "Whether `/-/healthy` and `/-/ready` answer without a password. Not in the toolkit's "
-        "format: other exporters refuse it.",
+        Field(
+            description=(
+                "Whether `/-/healthy` and `/-/ready` answer without a password. Not in the "
+                "toolkit's format: other exporters refuse it."
+            )
+        ),
     ] = False
-    place: Location = Location.NOWHERE
-
-
-WEB_FILE: Final = Record(WebFile, placed=True)
