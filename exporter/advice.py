@@ -39,7 +39,7 @@ class Advice:
         """Return two sentences: what it means, and what to do.
 
         Args:
-            kind: of the job that was asked about; None for a job of any kind.
+            kind: of the job that was queried; None for a job of any kind.
         """
         actions = " or ".join(each.ram_action for each in ([kind] if kind else KINDS.values()))
         names = {

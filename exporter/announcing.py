@@ -1,4 +1,4 @@
-"""Jobs that pipelines announce: what the web server's API asks of the running exporter."""
+"""Jobs that pipelines announce: what the web server needs of the running exporter."""
 
 from collections.abc import Callable
 

@@ -10,7 +10,7 @@ _log = logging.getLogger(__name__)
 
 
 class Background:
-    """Runs something again and again, once at a time, and once for all who ask meanwhile.
+    """Runs something again and again, once at a time, and once for all who want it meanwhile.
 
     Args:
         run: what is to be run. What it raises is logged.

@@ -16,7 +16,7 @@ class Coalescing(Generic[Page]):
     """Makes one page at a time, and one page for all requests that wait for the same.
 
     Making a page holds the interpreter's lock nearly all the time, so that the pages of a crowd
-    would be made one after the other anyway. Nobody gets a page that was begun before they asked:
+    would be made one after the other anyway. Nobody gets a page that was begun before its request:
     whoever comes while one is being made waits for the next, together with all others who do.
     """
 

@@ -33,7 +33,7 @@
         │   ├── NameNotResolved      dns
         │   ├── TlsFailed            tls
         │   └── ProxyRefused         proxy
-        └── NotAsked             the query never left this process
+        └── NotSent              the query never left this process
             ├── NoCredentials        credentials
             └── InternalError        internal
 
@@ -82,7 +82,7 @@ class ConfigurationError(AdbpgError):
 
 
 class StoreFailed(AdbpgError):
-    """The store does not do what it is asked for, and may do so later."""
+    """The store fails, and may do so later."""
 
 
 class StoreUnusable(StoreFailed):
@@ -144,7 +144,7 @@ class ApiError(QueryError):
 
 
 class Throttled(ApiError):
-    """Too many calls: ask this host less often."""
+    """Too many calls: this host wants fewer."""
 
     reason = "throttled"
 
@@ -231,7 +231,7 @@ class AnswerError(QueryError):
 
 
 class BadAnswer(AnswerError):
-    """No JSON object, no job in it, or another job than the one asked about.
+    """No JSON object, no job in it, or another job than the one queried.
 
     Attributes:
         is_of_api: it is a JSON object as the API makes them; only the job is not in it.
@@ -290,17 +290,17 @@ class ProxyRefused(NoAnswer):
     reason = "proxy"
 
 
-class NotAsked(QueryError):
+class NotSent(QueryError):
     """The query never left this process."""
 
 
-class NoCredentials(NotAsked):
+class NoCredentials(NotSent):
     """No usable access key, or a secret's file cannot be read."""
 
     reason = "credentials"
 
 
-class InternalError(NotAsked):
+class InternalError(NotSent):
     """A fault of our own. The log has the place."""
 
     reason = "internal"

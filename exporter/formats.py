@@ -63,15 +63,15 @@ class Format:
         escaping = f"; escaping={self.escaping}" if self.escaping else ""
         return f"{self.media_type}; version={self.version}; charset=utf-8{escaping}"
 
-    def specificity(self, asked: Weighted) -> int:
+    def specificity(self, wanted: Weighted) -> int:
         """Return how exactly a range of media types means this format; 0 if it does not."""
-        if asked.name == "*/*":
+        if wanted.name == "*/*":
             return 1
-        if asked.name == self.media_type.partition("/")[0] + "/*":
+        if wanted.name == self.media_type.partition("/")[0] + "/*":
             return 2
-        if asked.name != self.media_type:
+        if wanted.name != self.media_type:
             return 0
-        version = asked.parameters.get("version")
+        version = wanted.parameters.get("version")
         if version is None:
             return 3
         return 4 if version == self.version else 0
@@ -92,10 +92,10 @@ def choose(accept: str) -> Format:
     Args:
         accept: the value of the Accept header; empty for none.
     """
-    asked = [*weighted(accept)]
+    wanted = [*weighted(accept)]
     chosen, most = TEXT, 0.0
     for offered in _FORMATS:
-        meant = [(offered.specificity(item), item.quality, item) for item in asked]
+        meant = [(offered.specificity(item), item.quality, item) for item in wanted]
         specificity, quality, item = max(meant, key=lambda found: found[:2])
         if specificity and quality > most:
             most = quality

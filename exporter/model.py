@@ -34,7 +34,7 @@ class JobStatus(enum.StrEnum):
 
     @property
     def is_final(self) -> bool:
-        """Whether the job will never change again, so that asking is of no use."""
+        """Whether the job will never change again, so that no query is of use."""
         return self in _FINAL
 
     @property
@@ -56,7 +56,7 @@ class Unit(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A namespace of one instance or workspace: where jobs are asked about, and as whom.
+    """A namespace of one instance or workspace: where jobs are queried, and as whom.
 
     Attributes:
         name: what job files call it; unique.
@@ -437,9 +437,9 @@ class CollectionHistory:
 class ScrapeResult(enum.StrEnum):
     """How one job fared in one scrape."""
 
-    FRESH = "fresh"  # asked, and answered
+    FRESH = "fresh"  # queried, and answered
     CACHED = "cached"  # not due: the last answer stands
-    FINAL = "final"  # will never change: not asked again
+    FINAL = "final"  # will never change: not queried again
     FAILED = "failed"  # the last query failed
     LATE = "late"  # due, but there is no answer yet
 
@@ -504,7 +504,7 @@ class StoreHealth:
     """How the store is.
 
     Attributes:
-        is_up: whether it did the last thing that it was asked for.
+        is_up: whether its last work succeeded.
         active: how many announced jobs have not ended.
         ended: how many announced jobs have ended, and are still shown.
     """

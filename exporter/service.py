@@ -114,14 +114,15 @@ class Exporter:
         registry, deadline = self._runtime.registry, Deadline.after(budget, now)
         self._ledger.refresh(budget * _LOOKING)
         registry.refresh(budget * _LOOKING)
-        # What writing the page will take is left for it; but ask, however large it is.
+        # What writing the page will take is left for it; but half of the time is for queries.
         jobs = registry.count()
         writing = max(self._writing, jobs * self._writing_a_job)
-        scrape = self._poller.ask(deadline.earlier(min(writing, budget / 2)))
+        scrape = self._poller.poll(deadline.earlier(min(writing, budget / 2)))
         began = now()
         # A coalesced page shows the jobs as they are when the last of its scrapes has come.
         page = self._coalescing.page(
-            (scrape.jobs, accept, names, gzip), lambda: self._page(scrape, accept, names, gzip=gzip)
+            (scrape.jobs.generation, accept, names, gzip),
+            lambda: self._page(scrape, accept, names, gzip=gzip),
         )
         self._writing = now() - began
         self._writing_a_job = max(
@@ -142,7 +143,7 @@ class Exporter:
         return content_type, body
 
     def last_seen(self) -> Snapshot:
-        """Return what the scrapes have seen so far; asks nothing of the API."""
+        """Return what the scrapes have seen so far; makes no call."""
         self._runtime.registry.refresh(_PATIENCE)
         return self._ledger.shown(self._poller.last_seen())
 

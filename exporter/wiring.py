@@ -258,12 +258,12 @@ class Keys:
         self._made: tuple[tuple[CredentialsSettings, Secret | None, str], Credentials] | None = None
 
     def for_calls(self, config: Config) -> Credentials:
-        """Return what gives the key that a configuration asks for."""
-        asked = (config.credentials, config.api.proxy, config.api.ca_file)
-        if self._made is None or self._made[0] != asked:
-            made = self._credentials(*asked)
+        """Return what gives the key that a configuration describes."""
+        needs = (config.credentials, config.api.proxy, config.api.ca_file)
+        if self._made is None or self._made[0] != needs:
+            made = self._credentials(*needs)
             self._redactor.watch(made.secrets())
-            self._made = (asked, made)
+            self._made = (needs, made)
         return self._made[1]
 
     def _credentials(

@@ -1,1 +1,1 @@
-"""Asks once about all that is configured, and says what is wrong."""
+"""Queries once all that is configured, and says what is wrong."""

@@ -35,14 +35,14 @@ class Case:
 
     Attributes:
         error: of the query.
-        target: that was asked.
-        collection: of the job that was asked about.
+        target: of the job.
+        collection: of the job that was queried.
         kinds: of the target's jobs.
         provider: of the access key, as ``credentials.provider`` has it.
         request_timeout: seconds that one call may take.
         is_proxied: a proxy is configured, by file or environment.
         central: whether the API answered at its central host, where the target's own has no
-            address; None where it was not asked there.
+            address; None where it was not tried there.
         redact: takes the known secrets out of the API's words.
     """
 
@@ -106,10 +106,10 @@ def diagnose(case: Case) -> Diagnosis:
 
 
 def ram_policy(target: Target, kinds: Iterable[JobKind]) -> str:
-    """Return the smallest RAM policy that allows what we ask of a target, as one line of JSON.
+    """Return the smallest RAM policy that allows what we query of a target, as one line of JSON.
 
     Args:
-        target: that is asked.
+        target: whose jobs are queried.
         kinds: of its jobs.
     """
     names = {"region_id": target.region_id, "instance": target.db_instance_id or "*"}

@@ -1,4 +1,4 @@
-"""From what was seen to one line for each thing that is wrong. Pure."""
+"""From the results to one line for each thing that is wrong. Pure."""
 
 import math
 from collections import defaultdict
@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import Final
 
 from exporter.advice import Scope
-from exporter.check.asking import Seen
 from exporter.check.diagnosis import Case, Diagnosis, clock_advice, diagnose
+from exporter.check.live_check import Results
 from exporter.config import Config
 from exporter.config.located import Located
 from exporter.errors import ApiError, ClockSkewed, Problem, QueryError
@@ -61,7 +61,7 @@ class Examiner:
         config: that was checked.
         targets: by name.
         located: where they stand.
-        seen: what the API said.
+        results: what the API said.
         is_proxied: the environment names a proxy.
         redact: takes the known secrets out of the API's words.
     """
@@ -70,7 +70,7 @@ class Examiner:
         self,
         config: Config,
         located: Located,
-        seen: Seen,
+        results: Results,
         *,
         is_proxied: bool,
         redact: Callable[[str], str],
@@ -78,12 +78,12 @@ class Examiner:
         self._config = config
         self._targets = {target.name: target for target in config.targets}
         self._located = located
-        self._seen = seen
+        self._results = results
         self._is_proxied = is_proxied or config.api.proxy is not None
         self._redact = redact
-        self._probes = {job.identity for job in seen.probes}
-        self._kinds_of = _kinds(seen.jobs)
-        self._jobs_of: Mapping[str, int] = _counted(job.target for job in seen.jobs)
+        self._probes = {job.identity for job in results.probes}
+        self._kinds_of = _kinds(results.jobs)
+        self._jobs_of: Mapping[str, int] = _counted(job.target for job in results.jobs)
 
     def findings(self) -> list[Finding]:
         """Return all, those about everything first."""
@@ -92,7 +92,7 @@ class Examiner:
         skewed = {name for each in found if each.reason == "clock_skew" for name in each.targets}
         found += self._clocks(skewed)
         found += self._time_zones()
-        found += self._not_asked()
+        found += self._not_queried()
         found += [self._no_jobs(job) for job in probed]
         return found
 
@@ -100,8 +100,8 @@ class Examiner:
         """Return the failures by cause, and the made-up jobs that were answered well enough."""
         causes: dict[tuple[object, ...], _Cause] = {}
         probed = []
-        for job in (*self._seen.jobs, *self._seen.probes):
-            outcome = self._seen.outcomes.get(job.identity)
+        for job in (*self._results.jobs, *self._results.probes):
+            outcome = self._results.outcomes.get(job.identity)
             is_probe = job.identity in self._probes
             if not isinstance(outcome, QueryError):
                 probed += [job] if is_probe and outcome else []
@@ -124,7 +124,7 @@ class Examiner:
             provider=self._config.credentials.provider,
             request_timeout=self._config.api.request_timeout,
             is_proxied=self._is_proxied and not target.endpoint.startswith("http://"),
-            central=self._seen.central.get(job.target),
+            central=self._results.central.get(job.target),
             redact=self._redact,
         )
 
@@ -173,7 +173,7 @@ class Examiner:
     def _clocks(self, reported: set[str]) -> Iterator[Finding]:
         skewed = {
             name: health.clock_skew
-            for name, health in self._seen.health.items()
+            for name, health in self._results.health.items()
             if health.clock_skew is not None
             and abs(health.clock_skew) > _CLOCK_TOLERANCE
             and name not in reported
@@ -184,10 +184,10 @@ class Examiner:
             yield Finding(self._located.of_all("", message), "clock", names)
 
     def _time_zones(self) -> Iterator[Finding]:
-        for name, health in self._seen.health.items():
+        for name, health in self._results.health.items():
             if not health.time_zone_suspect:
                 continue
-            now = self._seen.at + (health.clock_skew or 0.0)
+            now = self._results.at + (health.clock_skew or 0.0)
             ahead, job = max(self._ahead(name, now), key=lambda pair: pair[0])
             fitting = _zone_that_fits(self._targets[name], now, ahead)
             message = (
@@ -198,34 +198,34 @@ class Examiner:
             yield Finding(problem, "time_zone", (name,), (job.job_id,))
 
     def _ahead(self, target: str, now: float) -> Iterator[tuple[float, JobRef]]:
-        for job in self._seen.jobs:
-            state = self._seen.outcomes.get(job.identity)
+        for job in self._results.jobs:
+            state = self._results.outcomes.get(job.identity)
             if job.target != target or not isinstance(state, JobState) or state.status.is_final:
                 continue
             if state.updated is not None:
                 yield state.updated - now, job
 
-    def _not_asked(self) -> Iterator[Finding]:
+    def _not_queried(self) -> Iterator[Finding]:
         missing: dict[str, list[JobRef]] = defaultdict(list)
-        for job in (*self._seen.jobs, *self._seen.probes):
-            if job.identity not in self._seen.outcomes:
+        for job in (*self._results.jobs, *self._results.probes):
+            if job.identity not in self._results.outcomes:
                 missing[job.target].append(job)
         for name, jobs in missing.items():
             total = self._jobs_of.get(name, 0)
             which = f"{len(jobs)} of {total} jobs" if total else "a made-up job"
             why = (
-                f"no answer {self._seen.cut}"
-                if self._seen.cut
-                else "not asked, since the API had refused the access key, or throttled"
+                f"no answer {self._results.cut}"
+                if self._results.cut
+                else "not queried, since the API had refused the access key, or throttled"
             )
             message = f"target {name}: {which}: {why}"
             problem = self._located.of_target(name, (), message)
             ids = tuple(job.job_id for job in jobs) if total else ()
-            yield Finding(problem, "not_asked", (name,), ids, is_fault=bool(self._seen.cut))
+            yield Finding(problem, "not_asked", (name,), ids, is_fault=bool(self._results.cut))
 
     def _no_jobs(self, job: JobRef) -> Finding:
         message = (
-            f"target {job.target}: no jobs yet, so the API was asked about a made-up one, and "
+            f"target {job.target}: no jobs yet, so a made-up one was queried, and the API "
             "answered: host, access key and permission seem good; namespace and password show "
             "with the first job"
         )

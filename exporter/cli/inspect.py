@@ -15,7 +15,7 @@ from exporter.errors import ConfigurationError, Problem, QueryError
 from exporter.gpdb.kinds import DEFAULT_KIND, KINDS
 from exporter.jobs import JobFiles
 from exporter.model import JobRef, JobState, Target, Unit
-from exporter.polling.query import ask
+from exporter.polling.query import query_job
 from exporter.polling.record import Record
 from exporter.reports import failure_as_json, state_as_json
 from exporter.web.security import WebConfig
@@ -29,7 +29,7 @@ _QUERY_PATIENCE = 2.0  # seconds that a query does
 def check_config(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Load the configuration with its job files, and the web configuration; print every problem.
 
-    With ``--live``, ask the API about all of it, too.
+    With ``--live``, query all of it, too.
 
     Raises:
         ConfigurationError: there are problems.
@@ -75,7 +75,7 @@ def check_config(options: argparse.Namespace, environ: Mapping[str, str]) -> int
 
 
 def query(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    """Ask about one job and print the answer.
+    """Query one job and print the answer.
 
     Raises:
         ConfigurationError: the configuration cannot be used, or has no such target.
@@ -92,7 +92,7 @@ def query(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
         return 2
     client = build_client(loaded, environ=environ, clock=Clock(), redactor=options.redactor)
     try:
-        _, state = ask(client, Record(ref, target))
+        _, state = query_job(client, Record(ref, target))
     except QueryError as error:
         if options.output == "json":
             text = failure_as_json(ref, error.reason, str(error), error.request_id)

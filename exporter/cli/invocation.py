@@ -1,4 +1,4 @@
-"""The command by which a person asks about a job, as it works for this very process.
+"""The command by which a person queries a job, as it works for this very process.
 
 Who reads the page sits elsewhere: outside of the pod or the container, or in a shell that has not
 the service's credentials. So the page prints the whole way there.

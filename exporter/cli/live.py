@@ -1,4 +1,4 @@
-"""``check-config --live``: asks the API once about everything, and says what to change."""
+"""``check-config --live``: queries everything once, and says what to change."""
 
 import argparse
 import json
@@ -7,8 +7,8 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from exporter.check.asking import Asking, Seen
 from exporter.check.findings import Examiner, Finding
+from exporter.check.live_check import LiveCheck, Results
 from exporter.cli.printing import count, plain
 from exporter.clock import Clock
 from exporter.config import Config
@@ -31,7 +31,7 @@ def check_live(
     files: JobFiles,
     environ: Mapping[str, str],
 ) -> int:
-    """Ask the API, print a line for each finding and one for all, and return the exit code.
+    """Query the API, print a line for each finding and one for all, and return the exit code.
 
     Args:
         options: the command's.
@@ -45,52 +45,53 @@ def check_live(
     progress = _Progress(len(registry.latest.jobs))
     try:
         settings = poll_settings(config, registry, client)
-        asking = Asking(settings, clock=clock, progress=progress)
-        _cut_by_signal(asking, options.signals)
-        seen = asking.ask(options.live_timeout)
+        live = LiveCheck(settings, clock=clock, progress=progress)
+        _cut_by_signal(live, options.signals)
+        results = live.run(options.live_timeout)
     finally:
         client.close()
         progress.end()
     examiner = Examiner(
         config,
         Located(options.config_file, config, files.lists()),
-        seen,
+        results,
         is_proxied=any(environ.get(name) for name in _PROXY_VARIABLES),
         redact=redactor,
     )
     found = examiner.findings()
     show = _print_json if options.output == "json" else _print_lines
-    show(options.config_file, seen, found, redactor)
+    show(options.config_file, results, found, redactor)
     return 1 if any(finding.is_fault for finding in found) else 0
 
 
-def _cut_by_signal(asking: Asking, signals: Signals) -> None:
-    """Let the first signal to stop end the asking, not the command: what was seen is printed."""
+def _cut_by_signal(live: LiveCheck, signals: Signals) -> None:
+    """Let the first signal to stop end the check, not the command: what was answered is printed."""
 
     def wait() -> None:
         signals.next()
         signals.give_back()
-        asking.cut()
+        live.cut()
 
     signals.take()
     threading.Thread(target=wait, daemon=True).start()
 
 
-def _print_lines(file: str, seen: Seen, found: Sequence[Finding], redact: Redactor) -> None:
+def _print_lines(file: str, results: Results, found: Sequence[Finding], redact: Redactor) -> None:
     for finding in found:
         mark = "" if finding.is_fault else "note: "
         print(plain(redact(f"{mark}{finding.problem}")), file=sys.stderr)
     faults = sum(finding.is_fault for finding in found)
     verdict = count(faults, "finding") if faults else "good"
-    print(f"{file}: live: {verdict}: {_answered(seen)} of {count(len(seen.jobs), 'job')} answered")
+    jobs = count(len(results.jobs), "job")
+    print(f"{file}: live: {verdict}: {_answered(results)} of {jobs} answered")
 
 
-def _print_json(file: str, seen: Seen, found: Sequence[Finding], redact: Redactor) -> None:
+def _print_json(file: str, results: Results, found: Sequence[Finding], redact: Redactor) -> None:
     document = {
         "file": file,
         "good": not any(finding.is_fault for finding in found),
-        "jobs": len(seen.jobs),
-        "answered": _answered(seen),
+        "jobs": len(results.jobs),
+        "answered": _answered(results),
         "findings": [_as_object(finding, redact) for finding in found],
     }
     print(json.dumps(document, indent=2))
@@ -111,8 +112,8 @@ def _as_object(finding: Finding, redact: Redactor) -> dict[str, object]:
     }
 
 
-def _answered(seen: Seen) -> int:
-    return sum(isinstance(seen.outcomes.get(job.identity), JobState) for job in seen.jobs)
+def _answered(results: Results) -> int:
+    return sum(isinstance(results.outcomes.get(job.identity), JobState) for job in results.jobs)
 
 
 class _Progress:
@@ -129,7 +130,7 @@ class _Progress:
         if now >= self._next:
             self._next = now + _PROGRESS_EVERY
             self._is_shown = True
-            text = f"\r{done} of {count(self._total, 'job')} asked"
+            text = f"\r{done} of {count(self._total, 'job')} queried"
             print(text, end="", file=sys.stderr, flush=True)
 
     def end(self) -> None:

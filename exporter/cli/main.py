@@ -491,7 +491,7 @@ COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None], Run]] 
         _later("inspect", "check_config"),
     ),
     "query": (
-        "Ask about one job, once, and print what the API says.",
+        "Query one job, once, and print what the API says.",
         _query_flags,
         _later("inspect", "query"),
     ),

@@ -101,10 +101,10 @@ def start_servers(
     servers = [_bind(address, handler, app, tls) for address in addresses]
     exporter.begin()
     options.signals.take()  # from here on, scrapes may be under way
-    for asked, server in zip(addresses, servers, strict=True):
+    for wanted, server in zip(addresses, servers, strict=True):
         server.start()
         logger.info("listening", extra={"address": format_address(server.address)})
-        if asked[1] == 0:  # whoever asks for any port reads here which one it is
+        if wanted[1] == 0:  # whoever asks for any port reads here which one it is
             print_line(f"listening on {format_address(server.address)}")
     return servers
 

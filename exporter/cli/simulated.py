@@ -234,7 +234,7 @@ _UPLOADS = (
 
 
 def _scraper(exporter: Exporter) -> Callable[[threading.Event], None]:
-    """Return what stands in for Prometheus: the exporter asks nothing unless it is scraped."""
+    """Return what stands in for Prometheus: the exporter makes no call unless it is scraped."""
 
     def scrape(stopping: threading.Event) -> None:
         while True:

@@ -19,7 +19,7 @@ from exporter.errors import QueryError
 from exporter.gpdb.kinds import DEFAULT_KIND, KINDS
 from exporter.model import JobRef, JobState, Unit
 from exporter.polling.budget import HostLimit
-from exporter.polling.query import Client, ask
+from exporter.polling.query import Client, query_job
 from exporter.polling.record import Record
 from exporter.redaction import Redactor
 from exporter.waiting import INTERVAL, Outcome, Wait
@@ -69,7 +69,7 @@ def _until_the_end(
         limit.started(began)
         failure: QueryError | None = None
         try:
-            _, state = ask(client, record)
+            _, state = query_job(client, record)
             outcome = waiting.answer(state, time.time())
             display.show(state)
         except QueryError as error:

@@ -64,7 +64,7 @@ def proxy() -> Kind:
 
 
 def host() -> Kind:
-    """Host of a service that is asked over HTTPS, perhaps with a port."""
+    """Host of a service that is called over HTTPS, perhaps with a port."""
     expected = "host or host:port"
 
     def read(value: str) -> str:

@@ -430,7 +430,7 @@ class Config:
     """The configuration, checked as a whole.
 
     Attributes:
-        scrape: how jobs are asked about.
+        scrape: how jobs are queried.
         api: how the API is called.
         credentials: where the access key comes from.
         deadline: when a job should have ended.

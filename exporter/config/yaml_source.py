@@ -1,7 +1,7 @@
 """YAML bytes to nodes with their places. Strict: what could surprise or explode is refused.
 
 The events come from PyYAML's C parser; its composer is not used, since it follows aliases, lets
-the last of two equal keys win and recurses as deep as the file asks. PyYAML's own messages are
+the last of two equal keys win and recurses as deep as the file is. PyYAML's own messages are
 never shown, because they quote the line, secret and all.
 """
 

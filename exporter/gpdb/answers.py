@@ -105,7 +105,7 @@ class Answer:
         request_id: what the vendor's support asks for; empty where the answer has none.
     """
 
-    document: Mapping[str, object] = field(repr=False)  # it may repeat what was asked
+    document: Mapping[str, object] = field(repr=False)  # it may repeat the query
     clock_skew: float | None = None
     request_id: str = ""
 

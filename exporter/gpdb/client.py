@@ -192,7 +192,7 @@ class ApiClient:
         self._routes: dict[str, _Route] = {}
 
     def call(self, target: Target, kind: JobKind, ref: JobRef) -> answers.Answer:
-        """Ask about a job of a target, and return the good answer.
+        """Query a job of a target, and return the good answer.
 
         The namespace password is revealed here. Within the same time it is tried once more
         with a fresh connection where one was closed under us or brought another call's answer,
@@ -244,7 +244,7 @@ class ApiClient:
     def _attempt(self, call: _Call, key: AccessKey, *, fresh: bool) -> answers.Answer:
         """Send one request.
 
-        A connection is kept for the next call only where the answer names the job that was asked
+        A connection is kept for the next call only where the answer names the job that was queried
         about. One answer too many would otherwise be taken for the next call's, and so on for ever.
         """
         route = self._route(call.target)

@@ -84,7 +84,7 @@ def decode_job(
 
     Args:
         document: the answer's JSON object.
-        ref: the job that was asked about.
+        ref: the job that was queried.
         zone: in which times without a zone are read.
         statuses: that the kind of job can have.
         most_progress: a larger Progress cannot be read.

@@ -33,7 +33,7 @@ class DeferredClient:
     def key_version(self) -> int:
         """Return a number that changes when the access key does.
 
-        Makes the client too: this is asked before a round begins. The first call would come later
+        Makes the client too: this is called before a round begins. The first call would come later
         than the limit of calls believes if it had to wait for the imports.
 
         Raises:
@@ -44,7 +44,7 @@ class DeferredClient:
         return hash(self._credentials.current())
 
     def call(self, target: Target, kind: JobKind, ref: JobRef) -> Answer:
-        """Ask about a job: see ``ApiClient.call``.
+        """Query a job: see ``ApiClient.call``.
 
         Raises:
             QueryError: the leaf that says why there is no good answer.

@@ -89,7 +89,7 @@ _RULES: tuple[tuple[tuple[type[BaseException], ...], type[QueryError], str], ...
             urllib3.exceptions.LocationValueError,
         ),
         InternalError,
-        "the address of the endpoint or the proxy is not one that can be asked",
+        "the address of the endpoint or the proxy is not one that can be called",
     ),
     (
         (

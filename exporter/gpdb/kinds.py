@@ -118,7 +118,7 @@ class JobKind:
         """Return the parameters of the query and those of the form, the password in one of them.
 
         Args:
-            ref: the job to ask about.
+            ref: the job to query.
             target: of the job.
 
         Raises:
@@ -143,7 +143,7 @@ class JobKind:
 
         Args:
             document: the answer's JSON object.
-            ref: the job that was asked about.
+            ref: the job that was queried.
             zone: in which times without a zone are read.
 
         Raises:

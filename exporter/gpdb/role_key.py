@@ -91,7 +91,7 @@ def prepare(environ: MutableMapping[str, str], settings: Settings) -> None:
     proxy = proxies.configured(setting, environ)
     for name in ("HTTPS_PROXY", "https_proxy"):
         environ.pop(name, None)  # the package looks at no other, and not at NO_PROXY
-    if proxy and not requests.utils.should_bypass_proxies(_asked(environ, settings), None):
+    if proxy and not requests.utils.should_bypass_proxies(_key_service(environ, settings), None):
         environ["HTTPS_PROXY"] = proxy
     environ.setdefault("ALIBABA_CLOUD_IMDSV1_DISABLED", "true")
     environ.setdefault("ALIBABA_CLOUD_ROLE_SESSION_NAME", SESSION_NAME)
@@ -112,8 +112,8 @@ def trust(environ: MutableMapping[str, str], settings: Settings) -> None:
     requests.adapters.DEFAULT_CA_BUNDLE_PATH = trusted.file or first
 
 
-def _asked(environ: Mapping[str, str], settings: Settings) -> str:
-    """Return the URL of what is asked for a key over HTTPS."""
+def _key_service(environ: Mapping[str, str], settings: Settings) -> str:
+    """Return the URL of the service that gives the key over HTTPS."""
     if settings.get("kind") == "credentials_uri":
         return settings.get("uri") or environ.get("ALIBABA_CLOUD_CREDENTIALS_URI", "")
     return f"https://{_sts_host(environ, settings)}"

@@ -132,12 +132,12 @@ class RoleCredentials(Credentials):
     asked for when that is due. All callers together have one request under way at most.
 
     Args:
-        ask: gets a key; raises NoCredentials. Takes seconds, and may be called in any thread.
+        fetch: gets a key; raises NoCredentials. Takes seconds, and may be called in any thread.
         clock: what time it is.
     """
 
-    def __init__(self, ask: Callable[[], RoleKey], clock: Clock) -> None:
-        self._ask = ask
+    def __init__(self, fetch: Callable[[], RoleKey], clock: Clock) -> None:
+        self._fetch = fetch
         self._clock = clock
         self._changed = threading.Condition()
         self._secrets = RecentSecrets()
@@ -147,7 +147,7 @@ class RoleCredentials(Credentials):
         self._due = -math.inf
         self._renewed = -math.inf
         self._offset: float | None = None  # of the clock by which _ends was reckoned
-        self._is_asking = False
+        self._is_fetching = False
         self._failures = 0
         self._why = ""  # of the last failure; empty after a success
 
@@ -166,19 +166,19 @@ class RoleCredentials(Credentials):
         """See ``Credentials``."""
         with self._changed:
             self._ask_if_due()
-            self._changed.wait_for(lambda: self._is_hopeful or not self._is_asking, seconds)
+            self._changed.wait_for(lambda: self._is_hopeful or not self._is_fetching, seconds)
             return self._usable()
 
     def renewed(self, refused: AccessKey, seconds: float, /) -> AccessKey | None:
         """See ``Credentials``. Whoever comes first has it asked for; the others wait for that."""
         with self._changed:
-            if self._key == refused and not self._is_asking:
+            if self._key == refused and not self._is_fetching:
                 now = self._clock.monotonic()
                 if now < self._renewed + _RENEWAL_PAUSE:
                     return None
                 self._renewed, self._refused = now, refused
                 self._begin()
-            self._changed.wait_for(lambda: self._key != refused or not self._is_asking, seconds)
+            self._changed.wait_for(lambda: self._key != refused or not self._is_fetching, seconds)
             return self._key if self._is_good and self._key != refused else None
 
     def secrets(self) -> tuple[Watched, ...]:
@@ -199,31 +199,31 @@ class RoleCredentials(Credentials):
         return self._key
 
     def _ask_if_due(self) -> None:
-        if self._is_asking:
+        if self._is_fetching:
             return
         # Where the wall clock was stepped, the key may end sooner or later than was reckoned.
         if self._clock.monotonic() >= self._due or self._clock.offset() != self._offset:
             self._begin()
 
     def _begin(self) -> None:
-        self._is_asking = True
+        self._is_fetching = True
         self._offset = self._clock.offset()
         try:
             threading.Thread(target=self._work, name="role key", daemon=True).start()
         except (RuntimeError, MemoryError):
-            self._is_asking = False
+            self._is_fetching = False
             self._fail("no thread could be started to ask for a role's key")
 
     def _work(self) -> None:
         outcome: RoleKey | str
         try:
-            outcome = self._ask()
+            outcome = self._fetch()
         except NoCredentials as error:
             outcome = str(error)
         except Exception as error:  # noqa: BLE001  who waits would wait for ever
             outcome = f"unexpected {type(error).__name__} while a role's key was asked for"
         with self._changed:
-            self._is_asking = False
+            self._is_fetching = False
             if isinstance(outcome, RoleKey):
                 self._take(outcome)
             else:

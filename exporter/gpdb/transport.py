@@ -353,7 +353,7 @@ class BoundedAdapter(requests.adapters.HTTPAdapter):
         return manager
 
     def pool(self, url: str, proxy: str) -> Pool:
-        """Return the pool for a scheme and host: asked directly, a call costs a third less.
+        """Return the pool for a scheme and host: used directly, a call costs a third less.
 
         Args:
             url: of the host.

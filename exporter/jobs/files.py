@@ -64,7 +64,7 @@ class _FileState:
         return other is self or (
             other is not None
             and self.digest == other.digest
-            and self.jobs is other.jobs
+            and self.jobs == other.jobs
             and self.problems == other.problems
         )
 

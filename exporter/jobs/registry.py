@@ -204,7 +204,7 @@ class Registry:
     def _end(self, identity: Identity, job: JobRef, ended_at: EndedAt) -> float | None:
         target = self._targets[job.target]
         known = self._ends.get(identity)
-        if known is not None and known[0] is target:
+        if known is not None and known[0] == target:
             return known[1]
         return ended_at(identity, target)
 

@@ -1,4 +1,4 @@
-"""How much may be asked of a host, and of a target. Time and chance are arguments."""
+"""How many calls a host may have, and of a target. Time and chance are arguments."""
 
 from collections import deque
 from collections.abc import Callable
@@ -37,7 +37,7 @@ _KEY_ACCEPTED = (
 
 
 class HostLimit:
-    """Calls to one host: at most ``calls_per_second`` in any second, and a pause when it asks.
+    """Calls to one host: at most ``calls_per_second`` in any second, and a pause when it wants one.
 
     It keeps the times of the last calls, so that the limit holds in each second wherever that
     second begins, and not just on average. After a pause one call goes alone: the others wait
@@ -109,7 +109,7 @@ class TargetBudget:
     Attributes:
         limit: of the target's host; shared with the targets of the same host.
         key_version: of the access key; a new key gets a new budget.
-        queue: the jobs that are due in this round, the longest unasked first.
+        queue: the jobs that are due in this round, the longest unqueried first.
         in_flight: calls under way.
         earned: answers in this round.
         proven: the present access key was not refused.
@@ -129,7 +129,7 @@ class TargetBudget:
     api_clock: float | None = None
 
     def is_open(self, now: float) -> bool:
-        """Whether asking makes sense now: the key is not known to be refused, no pause."""
+        """Whether a query makes sense now: the key is not known to be refused, no pause."""
         return now >= self.refused_until and now >= self.limit.paused_until
 
     def wait(self, now: float, share: int) -> float | None:

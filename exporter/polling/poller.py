@@ -33,7 +33,7 @@ _ZONE_TOLERANCE = 60.0  # seconds that an UpdateTime may lie in the future befor
 
 
 class Poller:
-    """Asks about the jobs that are due, and remembers what it saw.
+    """Queries the jobs that are due, and remembers the answers.
 
     Args:
         settings: of the configuration.
@@ -77,8 +77,8 @@ class Poller:
                 limit.allow(settings.calls_per_second)
             self._settings = settings
 
-    def ask(self, deadline: Deadline) -> Scrape:
-        """Ask about the jobs that are due, until all are answered or the deadline has come.
+    def poll(self, deadline: Deadline) -> Scrape:
+        """Query the jobs that are due, until all are answered or the deadline has come.
 
         Concurrent callers share one round. What is not answered by the deadline is late; its
         answer is kept for the next snapshot.
@@ -103,15 +103,15 @@ class Poller:
             return self._snapshot(scrape)
 
     def take_snapshot(self, deadline: Deadline) -> Snapshot:
-        """Ask, and return what is known of all jobs then.
+        """Query what is due, and return what is known of all jobs then.
 
         Args:
             deadline: of the scrape.
         """
-        return self.snapshot(self.ask(deadline))
+        return self.snapshot(self.poll(deadline))
 
     def last_seen(self) -> Snapshot:
-        """Return what is known of all jobs, asking nothing."""
+        """Return what is known of all jobs, without a call."""
         started = self._clock.monotonic()
         with self._watching:
             jobs = self._look()
@@ -139,18 +139,18 @@ class Poller:
 
     @property
     def _busy(self) -> bool:
-        return not self._closed and (self._in_flight > 0 or self._round.is_asking)
+        return not self._closed and (self._in_flight > 0 or self._round.has_queued)
 
     def _look(self) -> WatchedJobs:
         """Take over today's watch list: keep the records of jobs that stay, forget the others."""
         settings, jobs = self._settings, self._jobs
         watched = settings.watched(self._ended_at)
-        if watched.generation != jobs.watched.generation:
+        if watched.generation == jobs.watched.generation:
+            self._jobs = WatchedJobs(settings, watched, jobs.records)
+        else:
             records = tuple(self._record(ref, watched) for ref in watched.jobs)
             self._records = {record.ref.identity: record for record in records}
             self._jobs = WatchedJobs(settings, watched, records)
-        elif settings is not jobs.settings:
-            self._jobs = WatchedJobs(settings, watched, jobs.records)
         return self._jobs
 
     def _ended_at(self, identity: tuple[str, ...], target: Target) -> float | None:
@@ -161,7 +161,7 @@ class Poller:
             return memory.ended_at if memory else None
         if record.state is None or not record.is_final:
             return None
-        if record.target is not target and record.target != target:
+        if record.target != target:
             return None
         return record.state.updated or record.state.created or 0.0
 
@@ -173,7 +173,7 @@ class Poller:
             if memory := self._recall(ref.identity):
                 record.recall(memory, self._clock.offset())
             return record
-        if record.target is not target and record.target != target:
+        if record.target != target:
             return Record(ref, target)
         record.ref = ref
         return record
@@ -183,7 +183,7 @@ class Poller:
         now = self._clock.monotonic()
         if self._busy:
             deadline = max(self._round.deadline, deadline)
-            if self._round.covers(jobs.records, now):
+            if self._round.covers(jobs.watched.generation, now):
                 self._round.deadline = deadline
                 return self._round.number
         settings = jobs.settings
@@ -194,7 +194,9 @@ class Poller:
         self._round = Round(
             self._round.number + 1, deadline, self._budgets, settings.scrape.concurrency
         )
-        queued = self._round.queue(jobs.records, now, settings.scrape.min_interval)
+        queued = self._round.queue(
+            jobs.records, jobs.watched.generation, now, settings.scrape.min_interval
+        )
         # Those that have a query under way from earlier may hang.
         self._hire(min(self._in_flight + queued, settings.scrape.concurrency))
         self._work.notify(queued)
@@ -235,7 +237,7 @@ class Poller:
         """Make a query, and return the next one."""
         started = self._clock.monotonic()
         try:
-            answer, state = query.ask(client, task.record)
+            answer, state = query.query_job(client, task.record)
         except QueryError as error:
             return self._conclude(task, started, error, error.clock_skew)
         return self._conclude(task, started, state, answer.clock_skew)
@@ -265,7 +267,7 @@ class Poller:
             found = self._round.next(now, self._in_flight)
             if isinstance(found, Task):
                 found.record.in_flight = True
-                found.record.asked_at = now
+                found.record.queried_at = now
                 found.budget.started(now)
                 self._in_flight += 1
                 return found, self._settings.client
@@ -289,7 +291,7 @@ class Poller:
             record.fail(outcome, now)
         else:
             record.answer(outcome, now)
-        if self._round.is_asking:
+        if self._round.has_queued:
             # A target that answers may have earned one more call, a host after a pause many.
             self._work.notify(self._threads if was_probing else 1)
         elif not self._in_flight:

@@ -19,7 +19,7 @@ class Client(Protocol):
         """Return a number that changes when the access key does."""
 
     def call(self, target: Target, kind: JobKind, ref: JobRef) -> Answer:
-        """Ask about a job, or raise a QueryError."""
+        """Query a job, or raise a QueryError."""
 
 
 def key_version(client: Client) -> int:
@@ -30,7 +30,7 @@ def key_version(client: Client) -> int:
         return 0  # each query will say so
 
 
-def ask(client: Client, record: Record) -> tuple[Answer, JobState]:
+def query_job(client: Client, record: Record) -> tuple[Answer, JobState]:
     """Make one query.
 
     Raises:

@@ -30,8 +30,8 @@ class Record:
         pace: how fast progress grows; None before the first answer and after the end.
         queried: monotonic seconds, when the last query ended.
         reason: why the last query failed; empty when it worked.
-        asked_at: monotonic seconds when the last query began.
-        retry_at: monotonic seconds before which it is not asked.
+        queried_at: monotonic seconds when the last query began.
+        retry_at: monotonic seconds before which it is not queried.
         not_found_in_a_row: how often the API did not know it, one after the other.
         in_flight: a query is under way.
         due_in: the number of the last round in which it was due.
@@ -50,7 +50,7 @@ class Record:
     pace: Pace | None = None
     queried: float | None = None
     reason: str = ""
-    asked_at: float | None = None
+    queried_at: float | None = None
     retry_at: float = 0.0
     not_found_in_a_row: int = 0
     in_flight: bool = False
@@ -60,14 +60,14 @@ class Record:
 
     @property
     def is_final(self) -> bool:
-        """Whether the job has ended, so that it is never asked again."""
+        """Whether the job has ended, so that it is never queried again."""
         return self.state is not None and self.state.status.is_final
 
     def is_due(self, now: float, min_interval: float) -> bool:
-        """Whether it may be asked now (monotonic seconds)."""
+        """Whether it may be queried now (monotonic seconds)."""
         if self.is_final or self.in_flight or now < self.retry_at:
             return False
-        return self.asked_at is None or now - self.asked_at >= min_interval
+        return self.queried_at is None or now - self.queried_at >= min_interval
 
     def recall(self, memory: Memory, offset: float) -> None:
         """Begin with what the store remembers (offset: Unix seconds less monotonic seconds)."""

@@ -1,4 +1,4 @@
-"""One round: which of the due jobs is asked next. No threads and no clock in here."""
+"""One round: which of the due jobs is queried next. No threads and no clock in here."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -40,24 +40,32 @@ class Round:
         self._budgets = budgets
         self._concurrency = concurrency
         self._share = concurrency
-        self._records: Sequence[Record] = ()
+        self._generation = 0
         self._renewed_at = 0.0
 
-    def covers(self, records: Sequence[Record], now: float) -> bool:
-        """Whether a scrape of these jobs that begins now can share this round.
+    def covers(self, generation: int, now: float) -> bool:
+        """Whether a scrape of this watch list that begins now can share this round.
 
-        Not once the jobs that were asked first may be due again: where a dead target keeps a
+        Not once the jobs that were queried first may be due again: where a dead target keeps a
         round from ending, the others would have to wait with it.
         """
-        return records is self._records and now < min(self.deadline, self._renewed_at)
+        return generation == self._generation and now < min(self.deadline, self._renewed_at)
 
-    def queue(self, records: Sequence[Record], now: float, min_interval: float) -> int:
-        """Queue the jobs that are due, the longest unasked first; return how many.
+    def queue(
+        self, records: Sequence[Record], generation: int, now: float, min_interval: float
+    ) -> int:
+        """Queue the jobs that are due, the longest unqueried first; return how many.
 
         A job whose query is still under way from an earlier round counts as due: its answer is
-        waited for. One whose host or key must be left alone is due, but not asked.
+        waited for. One whose host or key must be left alone is due, but not queried.
+
+        Args:
+            records: of all jobs that are watched.
+            generation: of their watch list.
+            now: monotonic seconds.
+            min_interval: seconds between two queries of a job.
         """
-        self._records = records
+        self._generation = generation
         self._renewed_at = now + min_interval
         due = []
         unfinished = set()
@@ -73,7 +81,7 @@ class Round:
                 record.due_in = self.number
                 if self._budgets[record.target.name].is_open(now):
                     due.append(record)
-        due.sort(key=_asked_at)
+        due.sort(key=_queried_at)
         for record in due:
             self._budgets[record.target.name].queue.append(record)
         # Of all targets, not only of those with due jobs: a dead one that is alone in this round
@@ -109,7 +117,7 @@ class Round:
         return Task(best.queue.popleft(), best)
 
     @property
-    def is_asking(self) -> bool:
+    def has_queued(self) -> bool:
         """Whether queries are still to start."""
         return any(budget.queue for budget in self._budgets.values())
 
@@ -129,7 +137,7 @@ class Round:
             now: monotonic seconds.
             chance: gives a number from 0 to 1.
         """
-        budget, began = task.budget, task.record.asked_at
+        budget, began = task.budget, task.record.queried_at
         budget.limit.ended(now if began is None else began, now, error, chance)
         if error is None:
             budget.answered()
@@ -141,10 +149,10 @@ class Round:
                     other.queue.clear()
 
 
-def _asked_at(record: Record) -> float:
-    return -math.inf if record.asked_at is None else record.asked_at
+def _queried_at(record: Record) -> float:
+    return -math.inf if record.queried_at is None else record.queried_at
 
 
 def _turn(budget: TargetBudget) -> tuple[int, float]:
-    """The target with the fewest calls under way goes first, then the longest unasked job."""
-    return (budget.in_flight, _asked_at(budget.queue[0]))
+    """The target with the fewest calls under way goes first, then the longest unqueried job."""
+    return (budget.in_flight, _queried_at(budget.queue[0]))

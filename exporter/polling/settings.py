@@ -1,7 +1,8 @@
 """What the poller is given, who observes its queries, and what a scrape looks at."""
 
+import itertools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from exporter.config import ScrapeSettings
@@ -36,6 +37,7 @@ class PollSettings:
         watched: returns the jobs to watch, each time a scrape begins; its argument returns when
             a job has ended.
         client: makes the calls.
+        generation: a number that no other settings have.
     """
 
     scrape: ScrapeSettings
@@ -43,11 +45,12 @@ class PollSettings:
     calls_per_second: int
     watched: Callable[[EndedAt], WatchList]
     client: Client
+    generation: int = field(init=False, default_factory=itertools.count(1).__next__)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class WatchedJobs:
-    """The jobs of a watch list with their records, and the settings in force. Equal only to itself.
+    """The jobs of a watch list with their records, and the settings in force.
 
     Attributes:
         settings: in force.
@@ -58,6 +61,11 @@ class WatchedJobs:
     settings: PollSettings
     watched: WatchList
     records: tuple[Record, ...]
+
+    @property
+    def generation(self) -> tuple[int, int]:
+        """A number for each part; together they say which jobs these are, under which settings."""
+        return (self.settings.generation, self.watched.generation)
 
 
 @dataclass(frozen=True, slots=True)

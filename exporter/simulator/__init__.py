@@ -5,7 +5,7 @@ It stands in for the cloud in the demo, in the tests and in the benchmarks. One 
     server     sockets, HTTP/1.1       bytes -> Request,  Reply -> bytes after its latency
     service    one call                what is remembered: nonces, calls of this second, counts
     verify     pure                    Request -> who signed it, or why it is refused
-    parameters pure                    Request -> which job is asked about, or why it is refused
+    parameters pure                    Request -> which job is queried, or why it is refused
     timeline   pure                    a job, the seconds since the start -> its state
     answers    pure                    bodies, as the vendor's page spells them
 

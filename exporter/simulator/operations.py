@@ -1,4 +1,4 @@
-"""The operations of the simulated API: for each kind of job one that asks, and those that start it.
+"""The operations of the simulated API: those that return the state of a job, and that start it.
 
 The rows are written down a second time on purpose, beside ``exporter.gpdb.kinds``: who checks the
 exporter's requests must not take over its mistakes. The names and which of them are mandatory: the

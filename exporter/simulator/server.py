@@ -94,7 +94,7 @@ class _Server(ThreadingHTTPServer):
         self._thread.start()
 
     def answer(self, request: Request) -> Reply:
-        """Ask the service, for one client at a time."""
+        """Call the service, for one client at a time."""
         with self._answering:
             return self.service.answer(request)
 

@@ -49,16 +49,16 @@ class Reply:
 
 
 class _Counts:
-    """What was asked and how it was answered: for each job, and in all."""
+    """The calls and how they were answered: for each job, and in all."""
 
     def __init__(self) -> None:
-        self.asked: Counter[str] = Counter()
+        self.calls: Counter[str] = Counter()
         self.answered: Counter[str] = Counter()
         self.refused: dict[str, Counter[str]] = {}
 
     def name(self, job_id: str) -> str:
         """Return what a job is counted as: ids come from strangers, so they are bounded."""
-        if job_id in self.asked or len(self.asked) < _MOST_JOB_IDS:
+        if job_id in self.calls or len(self.calls) < _MOST_JOB_IDS:
             return job_id[:256]
         return ""
 
@@ -72,11 +72,11 @@ class _Counts:
                 "answered": self.answered[job_id],
                 "refused": dict(self.refused.get(job_id, {})),
             }
-            for job_id, asked in self.asked.items()
+            for job_id, asked in self.calls.items()
         }
         every_refusal: Counter[str] = sum(self.refused.values(), Counter())
         counts = {
-            "total": self.asked.total(),
+            "total": self.calls.total(),
             "answered": self.answered.total(),
             "refused": dict(every_refusal),
             "busiest_second": busiest_second,
@@ -163,7 +163,7 @@ class Service:
             return Reply(200, (("Content-Type", "application/json"),), counts)
         given = {**request.query_parameters, **request.form_parameters}
         counted_as = self._counts.name(given.get("JobId", ""))
-        self._counts.asked[counted_as] += 1
+        self._counts.calls[counted_as] += 1
         try:
             reply = self._answer_call(request, request_id, now)
         except Rejected as refused:

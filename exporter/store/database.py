@@ -11,7 +11,7 @@ Row = tuple[Any, ...]
 class Database(ABC):
     """A connection to a database. One thread at a time may use it.
 
-    Every method raises ``StoreFailed`` when the database does not do what it is asked for; the
+    Every method raises ``StoreFailed`` when the database fails; the
     connection is of no use then.
 
     Attributes:

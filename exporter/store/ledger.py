@@ -72,7 +72,7 @@ class Ledger:
         self._lock = threading.Lock()  # guards the books, and all below
         self._synchronising = Background(self.synchronise)
         self._revision: int | None = None  # up to which the store was read
-        self._unknown: dict[Identity, None] = {}  # of which the store has yet to be asked
+        self._unknown: dict[Identity, None] = {}  # that have yet to be looked up in the store
         self._error: StoreFailed | None = None
         self._failures = 0
         self._retry_at = 0.0
@@ -292,7 +292,7 @@ class Ledger:
         self._revision = changes.revision
 
     def _recall(self) -> None:
-        """Ask the store about the jobs that are new here."""
+        """Look up the jobs that are new here."""
         with self._lock:
             unknown = [*self._unknown]
         if not unknown:

@@ -44,7 +44,7 @@ class Backend(Protocol):
         """
 
     def last_seen(self) -> Snapshot:
-        """Return what scrapes have seen so far. Asks nothing of the API."""
+        """Return what scrapes have seen so far. Makes no call."""
 
     def reload(self) -> None:
         """Take a changed configuration into use.
@@ -101,7 +101,7 @@ def parse_telemetry_path(value: str) -> str:
     Raises:
         ValueError: no request could ever reach it. The message says what was expected.
     """
-    if not value.startswith("/") or not _can_be_asked_for(value):
+    if not value.startswith("/") or not _can_be_requested(value):
         raise ValueError(f"expected a path such as /metrics, got {value!r}")
     if value in (HEALTHY, READY, RELOAD):
         raise ValueError(f"expected a path other than {value}, which answers something else")
@@ -115,12 +115,12 @@ def parse_route_prefix(value: str) -> str:
         ValueError: no request could ever reach what is below it.
     """
     prefix = "/" + value.strip("/")
-    if not _can_be_asked_for(prefix):
+    if not _can_be_requested(prefix):
         raise ValueError(f"expected a path such as /adbpg, got {value!r}")
     return prefix.rstrip("/")
 
 
-def _can_be_asked_for(path: str) -> bool:
+def _can_be_requested(path: str) -> bool:
     """Whether a request can have it as its path, and a link: ``//`` leads to another host."""
     is_plain = path.isprintable() and not set(path) & set("?#% ")
     return is_plain and "//" not in path and not {".", ".."} & set(path.split("/"))

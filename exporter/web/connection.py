@@ -69,7 +69,7 @@ class Connection:
         Args:
             sock: just accepted.
             limits: what the client may take.
-            may_wait: is asked before waiting for the client; False ends the connection.
+            may_wait: is called before waiting for the client; False ends the connection.
             tls: how to speak TLS from now on; None for plain HTTP.
         """
         self._sock: DeadlineSocket | DeadlineTlsSocket = DeadlineSocket.adopt(sock)

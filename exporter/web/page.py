@@ -19,7 +19,7 @@ from exporter.web.views import CONCERNS, LONGEST_SEARCH, PARTS, STATES, Choice, 
 
 REFRESH_SECONDS = 30  # as often as Prometheus usually scrapes: nothing changes sooner
 MOST_ROWS = 500
-MOST_ENDED = 20  # that ended without trouble, unless they are asked for
+MOST_ENDED = 20  # that ended without trouble, unless a view asks for them
 _MOST_FILES = 5  # with a notice of their own
 _SKEW_WORTH_SHOWING = 60.0  # seconds; the API refuses calls from 15 minutes on
 
@@ -111,7 +111,7 @@ def render(
         version: of the exporter.
         telemetry_path: where the metrics are, from where the page is.
         view: which jobs to show, and whether the page stands still.
-        asides: how to ask about a job, and which error texts to show.
+        asides: how to query a job, and which error texts to show.
         shard: which of the jobs are watched.
         external_url: of this page, without a slash at its end; empty if it is not known.
     """
@@ -122,7 +122,7 @@ def render(
     unreadable = [report for report in snapshot.patterns if report.error]
     patterns = {report.pattern for report in unreadable}
     broken = sorted(p for p, failed in snapshot.file_errors.items() if failed and p not in patterns)
-    asked = max((seen.queried_at for seen in observations if seen.queried_at), default=None)
+    queried = max((seen.queried_at for seen in observations if seen.queried_at), default=None)
     html = _PAGE.render(
         style=_STYLE,
         version=version,
@@ -136,8 +136,8 @@ def render(
         found=len(shown),
         troubled=troubled,
         calm=not view.is_filtered and not troubled and any(seen.state for seen in observations),
-        last_asked=None if asked is None else ago(asked, now),
-        nothing_asked=all(seen.up is None and seen.state is None for seen in observations),
+        last_queried=None if queried is None else ago(queried, now),
+        nothing_queried=all(seen.up is None and seen.state is None for seen in observations),
         tiles=_tiles(STATES, cases),
         concerns=[tile for tile in _tiles(CONCERNS, cases) if tile.number],
         choices=(*STATES, *PARTS, *CONCERNS),

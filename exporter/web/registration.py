@@ -123,7 +123,7 @@ class Registration:
         """Answer a GET or a DELETE of one job.
 
         Args:
-            request: what is asked for.
+            request: of the client.
             path: what follows ``JOBS`` and a slash.
         """
         token = self._token(request)
@@ -147,7 +147,7 @@ class Registration:
         return Response(200, _JSON, f"{self._redactor(found)}\n".encode(), (_NO_STORE,))
 
     def _token(self, request: Request) -> Token | Response:
-        """Return the token of a request, or the answer to one that has none or asks too often."""
+        """Return the token of a request, or the answer to one that has none or comes too often."""
         scheme, _, given = request.headers.get("authorization", "").partition(" ")
         token = self._known(given.strip()) if scheme.lower() == "bearer" else None
         if token is None:

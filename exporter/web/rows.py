@@ -57,7 +57,7 @@ class Finding:
         title: in a few words.
         text: in a sentence or two.
         quote: of the API's error text; empty for none.
-        command: that asks the API about the job; empty for none.
+        command: that queries the job; empty for none.
     """
 
     sign: str
@@ -151,7 +151,7 @@ _PILLS = {
     JobStatus.FAILED: Pill("✕", "failed", "Failed"),
     JobStatus.UNKNOWN: Pill("?", "doubt", "Unknown"),
 }
-_NOT_ASKED = Pill("○", "quiet", "Not queried yet")
+_NOT_QUERIED = Pill("○", "quiet", "Not queried yet")
 _NOT_KNOWN = Pill("?", "doubt", "Not known")
 _SIGNS = {
     Concern.FAILED: ("✕", "failed"),
@@ -168,7 +168,7 @@ def row(case: Case, now: float, asides: Asides) -> Row:
     Args:
         case: the job.
         now: Unix seconds, which times are relative to.
-        asides: how to ask about it, and which error texts to show.
+        asides: how to query it, and which error texts to show.
     """
     seen, ref = case.seen, case.seen.ref
     where = (
@@ -208,7 +208,7 @@ def _finding(remark: Remark, ref: JobRef, asides: Asides) -> Finding:
         remark.title,
         text,
         quote,
-        command(ref, asides.query_command) if remark.asks else "",
+        command(ref, asides.query_command) if remark.query_helps else "",
     )
 
 
@@ -219,7 +219,7 @@ def cut(text: str) -> str:
 
 
 def command(ref: JobRef, words: tuple[str, ...]) -> str:
-    """Return the command that asks the API about a job, to be pasted into a shell."""
+    """Return the command that queries a job, to be pasted into a shell."""
     end = ("--", ref.job_id) if ref.job_id.startswith("-") else (ref.job_id,)
     flags = [f"--target={ref.target}", f"--collection={ref.collection}"]
     if ref.kind != DEFAULT_KIND:
@@ -241,7 +241,7 @@ def ago(timestamp: float, now: float) -> Words:
 def _pill(seen: Observation) -> Pill:
     if seen.state is not None:
         return _PILLS[seen.state.status]
-    return _NOT_ASKED if seen.up is None else _NOT_KNOWN
+    return _NOT_QUERIED if seen.up is None else _NOT_KNOWN
 
 
 def _progress(seen: Observation, state: JobState) -> Progress:

@@ -48,7 +48,7 @@ class Server:
             body_limit: how many bytes of body the handler takes; more is answered by 413.
             limits: what one client may take.
             wall: Unix seconds, for the header Date.
-            tls: is asked at each connection how to speak TLS; None for plain HTTP.
+            tls: says at each connection how to speak TLS; None for plain HTTP.
 
         Raises:
             OSError: the address cannot be bound; see ``explain_listen_error``.

@@ -43,7 +43,7 @@ class Remark:
         title: in a few words.
         text: in a sentence or two, with what to do.
         quote: what the API says, as it came: anything can be in it; empty for nothing.
-        asks: whether the command that asks the API helps.
+        query_helps: whether the command that queries the job helps.
     """
 
     level: Level
@@ -51,7 +51,7 @@ class Remark:
     title: str
     text: str
     quote: str = ""
-    asks: bool = False
+    query_helps: bool = False
 
 
 class Group(enum.Enum):
@@ -144,12 +144,12 @@ def _remarks_on_state(state: JobState) -> Iterator[Remark]:
     about = "" if state.error_class in (None, ErrorClass.OTHER) else f" ({state.error_class})"
     if state.status is JobStatus.FAILED:
         text = f"The API says why{about}:" if quote else "The API does not say why."
-        yield Remark(Level.BAD, Concern.FAILED, "Job failed", text, quote, asks=True)
+        yield Remark(Level.BAD, Concern.FAILED, "Job failed", text, quote, query_helps=True)
     elif quote:
         text = f"The API gives an error text{about}:"
         # Beside a status that is not final the vendor's own samples have one: no sign of trouble.
         level = Level.NOTE if state.status.is_active else Level.WARNING
-        yield Remark(level, Concern.ERROR, "Error reported", text, quote, asks=True)
+        yield Remark(level, Concern.ERROR, "Error reported", text, quote, query_helps=True)
     if state.status is JobStatus.UNKNOWN:
         yield Remark(
             Level.WARNING,

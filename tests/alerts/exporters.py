@@ -221,7 +221,7 @@ class Exporter:
         }
 
     def _query(self, job: Job, record: Record, now: float) -> None:
-        record.asked_at = now + UPTIME
+        record.queried_at = now + UPTIME
         self._counters[_requests(job)] += 1
         try:
             record.answer(job.answer(now), now + UPTIME)

@@ -77,7 +77,7 @@ def cost(answer: Answer | QueryError) -> Cost:
     """What the poller makes of an answer about a job that was seen running."""
     record = Record(REF, Target("rag-prod", "cn-hangzhou", Secret("testpassword")))
     record.answer(RUNNING, 900.0)
-    record.asked_at = 1_000.0
+    record.queried_at = 1_000.0
     budget = TargetBudget(HostLimit(50))
     budget.started(1_000.0)
     error = answer if isinstance(answer, QueryError) else None

@@ -12,9 +12,9 @@ import pytest
 
 from exporter import config
 from exporter.advice import Scope
-from exporter.check.asking import Asking, Outcome, Seen
 from exporter.check.diagnosis import Case, diagnose, ram_policy
 from exporter.check.findings import Examiner, Finding
+from exporter.check.live_check import LiveCheck, Outcome, Results
 from exporter.clock import Clock
 from exporter.config import Config
 from exporter.config.located import Located
@@ -169,7 +169,7 @@ def examined(
     if zone:
         first, *others = settings.targets
         settings = replace(settings, targets=(replace(first, time_zone=ZoneInfo(zone)), *others))
-    seen = Seen(
+    seen = Results(
         jobs=settings.jobs,
         probes=(),
         outcomes={_job(settings, job_id).identity: each for job_id, each in outcomes.items()},
@@ -198,7 +198,7 @@ def test_not_asked_after_a_refusal(loaded: tuple[Config, Located]) -> None:
     assert [each.reason for each in found] == ["auth", "not_asked"]
     assert [each.is_fault for each in found] == [True, False]
     assert found[1].job_ids == ("two", "three")
-    assert "target main: 2 of 3 jobs: not asked" in found[1].problem.message
+    assert "target main: 2 of 3 jobs: not queried" in found[1].problem.message
 
 
 def test_not_asked_in_time(loaded: tuple[Config, Located]) -> None:
@@ -319,10 +319,10 @@ class Hosts:
         raise self._central
 
 
-def asked_live(config: Config, client: Hosts, clock: Clock | None = None) -> Seen:
+def asked_live(config: Config, client: Hosts, clock: Clock | None = None) -> Results:
     """Return what is seen of a configuration within a time that is only for hangs."""
     settings = poll_settings(config, registry_of(config, JobFiles(config)), client)
-    return Asking(settings, clock=clock or Clock(), progress=lambda _count: None).ask(LIMIT)
+    return LiveCheck(settings, clock=clock or Clock(), progress=lambda _count: None).run(LIMIT)
 
 
 def in_region(

@@ -33,7 +33,7 @@ OFFSET = 1_704_700_000.0  # of the wall clock
 
 def asked(record: Record, outcome: JobState | QueryError, now: float) -> Record:
     """Do what the poller does with a query that begins and ends at one moment."""
-    record.asked_at = now
+    record.queried_at = now
     if isinstance(outcome, QueryError):
         record.fail(outcome, now)
     else:

@@ -69,9 +69,9 @@ class Simulation:
         self.now = self.now if begin is None else begin
         self._end_until(self.now)
         self.round = Round(next(self._numbers), self.now + budget, self.budgets, self.concurrency)
-        self.round.queue(self.records, self.now, 5.0)
+        self.round.queue(self.records, 1, self.now, 5.0)
         deadline = self.now + budget
-        while self.now < deadline and (self.round.is_asking or self._ends):
+        while self.now < deadline and (self.round.has_queued or self._ends):
             found = self.round.next(self.now, len(self._ends))
             if isinstance(found, float):
                 self._go_on(min(found, deadline - self.now))
@@ -85,7 +85,7 @@ class Simulation:
     def _start(self, record: Record, budget: TargetBudget) -> None:
         assert not record.in_flight
         seconds, outcome = self._answers(record)
-        record.in_flight, record.asked_at = True, self.now
+        record.in_flight, record.queried_at = True, self.now
         budget.started(self.now)
         self.started.append((self.now, record))
         heapq.heappush(self._ends, (self.now + seconds, len(self.started), record, outcome))
@@ -129,8 +129,8 @@ def names(records: Sequence[tuple[float, Record]]) -> list[str]:
 def test_never_asked_jobs_come_first_then_the_longest_unasked() -> None:
     """The order within a target is that of the last queries, and the list's among the new."""
     world = Simulation({"a": 5}, good(), concurrency=1)
-    for number, asked_at in ((0, 900.0), (2, 700.0), (4, 800.0)):
-        world.records[number].asked_at = asked_at
+    for number, queried_at in ((0, 900.0), (2, 700.0), (4, 800.0)):
+        world.records[number].queried_at = queried_at
 
     world.run(60.0)
 
@@ -158,7 +158,7 @@ def test_what_is_not_asked_by_the_deadline_is_not_asked() -> None:
 
     assert len(world.started) == 15
     assert world.round.next(1_002.5, 0) is None
-    assert not world.round.is_asking
+    assert not world.round.has_queued
 
 
 @settings(max_examples=60)
@@ -232,7 +232,7 @@ def test_a_dead_target_alone_in_a_round_takes_its_share_only() -> None:
     world = Simulation({"a": 300, "b": 100}, by_target(a=(60.0, TimedOut("x"))))
     world.prove()
     for record in world.records[300:]:
-        record.asked_at = 999.0
+        record.queried_at = 999.0
 
     world.run(1.0)
     assert world.most == 16
@@ -416,22 +416,22 @@ def test_when_a_round_can_be_shared() -> None:
     world = Simulation({"a": 3}, good())
     world.run(60.0)
     short = Round(9, 1_002.0, world.budgets, 4)
-    short.queue(world.records, 1_000.0, 5.0)
+    short.queue(world.records, 1, 1_000.0, 5.0)
 
-    assert world.round.covers(world.records, 1_004.9)
-    assert not world.round.covers(world.records, 1_005.0)
-    assert not world.round.covers(list(world.records), 1_001.0)
-    assert short.covers(world.records, 1_001.9)
-    assert not short.covers(world.records, 1_002.0)
+    assert world.round.covers(1, 1_004.9)
+    assert not world.round.covers(1, 1_005.0)
+    assert not world.round.covers(2, 1_001.0)
+    assert short.covers(1, 1_001.9)
+    assert not short.covers(1, 1_002.0)
 
 
 def test_abandoned_rounds_ask_nothing() -> None:
     """Once a round is abandoned, nothing of it starts any more."""
     world = Simulation({"a": 3}, good())
     number = Round(1, 2_000.0, world.budgets, 4)
-    number.queue(world.records, 1_000.0, 5.0)
+    number.queue(world.records, 1, 1_000.0, 5.0)
 
     number.abandon()
 
-    assert not number.is_asking
+    assert not number.has_queued
     assert number.next(1_000.0, 0) is None

@@ -6,6 +6,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
 
 import pytest
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
     from exporter.polling import Poller, PollSettings
 
 NOTHING = Snapshot(taken_at=0.0, duration=0.0, observations=(), targets={}, file_errors={})
-SCRAPE = Scrape(WatchedJobs(cast("PollSettings", None), WatchList({}, ()), ()), 1, 0.0)
+SETTINGS = cast("PollSettings", SimpleNamespace(generation=1))
+SCRAPE = Scrape(WatchedJobs(SETTINGS, WatchList({}, ()), ()), 1, 0.0)
 
 
 class DeadlinePoller:
@@ -35,7 +37,7 @@ class DeadlinePoller:
     def __init__(self) -> None:
         self.deadlines: list[float] = []
 
-    def ask(self, deadline: Deadline) -> Scrape:
+    def poll(self, deadline: Deadline) -> Scrape:
         """See ``Poller``."""
         self.deadlines.append(deadline.at)
         return SCRAPE

@@ -24,9 +24,9 @@ class WebConfig:
         tls: how TLS is spoken; None for plain HTTP.
         verifies_clients: whether every client must show a certificate.
         has_authority: whether that must be one of an authority that the file names.
-        users: bcrypt hashes by name, as they come in a request; none where everybody may ask.
+        users: bcrypt hashes by name, as they come in a request; none where no password is needed.
         headers: to add to answers.
-        rate_limit: how often may be asked.
+        rate_limit: how often requests may come.
         probes_without_auth: whether the probes' paths need no password.
         warnings: what is not wrong, but unwise.
     """

@@ -22,7 +22,7 @@ class Guard:
 
     Args:
         handler: answers the requests that may pass.
-        config: asked at every request, since it may have changed.
+        config: read at every request, since it may have changed.
         passwords: checks them.
         probes: the paths that may answer without one, if the configuration says so.
         token_paths: what begins with this asks for a token of its own, and takes no password.
@@ -67,7 +67,7 @@ class Guard:
             case Verdict.BAD:
                 return text(401, "Unauthorized: a user's name and password are needed.", _CHALLENGE)
             case Verdict.BUSY:
-                return text(503, "Too many passwords are being checked: ask again.", _AGAIN)
+                return text(503, "Too many passwords are being checked: try again.", _AGAIN)
 
     def _needs_no_password(self, config: WebConfig, path: str) -> bool:
         if path == self._token_paths or path.startswith(f"{self._token_paths}/"):

@@ -17,7 +17,7 @@ CHEAPEST, DEAREST = 4, 18  # costs of a bcrypt hash; each step doubles the time
 _DEAR: Final = 15  # from here on a password takes seconds
 _HASH = re.compile(r"\$2[aby]\$([0-9]{2})\$[./A-Za-z0-9]{53}")
 _HEADER_VALUE = re.compile(r"[!-~](?:[ -~]{0,4094}[!-~])?")
-_NOT_ASKED: Final = (
+_NOT_POSSIBLE: Final = (
     "Python's TLS cannot take a certificate that it does not verify; the nearest is "
 )
 
@@ -30,8 +30,8 @@ CLIENT_AUTH: Final = {
     "RequireAndVerifyClientCert": ssl.CERT_REQUIRED,
 }
 _UNVERIFIED: Final = {
-    "RequireAnyClientCert": _NOT_ASKED + "RequireAndVerifyClientCert",
-    "RequireClientCert": _NOT_ASKED + "RequireAndVerifyClientCert",
+    "RequireAnyClientCert": _NOT_POSSIBLE + "RequireAndVerifyClientCert",
+    "RequireClientCert": _NOT_POSSIBLE + "RequireAndVerifyClientCert",
 }
 TLS13_SUITES: Final = (
     "TLS_AES_128_GCM_SHA256",

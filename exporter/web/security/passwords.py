@@ -21,7 +21,7 @@ class Verdict(enum.Enum):
 
     GOOD = "good"
     BAD = "bad"  # no such name and password, or none that can be read
-    BUSY = "busy"  # too many passwords are being checked; ask again
+    BUSY = "busy"  # too many passwords are being checked; try again
 
 
 class Passwords:

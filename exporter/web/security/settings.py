@@ -117,7 +117,7 @@ class TlsSettings(Entry):
 
     @property
     def tls12_suites(self) -> tuple[str, ...]:
-        """OpenSSL's names of the suites of TLS 1.2 that are asked for."""
+        """OpenSSL's names of the suites of TLS 1.2 in the list."""
         known = kinds.TLS12_SUITES
         return tuple(known[name] for name in self.cipher_suites if name in known)
 
@@ -163,7 +163,7 @@ class HttpSettings(Entry):
 
 
 class RateLimit(Entry):
-    """How often may be asked, by all clients together."""
+    """How often requests may come, from all clients together."""
 
     interval: Annotated[
         float,

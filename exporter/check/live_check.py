@@ -1,4 +1,4 @@
-"""Asks once about every job, and of each target without jobs about one that is made up."""
+"""Queries every job once, and of each target without jobs one that is made up."""
 
 import threading
 from collections.abc import Callable, Mapping
@@ -28,18 +28,18 @@ Outcome = JobState | QueryError
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """All that was seen.
+class Results:
+    """How the queries ended.
 
     Attributes:
         jobs: that are watched.
         probes: one made-up job for each target without jobs.
-        outcomes: by the job's identity; those that are missing were not asked, or not answered.
+        outcomes: by the job's identity; those that are missing were not queried, or not answered.
         health: of the targets' clocks, by name.
-        at: Unix seconds when it was seen.
-        cut: when asking ended, in words, if it was before all was answered; else empty.
+        at: Unix seconds at the end of the check.
+        cut: when the check ended, in words, if it was before all was answered; else empty.
         central: whether the API answered at its central host, by the names of targets whose own
-            host has no address; those that are missing were not asked there.
+            host has no address; those that are missing were not tried there.
     """
 
     jobs: tuple[JobRef, ...]
@@ -66,8 +66,8 @@ class _Outcomes:
             self._progress(len(self.outcomes))
 
 
-class Asking:
-    """Asks as a scrape does, with its limits, but about everything and once.
+class LiveCheck:
+    """Queries as a scrape does, within its limits, but everything and once.
 
     Args:
         settings: of the configuration.
@@ -91,8 +91,8 @@ class Asking:
         self._is_cut = False
         self._poller = self._poller_of(everything, self._ended)
 
-    def ask(self, timeout: float) -> Seen:
-        """Return what was seen once all is answered, or the time is up, or it was cut.
+    def run(self, timeout: float) -> Results:
+        """Return the results once all is answered, or the time is up, or it was cut.
 
         Args:
             timeout: seconds for all together.
@@ -106,25 +106,25 @@ class Asking:
             cut = f"within {format_duration(timeout)}: give more with --live.timeout"
         self._poller.close()
         outcomes = dict(self._ended.outcomes)
-        return Seen(
+        return Results(
             jobs=self._jobs,
             probes=self._probes,
             outcomes=outcomes,
             health=snapshot.targets,
             at=snapshot.taken_at,
             cut=cut,
-            central={} if cut else self._ask_central(outcomes, deadline),
+            central={} if cut else self._try_central(outcomes, deadline),
         )
 
     def cut(self) -> None:
-        """Have ``ask`` return with what was seen until now. May be called in any thread."""
+        """Have ``run`` return with what was answered until now. May be called in any thread."""
         self._is_cut = True
         self._poller.close()
 
-    def _ask_central(
+    def _try_central(
         self, outcomes: Mapping[Identity, Outcome], deadline: Deadline
     ) -> dict[str, bool]:
-        """Ask the central host once for each target whose region's own host has no address."""
+        """Try the central host once for each target whose region's own host has no address."""
         lost: dict[str, JobRef] = {}
         for job in self._everything.jobs:
             target = self._everything.targets[job.target]
