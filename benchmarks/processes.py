@@ -59,9 +59,25 @@ class Child:
         assert self.process.stdout.readline() == "done\n", "the script failed: see above"
         return time.perf_counter() - began
 
-    def get(self, path: str, *, gzip: bool = True) -> tuple[float, bytes]:
-        """Return the seconds from the request to the last byte, and the body as it came."""
+    def threads(self) -> int:
+        """Return how many threads it has."""
+        return len([*Path(f"/proc/{self.process.pid}/task").iterdir()])
+
+    def descriptors(self) -> int:
+        """Return how many descriptors are open."""
+        return len([*Path(f"/proc/{self.process.pid}/fd").iterdir()])
+
+    def get(self, path: str, *, gzip: bool = True, timeout: int = 0) -> tuple[float, bytes]:
+        """Return the seconds from the request to the last byte, and the body as it came.
+
+        Args:
+            path: and query.
+            gzip: whether the answer may be compressed.
+            timeout: the seconds that Prometheus says it waits; 0 to say nothing.
+        """
         request = urllib.request.Request(f"{self.url}{path}")
+        if timeout:
+            request.add_header("X-Prometheus-Scrape-Timeout-Seconds", str(timeout))
         if gzip:
             request.add_header("Accept-Encoding", "gzip")
         trust = ssl.create_default_context(cafile=self.ca_file) if self.ca_file else None

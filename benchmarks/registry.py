@@ -98,8 +98,14 @@ def bare_commits(folder: Path) -> float:
     return SINGLE / seconds
 
 
-def fill(path: Path, jobs: int) -> None:
-    """Put so many jobs into the file of SQLite that have ended lately and are counted."""
+def fill(path: Path, first: int, jobs: int) -> None:
+    """Fill the file of SQLite up to so many jobs that have ended lately and are counted.
+
+    Args:
+        path: of the file.
+        first: how many are there.
+        jobs: how many shall be.
+    """
     now = time.time()
     state = json.dumps({"status": "Success", "status_text": "Success", "progress": 20_000})
     database = sqlite3.connect(path)
@@ -122,7 +128,7 @@ def fill(path: Path, jobs: int) -> None:
                 now,
                 revision,
             )
-            for number in range(jobs)
+            for number in range(first, jobs)
         ),
     )
     database.commit()

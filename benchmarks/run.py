@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from gzip import decompress
 from pathlib import Path
 
-from benchmarks import crowd, plot, processes, registry
+from benchmarks import crowd, monitoring, plot, processes, registry
 from benchmarks.processes import Child
 from tests.certificates import Authority
 
@@ -97,6 +97,12 @@ def names(jobs: int, prefix: str = "job") -> list[str]:
     return [f"{prefix}-{number:06d}" for number in range(jobs)]
 
 
+def sqlite(folder: Path, name: str) -> str:
+    """Return the section of a store in a file of its own."""
+    path = folder / f"{name.replace(' ', '-').replace(',', '')}.sqlite"
+    return f"registry: {{store: sqlite, path: {path}}}\n"
+
+
 def settings(concurrency: int) -> str:
     """Return the exporter's settings: every job is due in every scrape."""
     return f"min_interval: 0s, timeout: 60s, concurrency: {concurrency}"
@@ -113,6 +119,11 @@ def peers(bench: Bench, *, jobs: int, tls: bool, concurrency: int = 32) -> None:
         enter = stack.enter_context
         children = {
             "exporter": enter(processes.exporter(folder, api, names(jobs), settings(concurrency))),
+            "exporter, SQLite": enter(
+                processes.exporter(
+                    folder, api, names(jobs), settings(concurrency), extra=sqlite(folder, note)
+                )
+            ),
             "obvious": enter(processes.peer(folder, "obvious", api, jobs)),
             "SDK, 32 threads": enter(processes.peer(folder, "sdk", api, jobs, *push)),
             "bare loop": enter(processes.peer(folder, "bare", api, jobs)),
@@ -124,12 +135,18 @@ def peers(bench: Bench, *, jobs: int, tls: bool, concurrency: int = 32) -> None:
             few = enter(processes.peer(folder, "sdk", api, 200, *push, "--concurrency", 1))
             slow = {"SDK, one after another (200 jobs)": few}
             Bench(folder, bench.results, 1).measure(slow, 200, 1, note)
-    for other in ("obvious", "SDK, 32 threads", "bare loop"):
+    for ours in ("exporter", "exporter, SQLite"):
         bench.results.ratio(
-            f"{note}: CPU, exporter / {other}",
-            f"{note}: exporter: CPU ms a job",
-            f"{note}: {other}: CPU ms a job",
+            f"{note}: wall, {ours} / bare loop",
+            f"{note}: {ours}: wall / ideal",
+            f"{note}: bare loop: wall / ideal",
         )
+        for other in ("obvious", "SDK, 32 threads", "bare loop"):
+            bench.results.ratio(
+                f"{note}: CPU, {ours} / {other}",
+                f"{note}: {ours}: CPU ms a job",
+                f"{note}: {other}: CPU ms a job",
+            )
 
 
 def growth(bench: Bench) -> None:
@@ -200,6 +217,75 @@ def ended(bench: Bench, jobs: int = 10000) -> None:
             bench.results.add(f"{jobs} ended jobs: CPU seconds", child.cpu() - before)
         bench.results.add(f"{jobs} ended jobs: calls", _calls(api) - calls)
         bench.results.add(f"{jobs} ended jobs: peak MB", child.memory())
+
+
+def files(bench: Bench, jobs: int = 10000) -> None:
+    """What ended jobs cost that each have a job file of their own; and after a restart."""
+    folder, note = bench.folder, f"{jobs} job files"
+    lists = folder / "lists"
+    lists.mkdir()
+    for number, job in enumerate(names(jobs, "ended-file")):
+        line = f"- {{target: bench, id: {job}, collection: c{number % 500}}}\n"
+        (lists / f"{job}.yaml").write_text(line, "utf-8")
+    extra = f"job_files: [{lists}/*.yaml]\n{sqlite(folder, note)}"
+    with processes.upstream(folder, latency=0.001, tls=False) as api:
+        with processes.exporter(folder, api.url, (), settings(64), extra=extra) as child:
+            while _calls(api) < jobs:
+                child.get("/metrics")
+            child.get("/metrics")
+            for _ in range(bench.runs):
+                before = child.cpu()
+                seconds, _ = child.get("/metrics")
+                bench.results.add(f"{note}: seconds", seconds)
+                bench.results.add(f"{note}: CPU seconds", child.cpu() - before)
+        calls = _calls(api)
+        with processes.exporter(folder, api.url, (), settings(64), extra=extra) as child:
+            page = b""
+            while page.count(b'status="Success"} 1\n') < jobs:
+                _, page = child.get("/metrics", gzip=False)
+        bench.results.add(f"{note}: calls after a restart", _calls(api) - calls)
+
+
+def first(bench: Bench, jobs: int = 10000, timeout: int = 10) -> None:
+    """The first scrapes after a start, with more jobs than fit: the page must be back in time."""
+    with processes.upstream(bench.folder, latency=LATENCY, tls=True) as api:
+        for _ in range(min(bench.runs, 3)):
+            with processes.exporter(
+                bench.folder, api.url, names(jobs), settings(128).replace("timeout: 60s, ", "")
+            ) as child:
+                for number in range(1, 4):
+                    seconds, _ = child.get("/metrics", timeout=timeout)
+                    bench.results.add(
+                        f"{jobs} jobs, {timeout} s: scrape {number} after a start, seconds", seconds
+                    )
+
+
+def churn(bench: Bench, scrapes: int = 2000) -> None:
+    """Many scrapes while jobs come and go: what grows."""
+    folder = bench.folder
+    lists, extra = folder / "churn", sqlite(folder, "churn")
+    lists.mkdir()
+    extra = extra.replace("}", ", keep_ended: 10s}") + f"job_files: [{lists}/*.yaml]\n"
+    with (
+        processes.upstream(folder, latency=0.001, tls=True) as api,
+        processes.exporter(folder, api.url, names(50), settings(8), extra=extra) as child,
+    ):
+        for number in range(1, scrapes + 1):
+            lines = "".join(
+                f"- {{target: bench, id: {kind}-{number}-{each}, collection: c{each}}}\n"
+                for each in range(5)
+                for kind in ("ended", "coming")
+            )
+            (lists / "new.yaml").write_text(lines, "utf-8")
+            (lists / "new.yaml").rename(lists / "now.yaml")
+            child.get("/metrics")
+            if number * 5 % scrapes == 0:
+                note = f"after {number} scrapes with jobs that come and go"
+                bench.results.add(f"{note}: MB", child.memory("VmRSS"))
+                bench.results.add(f"{note}: threads", child.threads())
+                bench.results.add(f"{note}: descriptors", child.descriptors())
+                path = folder / "churn.sqlite"
+                bench.results.add(f"{note}: store, MB", registry.megabytes(path))
 
 
 def crowds(bench: Bench) -> None:
@@ -273,9 +359,11 @@ def history(bench: Bench, jobs: int = 1_000_000) -> None:
     path = bench.folder / "history.sqlite"
     extra = f"registry: {{store: sqlite, path: {path}, keep_ended: 48h}}\n"
     with processes.upstream(bench.folder, latency=0.001, tls=False) as api:
-        for number in (0, jobs):
+        filled = 0
+        for number in (0, jobs // 100, jobs // 10, jobs):
             if number:
-                registry.fill(path, number)
+                registry.fill(path, filled, number)
+                filled = number
                 bench.results.add(f"{number} ended jobs in the store: MB", registry.megabytes(path))
             note = f"{number} ended jobs in the store"
             for _ in range(min(bench.runs, 3)):
@@ -337,11 +425,15 @@ SUITES: dict[str, Callable[[Bench], None]] = {
     "pages": pages,
     "start": start,
     "ended": ended,
+    "files": files,
+    "first": first,
+    "churn": churn,
     "crowds": crowds,
     "hanging": hanging,
     "registration": registration,
     "history": history,
     "shards": shards,
+    "monitoring": lambda bench: monitoring.measure(bench.folder, bench.results.add),
 }
 
 

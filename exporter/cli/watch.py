@@ -90,7 +90,9 @@ def _source(options: argparse.Namespace, environ: Mapping[str, str]) -> Iterator
     def load() -> Config:
         loaded = load_config(options.config_file, environ)
         # The store is that of the exporter, which may be running beside this.
-        return replace(loaded, registry=replace(loaded.registry, store="memory"), tokens=())
+        return replace(
+            loaded, registry=loaded.registry.model_copy(update={"store": "memory"}), tokens=()
+        )
 
     exporter = build(
         load(),

@@ -1,6 +1,5 @@
 """The bounded server, over real sockets on loopback."""
 
-import http.client
 import json
 import logging
 import re
@@ -21,6 +20,7 @@ from exporter.web.addresses import listen
 from exporter.web.connection import Connection, Limits
 from exporter.web.messages import Handler, Request, Response, text
 from exporter.web.server import Server
+from tests.clients import answer, rest
 
 LIMIT = 60.0  # seconds after which a test gives up waiting; never waited for when all is well
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -59,22 +59,6 @@ def connect(server: Server, sent: bytes = b"") -> socket.socket:
     sock = socket.create_connection(server.address, timeout=LIMIT)
     sock.sendall(sent)
     return sock
-
-
-def answer(sock: socket.socket, method: str = "GET") -> tuple[int, bytes]:
-    """Read one response: its status and its body."""
-    response = http.client.HTTPResponse(sock, method=method)
-    response.begin()
-    return response.status, response.read()
-
-
-def rest(sock: socket.socket) -> bytes:
-    """Read until the server closes."""
-    received = b""
-    with suppress(ConnectionResetError):
-        while data := sock.recv(65_536):
-            received += data
-    return received
 
 
 def web_threads() -> int:

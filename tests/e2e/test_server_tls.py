@@ -1,6 +1,5 @@
 """The bounded server speaking TLS, over real sockets on loopback."""
 
-import http.client
 import select
 import socket
 import ssl
@@ -18,6 +17,7 @@ from exporter.web.messages import Handler, Request, Response, text
 from exporter.web.security import TlsEndpoint, load
 from exporter.web.server import Server
 from tests.certificates import Authority
+from tests.clients import answer, rest
 
 LIMIT = 60.0  # seconds after which a test gives up waiting; never waited for when all is well
 SOON = 1.0  # seconds: a deadline that a test waits for; who is quick needs a tenth of it
@@ -100,22 +100,6 @@ def connect(
     )
     sock.sendall(sent)
     return sock
-
-
-def answer(sock: socket.socket) -> tuple[int, bytes]:
-    """Read one response: its status and its body."""
-    response = http.client.HTTPResponse(sock)
-    response.begin()
-    return response.status, response.read()
-
-
-def rest(sock: socket.socket) -> bytes:
-    """Read until the server closes."""
-    received = b""
-    with suppress(ConnectionResetError):
-        while data := sock.recv(65_536):
-            received += data
-    return received
 
 
 def web_threads() -> int:

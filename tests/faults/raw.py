@@ -4,7 +4,6 @@ Linux only, as /proc is.
 """
 
 import contextlib
-import http.client
 import os
 import signal
 import socket
@@ -91,22 +90,6 @@ def connect(process: Process, sent: bytes = b"", *, receive_bytes: int = 0) -> s
         sock.close()
         raise
     return sock
-
-
-def answer(sock: socket.socket, method: str = "GET") -> tuple[int, bytes]:
-    """Read one response: its status and its body."""
-    response = http.client.HTTPResponse(sock, method=method)
-    response.begin()
-    return response.status, response.read()
-
-
-def rest(sock: socket.socket) -> bytes:
-    """Read until the other side closes, in good order or not."""
-    received = b""
-    with contextlib.suppress(ConnectionResetError):
-        while data := sock.recv(65_536):
-            received += data
-    return received
 
 
 def vanish(sock: socket.socket) -> None:

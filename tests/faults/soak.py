@@ -17,7 +17,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from tests.faults.raw import MIB, SCRAPE, Vitals, answer, back_to, connect, vanish, vitals
+from tests.clients import answer
+from tests.faults.raw import MIB, SCRAPE, Vitals, back_to, connect, vanish, vitals
 from tests.processes import (
     ACCESS_KEYS,
     ONE_NAMESPACE,

@@ -15,7 +15,8 @@ import bcrypt
 import pytest
 
 from tests.certificates import Authority
-from tests.faults.raw import SCRAPE, answer, configuration, connect, rest, vitals
+from tests.clients import answer, rest
+from tests.faults.raw import SCRAPE, configuration, connect, vitals
 from tests.processes import Process, exporter
 
 SILENT = 1_000

@@ -9,17 +9,16 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from tests.clients import answer, rest
 from tests.faults.bench import well
 from tests.faults.raw import (
     MIB,
     SCRAPE,
-    answer,
     as_another_user,
     back_to,
     configuration,
     connect,
     launched,
-    rest,
     vitals,
 )
 from tests.processes import PATIENCE, Process, eventually, exporter, scrape

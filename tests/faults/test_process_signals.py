@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.raw import HEALTHY, SCRAPE, configuration, connect, rest, rounds
+from tests.clients import rest
+from tests.faults.raw import HEALTHY, SCRAPE, configuration, connect, rounds
 from tests.namespaces import needs_root
 from tests.processes import (
     KEY,

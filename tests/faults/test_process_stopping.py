@@ -10,8 +10,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tests.clients import rest
 from tests.faults.bench import asked_for, job_answer
-from tests.faults.raw import SCRAPE, configuration, connect, kill, rest, rounds
+from tests.faults.raw import SCRAPE, configuration, connect, kill, rounds
 from tests.processes import PATIENCE, Page, Process, eventually, exporter, get, scrape
 from tests.upstream import Behaviour, Request, Upstream, Wire, hang, message
 

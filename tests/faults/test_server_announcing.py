@@ -4,8 +4,9 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from tests.clients import answer
 from tests.faults.bench import well
-from tests.faults.raw import answer, configuration, connect
+from tests.faults.raw import configuration, connect
 from tests.processes import Process, exporter, scrape
 from tests.upstream import Upstream
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.raw import connect, ids, rest, scenario, vitals
+from tests.clients import rest
+from tests.faults.raw import connect, ids, scenario, vitals
 from tests.processes import exporter, get, simulator
 
 CROWD = 2_000

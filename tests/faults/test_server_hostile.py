@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.faults.raw import HEALTHY, answer, configuration, connect, rest
+from tests.clients import answer, rest
+from tests.faults.raw import HEALTHY, configuration, connect
 from tests.processes import Process, exporter
 
 MANY_HEADERS = b"".join(b"X-%d: a\r\n" % number for number in range(100_000))  # 1 MB and more

@@ -7,18 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.raw import (
-    HEALTHY,
-    SCRAPE,
-    answer,
-    back_to,
-    connect,
-    ids,
-    rest,
-    scenario,
-    vanish,
-    vitals,
-)
+from tests.clients import answer, rest
+from tests.faults.raw import HEALTHY, SCRAPE, back_to, connect, ids, scenario, vanish, vitals
 from tests.processes import Page, Process, exporter, get, scrape, simulator
 
 NO_INTERVAL = "scrape: {min_interval: 0s}\n"
