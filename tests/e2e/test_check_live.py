@@ -212,7 +212,7 @@ def test_a_terminal_sees_progress(tmp_path: Path) -> None:
         code = popen.wait(PATIENCE)
 
     assert code == 1
-    assert "\r1 of 2 jobs asked" in seen
+    assert "\r1 of 2 jobs queried" in seen
     assert "asked\r\x1b[K" in seen
 
 
