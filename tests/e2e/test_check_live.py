@@ -213,7 +213,7 @@ def test_a_terminal_sees_progress(tmp_path: Path) -> None:
 
     assert code == 1
     assert "\r1 of 2 jobs queried" in seen
-    assert "asked\r\x1b[K" in seen
+    assert "queried\r\x1b[K" in seen
 
 
 def _all_of(terminal: int) -> str:
