@@ -32,6 +32,8 @@ class JobStatus(enum.StrEnum):
     FAILED = "Failed"
     UNKNOWN = "Unknown"
 
+    __hash__ = str.__hash__  # that of enum is written in Python, and this is looked up most
+
     @property
     def is_final(self) -> bool:
         """Whether the job will never change again, so that no query is of use."""

@@ -19,7 +19,7 @@ from exporter.metrics.history import (
     COLLECTION_LABELS,
     HISTORY_FAMILIES,
     HistoryFamily,
-    history_metrics,
+    HistoryLines,
 )
 from exporter.metrics.jobs import FAMILIES, job_label_names
 from exporter.metrics.own import (
@@ -60,10 +60,10 @@ __all__ = [
     "WEB_RELOAD_SUCCESSFUL",
     "CountedFamily",
     "HistoryFamily",
+    "HistoryLines",
     "JobFamily",
     "Sample",
     "ScrapeFamily",
     "Value",
-    "history_metrics",
     "job_label_names",
 ]

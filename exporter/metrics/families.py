@@ -17,6 +17,12 @@ Value = Callable[[Observation, float], float | None]
 """An observation and ``now`` to a sample's value; None for no sample."""
 
 
+def pair(name: str, value: str) -> str:
+    """Return a label of a line; both formats escape its value in the same way."""
+    escaped = value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
+    return f'{name}="{escaped}"'
+
+
 @dataclass(frozen=True, slots=True)
 class JobFamily:
     """A metric of each job. All are gauges, and all have the identity labels.

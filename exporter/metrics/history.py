@@ -1,19 +1,16 @@
 """The metrics of collections: what remains when the series of their jobs are gone."""
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from functools import partial
+from typing import Final, Literal
 
-from prometheus_client import Metric
-from prometheus_client.core import (
-    CounterMetricFamily,
-    GaugeMetricFamily,
-    HistogramMetricFamily,
-)
+from prometheus_client.utils import floatToGoString
 
 from exporter.gpdb.kinds import KINDS
-from exporter.metrics.families import Sample
+from exporter.metrics.families import Sample, pair
+from exporter.metrics.pieces import Kept, Piece
 from exporter.model import DURATION_BUCKETS, CollectionHistory, JobStatus, Snapshot, Unit
 
 COLLECTION_LABELS = (
@@ -21,6 +18,9 @@ COLLECTION_LABELS = (
     "kind",
 )
 """The labels of each collection and kind of job, in the order of their identity."""
+
+_TOGETHER: Final = 32  # collections whose lines of a row make one piece
+_BOUNDS: Final = (*(str(float(bound)) for bound in DURATION_BUCKETS), "+Inf")
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,43 +161,128 @@ HISTORY_FAMILIES: tuple[HistoryFamily, ...] = (
 )
 
 
-def history_metrics(snapshot: Snapshot, names: Sequence[str] = ()) -> Iterator[Metric]:
-    """Yield the metrics of all collections as prometheus_client has them.
+class HistoryLines:
+    """Writes the lines of all collections. Remembers those that have not changed, compressed.
+
+    prometheus_client would take most of a page's time for them, to validate, sort and escape the
+    same labels in each of a collection's thirty lines.
+    """
+
+    def __init__(self) -> None:
+        self._groups: dict[int, _Group] = {}  # by the position of their first collection
+
+    def pieces(
+        self, snapshot: Snapshot, names: Sequence[str], *, is_openmetrics: bool
+    ) -> Iterator[Piece]:
+        """Yield the head of each row, and its lines.
+
+        Args:
+            snapshot: what is known.
+            names: of the samples to show; none for all.
+            is_openmetrics: whether the page is in that format.
+        """
+        groups = self._grouped(tuple(snapshot.history))
+        for row in HISTORY_FAMILIES:
+            wanted = [name for name in row.sample_names if not names or name in names]
+            if not wanted:
+                continue
+            yield Piece(partial(_head, row, is_openmetrics=is_openmetrics))
+            if row.name == _MAX_AGE:
+                yield Piece(partial(_limits, snapshot))
+                continue
+            for group in groups:
+                yield group.piece(row, wanted)
+
+    def _grouped(self, history: tuple[CollectionHistory, ...]) -> "list[_Group]":
+        groups = []
+        for start in range(0, len(history), _TOGETHER):
+            shown = history[start : start + _TOGETHER]
+            before = self._groups.get(start)
+            groups.append(before if before and before.shown == shown else _Group(shown))
+        self._groups = {n * _TOGETHER: group for n, group in enumerate(groups)}
+        return groups
+
+
+class _Group:
+    """Collections whose lines are written together, and kept as long as none of them changes."""
+
+    def __init__(self, shown: Sequence[CollectionHistory]) -> None:
+        self.shown = shown
+        self._kept: dict[str, Kept] = {}  # by the row's name
+
+    def piece(self, row: HistoryFamily, names: Collection[str]) -> Piece:
+        """Return the lines of those of a row's samples that are wanted."""
+        is_whole = len(names) == len(row.sample_names)
+        kept = self._kept.setdefault(row.name, Kept()) if is_whole else None
+        return Piece(partial(self._lines, row, names), kept)
+
+    def _lines(self, row: HistoryFamily, names: Collection[str]) -> bytes:
+        write = _histogram if row.type == "histogram" else _single
+        return "".join(
+            line for history in self.shown for line in write(row, history, names)
+        ).encode()
+
+
+def _single(
+    row: HistoryFamily, history: CollectionHistory, _names: Collection[str]
+) -> Iterator[str]:
+    around = _Labels((*history.collection, history.kind), row.labels)
+    for labels, value in row.samples(history):
+        yield f"{row.name}{around.text(labels)} {_number(value)}\n"
+
+
+def _histogram(
+    row: HistoryFamily, history: CollectionHistory, names: Collection[str]
+) -> Iterator[str]:
+    key = (*history.collection, history.kind)
+    bucket, count, total = row.sample_names
+    counts = [*itertools.accumulate(history.durations)]
+    if bucket in names:
+        around = _Labels(key, ("le",))
+        for bound, number in zip(_BOUNDS, counts, strict=True):
+            yield f"{bucket}{around.text((bound,))} {_number(number)}\n"
+    text = _Labels(key, ()).text(())
+    if count in names:
+        yield f"{count}{text} {_number(counts[-1])}\n"
+    if total in names:
+        yield f"{total}{text} {_number(history.duration_sum)}\n"
+
+
+class _Labels:
+    """The labels of a collection's lines, sorted by name as prometheus_client has them.
 
     Args:
-        snapshot: what is known.
-        names: of the samples to show; none for all.
+        key: the values of ``COLLECTION_LABELS``.
+        added: the names of further labels, at most one.
     """
-    for row in HISTORY_FAMILIES:
-        if names and not set(row.sample_names) & set(names):
-            continue
-        metric = _metric(row)
-        for history in snapshot.history:
-            key = (*history.collection, history.kind)
-            if isinstance(metric, HistogramMetricFamily):
-                metric.add_metric(key, _buckets(history), history.duration_sum)
-                continue
-            for labels, value in row.samples(history):
-                metric.add_metric((*key, *labels), value)
-        if isinstance(metric, GaugeMetricFamily) and row.name == _MAX_AGE:
-            for each in snapshot.freshness:
-                metric.add_metric((*each.collection, each.kind), each.max_age)
-        if names:
-            metric.samples = [sample for sample in metric.samples if sample.name in names]
-        yield metric
+
+    def __init__(self, key: Sequence[str], added: Sequence[str]) -> None:
+        pairs = sorted(zip(COLLECTION_LABELS, key, strict=True))
+        place = sum(name < added[0] for name, _ in pairs) if added else len(pairs)
+        self._before = "".join(f"{pair(*each)}," for each in pairs[:place])
+        self._after = "".join(f",{pair(*each)}" for each in pairs[place:])
+        self._added = added
+
+    def text(self, values: Sequence[str]) -> str:
+        """Return the labels of a line, with the values of the further ones."""
+        if not self._added:
+            return f"{{{self._before[:-1]}}}"
+        return f"{{{self._before}{pair(self._added[0], values[0])}{self._after}}}"
 
 
-def _metric(
-    row: HistoryFamily,
-) -> CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily:
-    labels = COLLECTION_LABELS + row.labels
-    if row.type == "counter":
-        return CounterMetricFamily(row.name, row.help, labels=labels)
-    if row.type == "gauge":
-        return GaugeMetricFamily(row.name, row.help, labels=labels)
-    return HistogramMetricFamily(row.name, row.help, labels=labels)
+def _limits(snapshot: Snapshot) -> bytes:
+    lines = [
+        f"{_MAX_AGE}{_Labels((*each.collection, each.kind), ()).text(())} {_number(each.max_age)}\n"
+        for each in snapshot.freshness
+    ]
+    return "".join(lines).encode()
 
 
-def _buckets(history: CollectionHistory) -> list[tuple[str, float]]:
-    bounds = [*(str(float(bound)) for bound in DURATION_BUCKETS), "+Inf"]
-    return list(zip(bounds, itertools.accumulate(history.durations), strict=True))
+def _number(value: float) -> str:
+    """Return a value in the spelling of prometheus_client, which is Go's."""
+    return str(floatToGoString(value))  # type: ignore[no-untyped-call]
+
+
+def _head(row: HistoryFamily, *, is_openmetrics: bool) -> bytes:
+    name = row.name.removesuffix("_total") if is_openmetrics else row.name
+    return f"# HELP {name} {row.help}\n# TYPE {name} {row.type}\n".encode()

@@ -1,10 +1,10 @@
 """The metrics page: from one snapshot and the counters to its pieces.
 
-The jobs' lines are written straight from the metric table. prometheus_client would spend nearly
-all of a page's time on validating, sorting and escaping labels that are the same in each of a
-job's twenty series; here that is done once for each job, and not at all where the lines of jobs
-that have ended are kept. All the rest of the page is written by prometheus_client, and a test
-holds that the two say the same.
+The lines of jobs, and of collections, are written straight from the metric table.
+prometheus_client would spend nearly all of a page's time on validating, sorting and escaping labels
+that are the same in each of a job's twenty series; here that is done once for each job, and not at
+all where the lines of jobs that have ended are kept. All the rest of the page is written by
+prometheus_client, and a test holds that the two say the same.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -23,12 +23,13 @@ from exporter.metrics import (
     HISTORY_FAMILIES,
     JOB_LABELS,
     SCRAPE_FAMILIES,
+    HistoryLines,
     JobFamily,
     ScrapeFamily,
     Value,
-    history_metrics,
     job_label_names,
 )
+from exporter.metrics.families import pair
 from exporter.metrics.pieces import Kept, Piece
 from exporter.model import Observation, ScrapeResult, Snapshot
 
@@ -57,6 +58,7 @@ class Pages:
     def __init__(self, counters: CollectorRegistry) -> None:
         self._counters = counters
         self._ended: dict[int, _Group] = {}  # by the position of their first job
+        self._history = HistoryLines()
 
     def page(
         self, snapshot: Snapshot | None, *, accept: str, names: tuple[str, ...]
@@ -70,18 +72,22 @@ class Pages:
             accept: the request's Accept header.
             names: the sample names to show; none for all.
         """
+        chosen = formats.choose(accept)
+        encode = generate_openmetrics if chosen.is_openmetrics else generate_latest
         jobs: Iterator[Piece] = iter(())
         gauges: list[Metric] = []
+        collections: Iterator[Piece] = iter(())
         if snapshot is not None:
             jobs = self._jobs([row for row in FAMILIES if _wanted(row.name, names)], snapshot)
             shown = [row for row in SCRAPE_FAMILIES if _wanted(row.name, names)]
             gauges = [scrape_metric(row, snapshot) for row in shown]
-            gauges += history_metrics(snapshot, names)
+            collections = self._history.pieces(
+                snapshot, names, is_openmetrics=chosen.is_openmetrics
+            )
         rest = self._counters.restricted_registry(names) if names else self._counters
-        chosen = formats.choose(accept)
-        encode = generate_openmetrics if chosen.is_openmetrics else generate_latest
-        last = Piece(lambda: encode(_Collected(chain(gauges, rest.collect()))))
-        return chosen.content_type, chain(jobs, (last,))
+        about = Piece(lambda: encode(_Collected(gauges)).removesuffix(b"# EOF\n"))
+        last = Piece(lambda: encode(_Collected(rest.collect())))
+        return chosen.content_type, chain(jobs, (about,), collections, (last,))
 
     def _jobs(self, rows: Iterable[JobFamily], snapshot: Snapshot) -> Iterator[Piece]:
         """Yield the head of each row, and its lines: gauges look alike in both formats."""
@@ -181,13 +187,7 @@ class _Collected(Collector):
 
 
 def _labels(names: Sequence[str], values: Sequence[str]) -> str:
-    pairs = zip(names, values, strict=True)
-    return ",".join([f'{name}="{_escaped(value)}"' for name, value in pairs])
+    return ",".join([pair(*each) for each in zip(names, values, strict=True)])
 
 
 _added_labels = lru_cache(maxsize=128)(_labels)  # of the status row, the same seven for each job
-
-
-def _escaped(value: str) -> str:
-    """Escape a label value, as both formats have it."""
-    return value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")

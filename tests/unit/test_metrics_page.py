@@ -480,6 +480,27 @@ def test_the_page_is_what_prometheus_client_would_write(accept: str, data: st.Da
     ]
 
 
+def texts_made(pages: Pages, shown: Snapshot) -> int:
+    """How many texts a compressed page needs that are not kept from the page before."""
+    _, pieces = pages.page(shown, accept=TEXT, names=())
+    made = itertools.count()
+
+    def noted(piece: Piece) -> Piece:
+        def text() -> bytes:
+            next(made)
+            return piece.text()
+
+        return Piece(text, piece.kept)
+
+    text = zlib.decompress(gzipped(map(noted, pieces)), 16 + zlib.MAX_WBITS)
+    assert text.decode() == page(shown)
+    return next(made)
+
+
+# The heads, the limits of freshness, and twice what prometheus_client writes.
+ALWAYS = len(FAMILIES) + len(HISTORY_FAMILIES) + 3
+
+
 def test_the_lines_of_ended_jobs_are_kept() -> None:
     """Of jobs that ended nothing is written again, until one of them looks otherwise."""
     refs = [replace(INSTANCE, job_id=f"job-{number}") for number in range(300)]
@@ -487,27 +508,31 @@ def test_the_lines_of_ended_jobs_are_kept() -> None:
     others = [replace(each, ref=replace(each.ref, collection="other")) for each in ended[:1]]
     pages = Pages(CollectorRegistry())
 
-    def texts_made(*shown: Observation) -> int:
-        _, pieces = pages.page(snapshot(*shown), accept=TEXT, names=())
-        made = itertools.count()
+    assert texts_made(pages, snapshot(*ended)) == 3 * len(FAMILIES) + ALWAYS
+    assert texts_made(pages, snapshot(*ended)) == ALWAYS
+    assert texts_made(pages, snapshot(*others, *ended[1:])) == len(FAMILIES) + ALWAYS
+    assert texts_made(pages, snapshot(*others, *ended[1:])) == ALWAYS
+    assert texts_made(pages, snapshot()) == ALWAYS
 
-        def noted(piece: Piece) -> Piece:
-            def text() -> bytes:
-                next(made)
-                return piece.text()
 
-            return Piece(text, piece.kept)
+def test_the_lines_of_collections_are_kept() -> None:
+    """Of a collection nothing is written again, until a job of it or of its neighbours ends."""
+    history = [
+        CollectionHistory(
+            collection=(f"{HOSTILE}{number}", "public", "gp-1", ""),
+            kind=UPSERT_COLLECTION_DATA,
+            finished={},
+            lost=number,
+        )
+        for number in range(100)
+    ]
+    later = [replace(history[0], lost=1), *history[1:]]
+    pages = Pages(CollectorRegistry())
+    rows = len(HISTORY_FAMILIES) - 1  # but for the limits of freshness
 
-        text = zlib.decompress(gzipped(map(noted, pieces)), 16 + zlib.MAX_WBITS)
-        assert text.decode() == page(snapshot(*shown))
-        return next(made)
-
-    rest = len(FAMILIES) + 1  # the heads, and what prometheus_client writes
-    assert texts_made(*ended) == 3 * len(FAMILIES) + rest
-    assert texts_made(*ended) == rest
-    assert texts_made(*others, *ended[1:]) == len(FAMILIES) + rest
-    assert texts_made(*others, *ended[1:]) == rest
-    assert texts_made() == rest
+    assert texts_made(pages, replace(snapshot(), history=tuple(history))) == 4 * rows + ALWAYS
+    assert texts_made(pages, replace(snapshot(), history=tuple(history))) == ALWAYS
+    assert texts_made(pages, replace(snapshot(), history=tuple(later))) == rows + ALWAYS
 
 
 def test_the_age_of_a_running_job_goes_on_among_ended_ones() -> None:
