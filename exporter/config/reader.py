@@ -8,6 +8,7 @@ Values that are no ``Location`` come from code, and pass as they are.
 """
 
 import collections.abc
+import functools
 from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -191,7 +192,8 @@ class Labels:
         return {"type": ["object", "null"], "additionalProperties": handler(schema)}
 
 
-def keys_of(section: type[Section]) -> dict[str, FieldInfo]:
+@functools.cache  # a file of 10,000 jobs wants it as often
+def keys_of(section: type[Section]) -> collections.abc.Mapping[str, FieldInfo]:
     """Return the keys of a section by name, in the order of its fields."""
     fields = section.model_fields.items()
     return {key.alias or name: key for name, key in fields if name != "place"}
