@@ -227,7 +227,8 @@ def files(bench: Bench, jobs: int = 10000) -> None:
     for number, job in enumerate(names(jobs, "ended-file")):
         line = f"- {{target: bench, id: {job}, collection: c{number % 500}}}\n"
         (lists / f"{job}.yaml").write_text(line, "utf-8")
-    extra = f"job_files: [{lists}/*.yaml]\n{sqlite(folder, note)}"
+    store = folder / "files.sqlite"
+    extra = f"job_files: [{lists}/*.yaml]\nregistry: {{store: sqlite, path: {store}}}\n"
     with processes.upstream(folder, latency=0.001, tls=False) as api:
         with processes.exporter(folder, api.url, (), settings(64), extra=extra) as child:
             while _calls(api) < jobs:
@@ -238,6 +239,8 @@ def files(bench: Bench, jobs: int = 10000) -> None:
                 seconds, _ = child.get("/metrics")
                 bench.results.add(f"{note}: seconds", seconds)
                 bench.results.add(f"{note}: CPU seconds", child.cpu() - before)
+            while registry.ended(store) < jobs:  # they are written behind the scrapes
+                child.get("/metrics")
         calls = _calls(api)
         with processes.exporter(folder, api.url, (), settings(64), extra=extra) as child:
             page = b""
