@@ -275,9 +275,8 @@ def churn(bench: Bench, scrapes: int = 2000) -> None:
     ):
         for number in range(1, scrapes + 1):
             lines = "".join(
-                f"- {{target: bench, id: {kind}-{number}-{each}, collection: c{each}}}\n"
-                for each in range(5)
-                for kind in ("ended", "coming")
+                f"- {{target: bench, id: ended-{number}-{each}, collection: c{each}}}\n"
+                for each in range(10)
             )
             (lists / "new.yaml").write_text(lines, "utf-8")
             (lists / "new.yaml").rename(lists / "now.yaml")
