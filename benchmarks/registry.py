@@ -136,16 +136,6 @@ def fill(path: Path, first: int, jobs: int) -> None:
     database.close()
 
 
-def ended(path: Path) -> int:
-    """Return how many jobs the file of SQLite has that have ended."""
-    database = sqlite3.connect(path)
-    ((count,),) = database.execute(
-        "SELECT count(*) FROM adbpg_exporter_jobs WHERE ended_at IS NOT NULL"
-    )
-    database.close()
-    return int(count)
-
-
 def megabytes(path: Path) -> float:
     """Return the size of the file and of what SQLite keeps beside it."""
     files = path.parent.glob(f"{path.name}*")

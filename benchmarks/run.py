@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from gzip import decompress
 from pathlib import Path
 
-from benchmarks import crowd, monitoring, plot, processes, registry
+from benchmarks import crowd, plot, processes, registry
 from benchmarks.processes import Child
 from tests.certificates import Authority
 
@@ -239,8 +239,8 @@ def files(bench: Bench, jobs: int = 10000) -> None:
                 seconds, _ = child.get("/metrics")
                 bench.results.add(f"{note}: seconds", seconds)
                 bench.results.add(f"{note}: CPU seconds", child.cpu() - before)
-            while registry.ended(store) < jobs:  # they are written behind the scrapes
-                child.get("/metrics")
+            child.process.terminate()  # what has yet to be written is written at a stop
+            child.process.wait()
         calls = _calls(api)
         with processes.exporter(folder, api.url, (), settings(64), extra=extra) as child:
             page = b""
@@ -435,7 +435,6 @@ SUITES: dict[str, Callable[[Bench], None]] = {
     "registration": registration,
     "history": history,
     "shards": shards,
-    "monitoring": lambda bench: monitoring.measure(bench.folder, bench.results.add),
 }
 
 
