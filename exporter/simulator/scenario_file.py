@@ -299,5 +299,5 @@ def _check_unique(
     seen: set[object] = set()
     for entry, name in zip(entries, names, strict=True):
         if name in seen:
-            report.problem(entry.place.child(key), "another entry has the same")
+            report.problem(entry.place.child(key), f"another entry above has this {key}")
         seen.add(name)
