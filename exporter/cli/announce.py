@@ -105,7 +105,7 @@ def _lines(path: str) -> int:
 def _job_file(folder: str, target: str, job_id: str) -> Path:
     """Return the path of a job's own file.
 
-    The names are readable where they can be, and the hash tells two apart whatever they are.
+    The names are readable where they can be, and the hash keeps two apart whatever they are.
     """
     mark = hashlib.sha256(json.dumps([target, job_id]).encode()).hexdigest()[:8]
     readable = re.sub(r"[^A-Za-z0-9_-]+", "-", f"{target}-{job_id}")[:120].lstrip("-")

@@ -456,3 +456,12 @@ def test_a_home_in_a_pattern(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert config.job_files == (f"{escaped}/jobs/*.yaml", escaped, str(tmp_path / "~/x.yaml"))
     found = problems_of(TARGET + "job_files: ['~nobody-of-this-name/x']\n", tmp_path)
     assert "there is no home '~nobody-of-this-name': write the whole path" in found
+
+
+def test_a_wrong_value_makes_no_second_problem(tmp_path: Path) -> None:
+    """A target with a wrong optional value is still there for what names it."""
+    text = TARGET + "    network: moon\nfreshness:\n  - {target: rag, collection: c, max_age: 1d}\n"
+
+    told = problems_of(text, tmp_path)
+
+    assert told == "c.yaml:6:5: targets[0].network: expected public or vpc, got 'moon'"

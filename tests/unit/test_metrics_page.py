@@ -657,3 +657,14 @@ def test_a_whole_page_is_valid(instruments: Instruments) -> None:
     in_openmetrics = {(name, labels) for name, labels, _ in from_openmetrics(in_other.decode())}
     assert in_text == in_openmetrics
     assert {"adbpg_job_up", "python_info", "process_cpu_seconds_total"} <= {n for n, _ in in_text}
+
+
+def test_a_page_of_some_names_leaves_the_whole_page_as_it_is() -> None:
+    """What is written for a few names is not taken for the lines of all."""
+    pages = Pages(CollectorRegistry())
+    names = ("adbpg_collection_job_duration_seconds_count",)
+
+    for wanted in (names, (), names):
+        _, pieces = pages.page(EVERY_CASE, accept=TEXT, names=wanted)
+        text = zlib.decompress(gzipped(pieces), 16 + zlib.MAX_WBITS)
+        assert text.decode() == page(EVERY_CASE, names=wanted)

@@ -145,6 +145,17 @@ def test_a_reload_drops_nothing_of_the_round_under_way(world: World) -> None:
     assert set(results(snapshot).values()) == {"fresh"}
 
 
+def test_no_page_is_shared_across_a_reload(world: World) -> None:
+    """Scrapes of the same jobs share a page only under the same settings."""
+    world.watch({"a": 3})
+    before, again = (world.poller.poll(Deadline.after(LIMIT)).jobs for _ in range(2))
+    world.poller.adopt(replace(world.settings, calls_per_second=90_000))
+    after = world.poller.poll(Deadline.after(LIMIT)).jobs
+
+    assert before.generation == again.generation
+    assert after.generation != before.generation
+
+
 def test_less_concurrency_after_a_reload(world: World) -> None:
     """A smaller concurrency holds from the next round on."""
     world.watch({"a": 30})
