@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from exporter.clock import Deadline
 from tests.fakes import LIMIT, in_background
 from tests.pollers import ACTION, BRIEFLY, SCRAPE, World, by_id, progress, results, target
 
