@@ -7,6 +7,7 @@ import re
 import statistics
 import tempfile
 import threading
+import time
 import urllib.request
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -37,8 +38,10 @@ class Results:
         self.figures.setdefault(name, []).append(value)
 
     def ratio(self, name: str, ours: str, theirs: str) -> None:
-        """Note the ratios of two figures that were measured in turn."""
-        for mine, other in zip(self.figures[ours], self.figures[theirs], strict=True):
+        """Note the ratios of two figures that were measured in turn and have none yet."""
+        known = len(self.figures.get(name, ()))
+        pairs = [*zip(self.figures[ours], self.figures[theirs], strict=True)]
+        for mine, other in pairs[known:]:
             self.add(name, mine / other if other else float("nan"))
 
     def median(self, name: str) -> float:
@@ -51,33 +54,43 @@ class Results:
             spread = f"{min(values):.3f} to {max(values):.3f}"
             print(f"{name:<58} {self.median(name):>9.3f}   {spread}")
 
+    def write(self, folder: Path) -> None:
+        """Write results.json and the plots."""
+        folder.mkdir(parents=True, exist_ok=True)
+        machine = {"python": platform.python_version(), "system": platform.platform()}
+        document = {"machine": machine, "figures": self.figures}
+        (folder / "results.json").write_text(json.dumps(document, indent=1) + "\n", "utf-8")
+        plot.write(folder, self.figures)
+
 
 @dataclass(frozen=True, slots=True)
 class Bench:
     """What every measurement needs.
 
     Attributes:
-        folder: of certificates and configurations.
+        folder: of certificates and configurations, new for each suite.
         results: where the figures go.
-        runs: how often each is measured, after one that warms up.
+        passes: how often a run measures what is short, after one pass that warms up.
     """
 
     folder: Path
     results: Results
-    runs: int
+    passes: int = 2
 
     def measure(self, children: dict[str, Child], jobs: int, concurrency: int, note: str) -> None:
         """Make passes in turn, so that a slow moment hits all."""
-        for run in range(self.runs + 1):
+        for number in range(self.passes + 1):
             for name, child in children.items():
                 before = child.cpu()
                 seconds = child.one_pass() if child.url == "-" else _scrape(child, jobs)
-                if run:
+                if number:
                     width = 1 if "one after another" in name else concurrency
                     ideal = jobs * LATENCY / width
                     label = f"{note}: {name}"
+                    cpu = child.cpu() - before
+                    self.results.add(f"{label}: seconds", seconds)
                     self.results.add(f"{label}: wall / ideal", seconds / ideal)
-                    self.results.add(f"{label}: CPU ms a job", (child.cpu() - before) * 1000 / jobs)
+                    self.results.add(f"{label}: CPU ms a job", cpu * 1000 / jobs)
         for name, child in children.items():
             self.results.add(f"{note}: {name}: peak MB", child.memory())
 
@@ -134,7 +147,7 @@ def peers(bench: Bench, *, jobs: int, tls: bool, concurrency: int = 32) -> None:
         if not tls:
             few = enter(processes.peer(folder, "sdk", api, 200, *push, "--concurrency", 1))
             slow = {"SDK, one after another (200 jobs)": few}
-            Bench(folder, bench.results, 1).measure(slow, 200, 1, note)
+            bench.measure(slow, 200, 1, note)
     for ours in ("exporter", "exporter, SQLite"):
         bench.results.ratio(
             f"{note}: wall, {ours} / bare loop",
@@ -156,9 +169,7 @@ def growth(bench: Bench) -> None:
             ids = names(jobs)
             with processes.exporter(bench.folder, api.url, ids, settings(concurrency)) as child:
                 note = f"growth, {concurrency} at once, {jobs} jobs"
-                Bench(bench.folder, bench.results, min(bench.runs, 3)).measure(
-                    {"exporter": child}, jobs, concurrency, note
-                )
+                bench.measure({"exporter": child}, jobs, concurrency, note)
 
 
 def pages(bench: Bench, jobs: int = 10000) -> None:
@@ -175,12 +186,12 @@ def pages(bench: Bench, jobs: int = 10000) -> None:
         push = urllib.request.Request(f"{gate.url}/metrics/job/bench", data=text, method="PUT")
         urllib.request.urlopen(push, timeout=120).close()
         series = int(scripts["ours"].url)
-        for run in range(bench.runs + 1):
+        for number in range(bench.passes + 1):
             for writer, child in (*scripts.items(), ("Pushgateway", gate)):
                 before = child.cpu()
                 for _ in range(3):  # the accounting counts hundredths of a second
                     child.get("/metrics") if child is gate else child.one_pass()
-                if run:
+                if number:
                     cost = (child.cpu() - before) / 3 / series * 1e6
                     bench.results.add(f"{note}: {writer}: CPU us a series", cost)
     mine = f"{note}: ours: CPU us a series"
@@ -192,7 +203,7 @@ def start(bench: Bench) -> None:
     """How long a start takes, to the first answer of /-/ready, and the memory then."""
     for jobs in (10, 10000):
         note = f"start with {jobs} jobs"
-        for _ in range(bench.runs):
+        for _ in range(bench.passes):
             with processes.exporter(
                 bench.folder, "http://127.0.0.1:1", names(jobs), settings(32)
             ) as child:
@@ -210,13 +221,17 @@ def ended(bench: Bench, jobs: int = 10000) -> None:
         for _ in range(20):  # what each connection's thread keeps is in the peak
             child.get("/metrics")
         calls = _calls(api)
-        for _ in range(bench.runs):
-            before = child.cpu()
-            seconds, _ = child.get("/metrics")
-            bench.results.add(f"{jobs} ended jobs: seconds", seconds)
-            bench.results.add(f"{jobs} ended jobs: CPU seconds", child.cpu() - before)
+        _cheap_scrapes(bench, child, f"{jobs} ended jobs")
         bench.results.add(f"{jobs} ended jobs: calls", _calls(api) - calls)
         bench.results.add(f"{jobs} ended jobs: peak MB", child.memory())
+
+
+def _cheap_scrapes(bench: Bench, child: Child, note: str, scrapes: int = 10) -> None:
+    """Note the mean of some scrapes, since the accounting counts hundredths of a second."""
+    before = child.cpu()
+    seconds = statistics.mean(child.get("/metrics")[0] for _ in range(scrapes))
+    bench.results.add(f"{note}: seconds", seconds)
+    bench.results.add(f"{note}: CPU seconds", (child.cpu() - before) / scrapes)
 
 
 def files(bench: Bench, jobs: int = 10000) -> None:
@@ -234,11 +249,7 @@ def files(bench: Bench, jobs: int = 10000) -> None:
             while _calls(api) < jobs:
                 child.get("/metrics")
             child.get("/metrics")
-            for _ in range(bench.runs):
-                before = child.cpu()
-                seconds, _ = child.get("/metrics")
-                bench.results.add(f"{note}: seconds", seconds)
-                bench.results.add(f"{note}: CPU seconds", child.cpu() - before)
+            _cheap_scrapes(bench, child, note)
             child.process.terminate()  # what has yet to be written is written at a stop
             child.process.wait()
         calls = _calls(api)
@@ -251,16 +262,17 @@ def files(bench: Bench, jobs: int = 10000) -> None:
 
 def first(bench: Bench, jobs: int = 10000, timeout: int = 10) -> None:
     """The first scrapes after a start, with more jobs than fit: the page must be back in time."""
-    with processes.upstream(bench.folder, latency=LATENCY, tls=True) as api:
-        for _ in range(min(bench.runs, 3)):
-            with processes.exporter(
-                bench.folder, api.url, names(jobs), settings(128).replace("timeout: 60s, ", "")
-            ) as child:
-                for number in range(1, 4):
-                    seconds, _ = child.get("/metrics", timeout=timeout)
-                    bench.results.add(
-                        f"{jobs} jobs, {timeout} s: scrape {number} after a start, seconds", seconds
-                    )
+    with (
+        processes.upstream(bench.folder, latency=LATENCY, tls=True) as api,
+        processes.exporter(
+            bench.folder, api.url, names(jobs), settings(128).replace("timeout: 60s, ", "")
+        ) as child,
+    ):
+        for number in range(1, 4):
+            seconds, _ = child.get("/metrics", timeout=timeout)
+            bench.results.add(
+                f"{jobs} jobs, {timeout} s: scrape {number} after a start, seconds", seconds
+            )
 
 
 def churn(bench: Bench, scrapes: int = 2000) -> None:
@@ -298,7 +310,7 @@ def crowds(bench: Bench) -> None:
             bench.folder, api.url, names(330), "min_interval: 1h, max_age: 2h, timeout: 60s"
         ) as child,
     ):
-        for _ in range(bench.runs):
+        for _ in range(bench.passes):
             child.get("/metrics")
             seconds = crowd.slowest(f"{child.url}/metrics", 128, least=1_000_000)
             bench.results.add("128 scrapes at once of 1 MB: the slowest, seconds", seconds)
@@ -337,23 +349,20 @@ def registration(bench: Bench) -> None:
                 bench.folder, api.url, names(1000), registry.SETTINGS, extra=extra
             ) as child:
                 quiet = [child.get("/metrics")[0] for _ in range(4)][1:]
-                for run in range(bench.runs):
-                    single = names(registry.SINGLE, f"ended-single{run}")
-                    seconds = registry.announce(child, single, 1)
-                    bench.results.add(f"{note}: one by one, a second", len(single) / seconds)
-                    bench.results.add(
-                        "bare SQLite: rows a second", registry.bare_commits(bench.folder)
-                    )
-                    listed = names(registry.LISTS * registry.LIST, f"ended-list{run}")
-                    seconds = registry.announce(child, listed, registry.LIST)
-                    bench.results.add(f"{note}: {len(listed)} in lists, seconds", seconds)
-                    for _ in range(2):
-                        child.get("/metrics")
-                    with registry.scraping(child) as beside:
-                        more = names(registry.SINGLE, f"ended-beside{run}")
-                        registry.announce(child, more, 1)
-                    ratio = statistics.median(beside) / statistics.median(quiet)
-                    bench.results.add(f"{note}: a scrape beside it / without", ratio)
+                single = names(registry.SINGLE, "ended-single")
+                seconds = registry.announce(child, single, 1)
+                bench.results.add(f"{note}: one by one, a second", len(single) / seconds)
+                bare = registry.bare_commits(bench.folder)
+                bench.results.add("bare SQLite: rows a second", bare)
+                listed = names(registry.LISTS * registry.LIST, "ended-list")
+                seconds = registry.announce(child, listed, registry.LIST)
+                bench.results.add(f"{note}: {len(listed)} in lists, seconds", seconds)
+                for _ in range(2):
+                    child.get("/metrics")
+                with registry.scraping(child) as beside:
+                    registry.announce(child, names(registry.SINGLE, "ended-beside"), 1)
+                ratio = statistics.median(beside) / statistics.median(quiet)
+                bench.results.add(f"{note}: a scrape beside it / without", ratio)
 
 
 def history(bench: Bench, jobs: int = 1_000_000) -> None:
@@ -368,16 +377,15 @@ def history(bench: Bench, jobs: int = 1_000_000) -> None:
                 filled = number
                 bench.results.add(f"{number} ended jobs in the store: MB", registry.megabytes(path))
             note = f"{number} ended jobs in the store"
-            for _ in range(min(bench.runs, 3)):
-                with processes.exporter(
-                    bench.folder, api.url, names(1000), registry.SETTINGS, extra=extra
-                ) as child:
-                    seconds, _ = child.get("/-/ready")
-                    bench.results.add(f"{note}: ms to ready", (child.started + seconds) * 1000)
-                    scrapes = [child.get("/metrics")[0] for _ in range(6)]
-                    bench.results.add(f"{note}: the first scrape, seconds", scrapes[0])
-                    bench.results.add(f"{note}: a scrape, seconds", statistics.median(scrapes[1:]))
-                    bench.results.add(f"{note}: peak MB", child.memory())
+            with processes.exporter(
+                bench.folder, api.url, names(1000), registry.SETTINGS, extra=extra
+            ) as child:
+                seconds, _ = child.get("/-/ready")
+                bench.results.add(f"{note}: ms to ready", (child.started + seconds) * 1000)
+                scrapes = [child.get("/metrics")[0] for _ in range(6)]
+                bench.results.add(f"{note}: the first scrape, seconds", scrapes[0])
+                bench.results.add(f"{note}: a scrape, seconds", statistics.median(scrapes[1:]))
+                bench.results.add(f"{note}: peak MB", child.memory())
 
 
 def shards(bench: Bench, jobs: int = 20_000, of: int = 4) -> None:
@@ -393,7 +401,7 @@ def shards(bench: Bench, jobs: int = 20_000, of: int = 4) -> None:
                 pages = _together(children)
                 found = sum(page.count(b'status="Running"} 1\n') for _, page in pages)
                 bench.results.add(f"{note}: jobs in the pages", found)
-                for _ in range(min(bench.runs, 3)):
+                for _ in range(bench.passes):
                     slowest = max(seconds for seconds, _ in _together(children))
                     bench.results.add(f"{note}: a scrape of {jobs // of} jobs, seconds", slowest)
 
@@ -439,26 +447,23 @@ SUITES: dict[str, Callable[[Bench], None]] = {
 
 
 def main() -> None:
-    """Measure what was asked for, all of it by default."""
+    """Measure what was asked for, all of it by default, in whole runs one after the other."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("suites", nargs="*", help=f"some of: {', '.join(SUITES)}")
-    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--runs", type=int, default=3, help="whole runs")
     parser.add_argument("--output", type=Path, help="folder for results.json and the plots")
     options = parser.parse_args()
     results = Results()
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        Authority(folder).issue("server", "DNS:localhost,IP:127.0.0.1")
+    for run in range(options.runs):
         for suite in options.suites or SUITES:
-            SUITES[suite](Bench(folder, results, options.runs))
-            print(f"== {suite}", flush=True)
+            with tempfile.TemporaryDirectory() as name:
+                folder = Path(name)
+                Authority(folder).issue("server", "DNS:localhost,IP:127.0.0.1")
+                SUITES[suite](Bench(folder, results))
+            print(f"== {time.strftime('%X')} run {run + 1}: {suite}", flush=True)
+            if options.output:  # after each suite: a run that is stopped leaves its figures
+                results.write(options.output)
     results.show()
-    if options.output:
-        options.output.mkdir(parents=True, exist_ok=True)
-        machine = {"python": platform.python_version(), "system": platform.platform()}
-        document = {"machine": machine, "figures": results.figures}
-        (options.output / "results.json").write_text(json.dumps(document, indent=1) + "\n", "utf-8")
-        plot.write(options.output / "cost.svg", results.figures)
 
 
 if __name__ == "__main__":
