@@ -143,14 +143,29 @@ def peer(folder: Path, name: str, api: str, jobs: int, *flags: object) -> Iterat
 
 @contextmanager
 def pushgateway(folder: Path) -> Iterator[Child]:
-    """Pushgateway, as Debian has it; .ci/tools.sh unpacks it."""
-    program = Path(__file__).parent.parent / ".tools/bin/prometheus-pushgateway"
+    """Pushgateway, as Debian has it."""
+    with _debian(folder, "prometheus-pushgateway") as child:
+        yield child
+
+
+@contextmanager
+def prometheus(folder: Path) -> Iterator[Child]:
+    """Prometheus, as Debian has it, with the prometheus.yml of the folder."""
+    flags = f"--config.file={folder}/prometheus.yml --storage.tsdb.path={folder}/prometheus"
+    with _debian(folder, f"prometheus {flags}") as child:
+        yield child
+
+
+@contextmanager
+def _debian(folder: Path, command: str) -> Iterator[Child]:
+    """Start a program that .ci/tools.sh unpacks, on a free port."""
+    programs = Path(__file__).parent.parent / ".tools/bin"
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
     # It logs to standard error, which it is given as its output.
-    command = ["sh", "-c", f'exec "{program}" --web.listen-address={address} 2>&1']
-    with running(command, r"(?i)listening on", folder=folder) as child:
+    shell = ["sh", "-c", f'exec "{programs}"/{command} --web.listen-address={address} 2>&1']
+    with running(shell, r"(?i)listening on", folder=folder) as child:
         yield Child(child.process, f"http://{address}", child.started)
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from gzip import decompress
 from pathlib import Path
 
-from benchmarks import crowd, plot, processes, registry
+from benchmarks import crowd, monitoring, plot, processes, registry
 from benchmarks.processes import Child
 from tests.certificates import Authority
 
@@ -443,6 +443,7 @@ SUITES: dict[str, Callable[[Bench], None]] = {
     "registration": registration,
     "history": history,
     "shards": shards,
+    "monitoring": lambda bench: monitoring.measure(bench.folder, bench.results.add),
 }
 
 

@@ -32,7 +32,7 @@ _EPILOG = """\
 Each command has flags of its own: adbpg-job-exporter COMMAND --help lists them.
 Exit codes: 0 stopped by a signal, or done; 1 the configuration or the start failed;
 2 wrong usage; 128 and more: a command that ends by itself was interrupted.
-wait: 0 Success; 1 Failed; 3 Cancelled; 4 past its planned end or the timeout; 5 nobody can tell.
+wait: 0 Success; 1 Failed; 3 Cancelled; 4 past its planned end or the timeout; 5 outcome unknown.
 Documentation: docs/ beside the source.
 """
 

@@ -93,7 +93,7 @@ def _summary(waiting: Wait, outcome: Outcome, now: float) -> str:
         named = f" (RequestId {error.request_id})" if error and error.request_id else ""
         reason = f"{error.reason}: {error}{named}" if error else "there was no answer"
         advice = f" {ADVICE[error.reason].in_general(KINDS[ref.kind])[1]}" if error else ""
-        return f"{job}: nobody can tell after {waited}: {reason}.{advice}"
+        return f"{job}: outcome unknown after {waited}: {reason}.{advice}"
     done = _progress(ref, state)
     if outcome is Outcome.UNFINISHED:
         why = "the timeout" if waiting.timeout is not None else "its planned end"

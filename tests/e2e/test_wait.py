@@ -38,13 +38,13 @@ JOBS = {
     "stalled": (4, "stalled of stalled: still Running after its planned end, 1,000 entries;"),
     "pending": (4, "pending of pending: still Pending after the timeout, 0%; waited"),
     "contradictory": (0, "contradictory of contradictory: Success, 100,000 entries; waited"),
-    "unknown": (5, "unknown of unknown: nobody can tell after"),
+    "unknown": (5, "unknown of unknown: outcome unknown after"),
     "throttled": (0, "throttled of throttled: Success, 6,000 entries; waited"),
     "away": (0, "away of away: Success, 6,000 entries; waited"),
     "garbage": (0, "garbage of garbage: Success, 6,000 entries; waited"),
-    "denied": (5, "denied of denied: nobody can tell after"),
-    "denied-later": (5, "denied-later of denied-later: nobody can tell after"),
-    "no-answer": (5, "no-answer of no-answer: nobody can tell after"),
+    "denied": (5, "denied of denied: outcome unknown after"),
+    "denied-later": (5, "denied-later of denied-later: outcome unknown after"),
+    "no-answer": (5, "no-answer of no-answer: outcome unknown after"),
 }
 TIMEOUT = {"pending", "no-answer"}
 LATER = "{kind: error, http_status: 403, code: Forbidden.RAM, from: 4s}"
