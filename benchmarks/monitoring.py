@@ -104,5 +104,6 @@ def _query(server: Child, expression: str, *, instant: bool) -> bool:
         with urllib.request.urlopen(f"{server.url}/api/v1/{path}", body, timeout=300) as answer:
             return bool(json.loads(answer.read())["status"] == "success")
     except urllib.error.HTTPError as error:
-        assert error.code in (422, 503), error.read()
+        if error.code not in (422, 503):
+            raise
         return False
