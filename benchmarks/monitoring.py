@@ -14,10 +14,8 @@ from tests import dashboards
 
 RULES = Path(__file__).parent.parent / "grafana" / "alerts" / "adbpg-job-exporter.rules.yaml"
 RUNNING, ENDED = 2_000, 8_000
-FILLING, MEASURED = (
-    360,
-    120,
-)  # seconds: the rules look back over five minutes, then comes the measure
+FILLING = 360  # seconds before the measure: the rules look back over five minutes
+MEASURED = 120  # seconds
 RANGE, STEP = 3600, 30  # seconds of a dashboard, and between two points of a panel
 LONGEST = 60  # seconds of a query
 CONFIGURATION = """\

@@ -46,7 +46,7 @@ class Outcome(enum.IntEnum):
     FAILED = 1
     CANCELLED = 3
     UNFINISHED = 4  # past its planned end or the timeout, and unfinished by its last answer
-    UNKNOWN = 5  # no good answer tells how the job ended
+    UNKNOWN = 5  # no good answer says how the job ended
 
 
 _ENDS = {
